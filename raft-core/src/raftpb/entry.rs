@@ -1,0 +1,313 @@
+//! [`Entry`], and [`Entries`]: consecutive entries that share their memory.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes};
+use prost::encoding::{encode_varint, encoded_len_varint};
+use smallvec::SmallVec;
+
+use super::wire::{Field, put_bytes_field, put_varint_field};
+use crate::error::{Error, Result};
+
+/// What an [`Entry`] holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EntryType {
+    /// Bytes of the host, or nothing: the entry with which a leader opens its term.
+    #[default]
+    Normal = 0,
+    /// An encoded [`ConfChange`](super::conf_change::ConfChange).
+    ConfChange = 1,
+    /// An encoded [`ConfChangeV2`](super::conf_change::ConfChangeV2); no data at all leaves a joint configuration.
+    ConfChangeV2 = 2,
+}
+
+impl TryFrom<u64> for EntryType {
+    type Error = Error;
+
+    fn try_from(value: u64) -> Result<Self> {
+        match value {
+            0 => Ok(EntryType::Normal),
+            1 => Ok(EntryType::ConfChange),
+            2 => Ok(EntryType::ConfChangeV2),
+            other => Err(Error::Decode(format!("unknown entry type {other}"))),
+        }
+    }
+}
+
+/// One entry of the replicated log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// How `data` is to be read.
+    pub entry_type: EntryType,
+    /// The term of the leader that appended it; 0 in a proposal that has not been appended yet.
+    pub term: u64,
+    /// Its place in the log; 0 in a proposal that has not been appended yet.
+    pub index: u64,
+    /// The payload, a slice of a buffer it may share with its neighbours.
+    pub data: Bytes,
+}
+
+impl Entry {
+    /// Bytes of the encoded entry, which the limits on message and page size count.
+    pub fn encoded_len(&self) -> usize {
+        let data = match self.data.len() {
+            0 => 0,
+            len => 1 + encoded_len_varint(len as u64) + len,
+        };
+        2 + 1 + encoded_len_varint(self.term) + 1 + encoded_len_varint(self.index) + data
+    }
+
+    /// Appends the encoded entry to `buf`, without a length before it.
+    pub fn encode(&self, buf: &mut impl BufMut) {
+        buf.put_slice(&[0x08, self.entry_type as u8]);
+        put_varint_field(0x10, self.term, buf);
+        put_varint_field(0x18, self.index, buf);
+        if !self.data.is_empty() {
+            put_bytes_field(0x22, &self.data, buf);
+        }
+    }
+
+    /// Reads an entry from all of `buf`; the payload goes on sharing its memory.
+    pub fn decode(mut buf: Bytes) -> Result<Self> {
+        let mut entry = Entry::default();
+        Field::each(&mut buf, |field| {
+            match field.number {
+                1 => entry.entry_type = EntryType::try_from(field.varint()?)?,
+                2 => entry.term = field.varint()?,
+                3 => entry.index = field.varint()?,
+                4 => entry.data = field.bytes()?,
+                _ => field.skip()?,
+            }
+            Ok(())
+        })?;
+        Ok(entry)
+    }
+}
+
+/// A part of one shared allocation of consecutive entries.
+#[derive(Clone)]
+pub struct Run {
+    entries: Arc<[Entry]>,
+    // Half-open. A run longer than u32::MAX entries cannot be built (`Run::new`).
+    lo: u32,
+    hi: u32,
+}
+
+impl Run {
+    fn new(entries: Arc<[Entry]>) -> Self {
+        let hi = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        Run { entries, lo: 0, hi }
+    }
+
+    /// The entries at the half-open range `[lo, hi)` of this run, or of what there is of it.
+    pub fn slice(&self, lo: usize, hi: usize) -> Run {
+        let hi = hi.min(self.len());
+        let lo = lo.min(hi);
+        Run { entries: Arc::clone(&self.entries), lo: self.lo + lo as u32, hi: self.lo + hi as u32 }
+    }
+}
+
+impl Deref for Run {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.entries[self.lo as usize..self.hi as usize]
+    }
+}
+
+/// Entries in order, as a list of shared [`Run`]s.
+///
+/// Cloning one clones no entry: log, messages, write-ahead log and state machine all hold the same memory. One run
+/// is the usual case and lives without an allocation of its own.
+#[derive(Clone, Default)]
+pub struct Entries {
+    runs: SmallVec<[Run; 1]>,
+}
+
+impl Entries {
+    /// No entries.
+    pub fn new() -> Self {
+        Entries::default()
+    }
+
+    /// Proposals that have neither term nor index yet, one for each payload.
+    pub fn proposals(payloads: Vec<Bytes>) -> Self {
+        let entries: Arc<[Entry]> =
+            payloads.into_iter().map(|data| Entry { data, ..Entry::default() }).collect();
+        Entries::from(entries)
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.runs.iter().map(|run| run.len()).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        // No run in the list is empty.
+        self.runs.is_empty()
+    }
+
+    /// The first entry.
+    pub fn first(&self) -> Option<&Entry> {
+        self.runs.first().and_then(|run| run.first())
+    }
+
+    /// The last entry.
+    pub fn last(&self) -> Option<&Entry> {
+        self.runs.last().and_then(|run| run.last())
+    }
+
+    /// Every entry, in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> + Clone {
+        self.runs.iter().flat_map(|run| run.iter())
+    }
+
+    /// The shared pieces, in order, none of them empty.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// Adds a run behind the last one.
+    pub fn push(&mut self, run: Run) {
+        if !run.is_empty() {
+            self.runs.push(run);
+        }
+    }
+
+    /// Bytes of payload, which the limits on uncommitted and in-flight data count.
+    pub fn payload_len(&self) -> usize {
+        self.iter().map(|entry| entry.data.len()).sum()
+    }
+
+    /// Gives the entries `term` and the indices from `first_index` on: what a leader does when it appends.
+    /// The memory is reused where nobody else holds it.
+    pub fn number(self, term: u64, first_index: u64) -> Self {
+        let mut index = first_index;
+        let mut set = |entry: &mut Entry| {
+            entry.term = term;
+            entry.index = index;
+            index += 1;
+        };
+        if self.runs.len() == 1 && self.runs[0].len() == self.runs[0].entries.len() {
+            let mut runs = self.runs;
+            if let Some(entries) = Arc::get_mut(&mut runs[0].entries) {
+                entries.iter_mut().for_each(&mut set);
+                return Entries { runs };
+            }
+            return Entries { runs }.copied(set);
+        }
+        self.copied(set)
+    }
+
+    fn copied(&self, mut set: impl FnMut(&mut Entry)) -> Self {
+        let mut entries: Vec<Entry> = self.iter().cloned().collect();
+        entries.iter_mut().for_each(&mut set);
+        Entries::from(entries)
+    }
+}
+
+impl From<Arc<[Entry]>> for Entries {
+    fn from(entries: Arc<[Entry]>) -> Self {
+        let mut all = Entries::new();
+        all.push(Run::new(entries));
+        all
+    }
+}
+
+impl From<Vec<Entry>> for Entries {
+    fn from(entries: Vec<Entry>) -> Self {
+        Entries::from(Arc::<[Entry]>::from(entries))
+    }
+}
+
+impl From<Entry> for Entries {
+    fn from(entry: Entry) -> Self {
+        Entries::from(Arc::<[Entry]>::from([entry]))
+    }
+}
+
+impl FromIterator<Entry> for Entries {
+    fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
+        Entries::from(entries.into_iter().collect::<Arc<[Entry]>>())
+    }
+}
+
+impl PartialEq for Entries {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Entries {}
+
+impl fmt::Debug for Entries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Appends `entries` as repeated field `tag` of a message.
+pub(super) fn put_entries(tag: u8, entries: &Entries, buf: &mut impl BufMut) {
+    for entry in entries.iter() {
+        buf.put_u8(tag);
+        encode_varint(entry.encoded_len() as u64, buf);
+        entry.encode(buf);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(count: u64) -> Vec<Entry> {
+        (1..=count).map(|index| Entry { term: 1, index, ..Entry::default() }).collect()
+    }
+
+    #[test]
+    fn numbering_reuses_memory_that_nobody_shares() {
+        let proposals = Entries::proposals(vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]);
+        let before = proposals.first().map(|e| e as *const Entry);
+        let numbered = proposals.number(3, 7);
+        assert_eq!(numbered.first().map(|e| e as *const Entry), before);
+        assert_eq!(numbered.iter().map(|e| (e.term, e.index)).collect::<Vec<_>>(), [(3, 7), (3, 8)]);
+    }
+
+    #[test]
+    fn numbering_copies_memory_that_somebody_shares() {
+        let proposals = Entries::from(entries(3));
+        let shared = proposals.clone();
+        let numbered = proposals.number(9, 1);
+        assert_eq!(shared.last().map(|e| e.term), Some(1));
+        assert_eq!(numbered.last().map(|e| e.term), Some(9));
+    }
+
+    #[test]
+    fn a_slice_is_clipped_to_its_run() {
+        let all = Entries::from(entries(5));
+        let run = all.runs()[0].slice(1, 99);
+        assert_eq!(run.iter().map(|e| e.index).collect::<Vec<_>>(), [2, 3, 4, 5]);
+        assert_eq!(run.slice(1, 3).iter().map(|e| e.index).collect::<Vec<_>>(), [3, 4]);
+        assert!(run.slice(9, 12).is_empty());
+    }
+
+    #[test]
+    fn an_entry_comes_back_as_it_was_and_its_length_is_foretold() {
+        for (term, index, data) in [(0, 0, ""), (1, 3, ""), (1, 4, "x"), (u64::MAX, 1 << 40, "payload")] {
+            let entry = Entry { entry_type: EntryType::Normal, term, index, data: data.into() };
+            let mut buf = Vec::new();
+            entry.encode(&mut buf);
+            assert_eq!(buf.len(), entry.encoded_len());
+            assert_eq!(Entry::decode(buf.into()).unwrap(), entry);
+        }
+    }
+
+    #[test]
+    fn a_lying_length_is_an_error_and_allocates_nothing() {
+        let buf = [0x22, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        assert!(matches!(Entry::decode(Bytes::copy_from_slice(&buf)), Err(Error::Decode(_))));
+    }
+}
