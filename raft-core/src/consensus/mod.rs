@@ -6,7 +6,6 @@
 
 pub mod confchange;
 pub mod config;
-pub mod describe;
 pub mod log;
 pub mod quorum;
 mod raft;

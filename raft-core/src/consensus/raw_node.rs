@@ -90,7 +90,8 @@ impl<S: Storage> RawNode<S> {
             if raft.leader_state().is_some() {
                 return propose::append(raft, entries).map(Some);
             }
-            let proposal = Message { from: raft.id(), entries, ..Message::new(MessageType::MsgProp, raft.id()) };
+            let proposal =
+                Message { from: raft.id(), entries, ..Message::new(MessageType::MsgProp, raft.id()) };
             step::step(raft, proposal).map(|()| None)
         })
     }
@@ -199,7 +200,11 @@ impl<S: Storage> RawNode<S> {
 
     /// `appended` and `applied` at once, for a host that does both on one thread. The entries of `apply` may only have
     /// been applied after `append` was durable.
-    pub fn advance(&mut self, append: Option<AppendTicket>, apply: Option<ApplyTicket>) -> Result<Vec<Message>> {
+    pub fn advance(
+        &mut self,
+        append: Option<AppendTicket>,
+        apply: Option<ApplyTicket>,
+    ) -> Result<Vec<Message>> {
         self.run(|raft| {
             if let Some(ticket) = &apply {
                 durable::reconfigure(raft, ticket)?;

@@ -10,7 +10,7 @@ const ENTRY_OVERHEAD: u64 = 2 + 11 + 11 + 11;
 
 /// The entries of `[offset, next)`. Appending and slicing share memory: no entry is copied.
 #[derive(Clone, Debug, Default)]
-pub struct EntryQueue {
+pub(crate) struct EntryQueue {
     // Where the queue starts, also when it is empty.
     offset: u64,
     // One past the last entry; runs cover [offset, next) without gap, none is empty.
@@ -20,27 +20,27 @@ pub struct EntryQueue {
 
 impl EntryQueue {
     /// Nothing, with room from `offset` on.
-    pub fn new(offset: u64) -> Self {
+    pub(crate) fn new(offset: u64) -> Self {
         EntryQueue { offset, next: offset, runs: VecDeque::new() }
     }
 
     /// The index at which the queue starts.
-    pub fn offset(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
     /// One past the index at which it ends.
-    pub fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         self.next
     }
 
     /// Whether it holds nothing.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.offset == self.next
     }
 
     /// The entry at `index`, if it is here.
-    pub fn get(&self, index: u64) -> Option<&Entry> {
+    pub(crate) fn get(&self, index: u64) -> Option<&Entry> {
         if index < self.offset || index >= self.next {
             return None;
         }
@@ -58,11 +58,14 @@ impl EntryQueue {
     }
 
     /// Adds entries behind the last one.
-    pub fn extend(&mut self, entries: &Entries) -> Result<()> {
+    pub(crate) fn extend(&mut self, entries: &Entries) -> Result<()> {
         for run in entries.runs() {
             let Some(first) = run.first() else { continue };
             if first.index != self.next {
-                return Err(Error::Invariant(format!("entry {} appended where {} is due", first.index, self.next)));
+                return Err(Error::Invariant(format!(
+                    "entry {} appended where {} is due",
+                    first.index, self.next
+                )));
             }
             self.next += run.len() as u64;
             self.runs.push_back(run.clone());
@@ -71,7 +74,7 @@ impl EntryQueue {
     }
 
     /// Drops the entries from `from` on.
-    pub fn truncate(&mut self, from: u64) {
+    pub(crate) fn truncate(&mut self, from: u64) {
         let from = from.max(self.offset);
         while self.next > from {
             let Some(run) = self.runs.pop_back() else { break };
@@ -86,7 +89,7 @@ impl EntryQueue {
     }
 
     /// Drops the entries before `index`, at the most all; the queue then starts there.
-    pub fn drop_before(&mut self, index: u64) {
+    pub(crate) fn drop_before(&mut self, index: u64) {
         let index = index.min(self.next);
         while self.offset < index {
             let Some(run) = self.runs.pop_front() else { break };
@@ -101,7 +104,7 @@ impl EntryQueue {
     }
 
     /// The entries `[lo, hi)` as far as they encode to `bytes_max`, one at the least. The range lies in the queue.
-    pub fn slice(&self, lo: u64, hi: u64, bytes_max: u64) -> Entries {
+    pub(crate) fn slice(&self, lo: u64, hi: u64, bytes_max: u64) -> Entries {
         let mut slice = Entries::new();
         let (lo, hi) = (lo.max(self.offset), hi.min(self.next));
         if lo >= hi {
@@ -203,7 +206,9 @@ mod tests {
     fn a_page_ends_at_its_size_and_holds_one_entry_at_the_least() {
         let queue = queue(&[5, 7, 12]);
         let one = run(5..6).iter().map(Entry::encoded_len).sum::<usize>() as u64;
-        for (bytes, last) in [(0, 5), (1, 5), (one, 5), (2 * one - 1, 5), (2 * one, 6), (3 * one, 7), (99 * one, 11)] {
+        for (bytes, last) in
+            [(0, 5), (1, 5), (one, 5), (2 * one - 1, 5), (2 * one, 6), (3 * one, 7), (99 * one, 11)]
+        {
             assert_eq!(indices(&queue.slice(5, 12, bytes)), (5..=last).collect::<Vec<_>>(), "{bytes}");
         }
     }

@@ -186,7 +186,10 @@ mod tests {
         assert_eq!(storage.compact(3), Err(Error::Unavailable));
         storage.create_snapshot(4, ConfState::of_voters([1, 2, 3]), Bytes::new()).unwrap();
         storage.compact(3).unwrap();
-        assert_eq!((storage.first_index(), storage.term(3), storage.term(2)), (4, Ok(1), Err(Error::Compacted)));
+        assert_eq!(
+            (storage.first_index(), storage.term(3), storage.term(2)),
+            (4, Ok(1), Err(Error::Compacted))
+        );
         assert_eq!(storage.entries(3, 5, 99), Err(Error::Compacted));
         assert_eq!(storage.compact(3), Err(Error::Compacted));
         assert_eq!(

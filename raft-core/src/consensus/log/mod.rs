@@ -1,8 +1,8 @@
 //! The log: what is stable in a storage, what is not yet, and the cursors over both.
 
 pub mod entry_id;
-pub mod entry_queue;
+mod entry_queue;
 pub mod memory_storage;
-pub mod raft_log;
+pub(super) mod raft_log;
 pub mod storage;
-pub mod unstable;
+mod unstable;

@@ -11,7 +11,7 @@ use crate::raftpb::message::{HardState, Snapshot};
 ///
 /// `applied <= applying <= committed <= last_index` always holds.
 #[derive(Debug)]
-pub struct RaftLog<S> {
+pub(crate) struct RaftLog<S> {
     storage: S,
     unstable: Unstable,
     /// The highest entry known to be on stable storage of a quorum.
@@ -29,7 +29,7 @@ pub struct RaftLog<S> {
 
 impl<S: Storage> RaftLog<S> {
     /// The log as `storage` has it; nothing behind the snapshot is taken for committed.
-    pub fn new(storage: S, applying_bytes_max: u64) -> Self {
+    pub(crate) fn new(storage: S, applying_bytes_max: u64) -> Self {
         let snapshot = storage.first_index() - 1;
         let unstable = Unstable::new(storage.last_index() + 1);
         RaftLog {
@@ -45,7 +45,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Takes up the commit index that was saved.
-    pub fn load(&mut self, state: &HardState) -> Result<()> {
+    pub(crate) fn load(&mut self, state: &HardState) -> Result<()> {
         if state.commit < self.committed || state.commit > self.last_index() {
             return Err(Error::Invariant(format!(
                 "saved commit {} is outside of the log [{}, {}]",
@@ -58,35 +58,35 @@ impl<S: Storage> RaftLog<S> {
         Ok(())
     }
 
-    pub fn storage(&self) -> &S {
+    pub(crate) fn storage(&self) -> &S {
         &self.storage
     }
 
-    pub fn storage_mut(&mut self) -> &mut S {
+    pub(crate) fn storage_mut(&mut self) -> &mut S {
         &mut self.storage
     }
 
-    pub fn committed(&self) -> u64 {
+    pub(crate) fn committed(&self) -> u64 {
         self.committed
     }
 
-    pub fn applied(&self) -> u64 {
+    pub(crate) fn applied(&self) -> u64 {
         self.applied
     }
 
-    pub fn first_index(&self) -> u64 {
+    pub(crate) fn first_index(&self) -> u64 {
         match self.unstable.snapshot() {
             Some(snapshot) => snapshot.metadata.index + 1,
             None => self.storage.first_index(),
         }
     }
 
-    pub fn last_index(&self) -> u64 {
+    pub(crate) fn last_index(&self) -> u64 {
         self.unstable.last_index().unwrap_or_else(|| self.storage.last_index())
     }
 
     /// `Compacted` before the entry that precedes the first index, `Unavailable` behind the last.
-    pub fn term(&self, index: u64) -> Result<u64> {
+    pub(crate) fn term(&self, index: u64) -> Result<u64> {
         if let Some(term) = self.unstable.term(index) {
             return Ok(term);
         }
@@ -100,36 +100,39 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// The term at `index`, or 0 where the log does not reach.
-    pub fn term_or_zero(&self, index: u64) -> Result<u64> {
+    pub(crate) fn term_or_zero(&self, index: u64) -> Result<u64> {
         match self.term(index) {
             Err(Error::Compacted | Error::Unavailable) => Ok(0),
             other => other,
         }
     }
 
-    pub fn last_id(&self) -> Result<EntryId> {
+    pub(crate) fn last_id(&self) -> Result<EntryId> {
         let index = self.last_index();
         Ok(EntryId::new(self.term(index)?, index))
     }
 
     /// Whether this log holds `id`.
-    pub fn contains(&self, id: EntryId) -> bool {
+    pub(crate) fn contains(&self, id: EntryId) -> bool {
         self.term(id.index) == Ok(id.term)
     }
 
     /// The entries from `lo` on as far as they encode to `bytes_max`, one at the least if there is one.
-    pub fn entries_from(&self, lo: u64, bytes_max: u64) -> Result<Entries> {
+    pub(crate) fn entries_from(&self, lo: u64, bytes_max: u64) -> Result<Entries> {
         let hi = self.last_index() + 1;
         if lo >= hi { Ok(Entries::new()) } else { self.slice(lo, hi, bytes_max) }
     }
 
     /// The entries `[lo, hi)` as far as they encode to `bytes_max`, one at the least.
-    pub fn slice(&self, lo: u64, hi: u64, bytes_max: u64) -> Result<Entries> {
+    pub(crate) fn slice(&self, lo: u64, hi: u64, bytes_max: u64) -> Result<Entries> {
         if lo < self.first_index() {
             return Err(Error::Compacted);
         }
         if lo > hi || hi > self.last_index() + 1 {
-            return Err(Error::Invariant(format!("entries [{lo}, {hi}) of a log that ends at {}", self.last_index())));
+            return Err(Error::Invariant(format!(
+                "entries [{lo}, {hi}) of a log that ends at {}",
+                self.last_index()
+            )));
         }
         let offset = self.unstable.offset();
         if lo >= offset {
@@ -152,7 +155,12 @@ impl<S: Storage> RaftLog<S> {
 
     /// What a follower does with entries from its leader (thesis 3.5): if the log holds `prev`, takes them in, drops
     /// what conflicts, moves the commit index up to what they cover, and tells the last index they cover.
-    pub fn maybe_append(&mut self, prev: EntryId, entries: &Entries, commit: u64) -> Result<Option<u64>> {
+    pub(crate) fn maybe_append(
+        &mut self,
+        prev: EntryId,
+        entries: &Entries,
+        commit: u64,
+    ) -> Result<Option<u64>> {
         if !self.contains(prev) {
             return Ok(None);
         }
@@ -173,7 +181,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Puts entries at the end, in place of whatever is there from their first index on.
-    pub fn append(&mut self, entries: &Entries) -> Result<()> {
+    pub(crate) fn append(&mut self, entries: &Entries) -> Result<()> {
         match entries.first() {
             Some(first) if first.index <= self.committed => Err(Error::Invariant(format!(
                 "entry {} appended below the committed {}",
@@ -185,7 +193,7 @@ impl<S: Storage> RaftLog<S> {
 
     /// The last place at or before `index` where this log may agree with one that has `term` at `index`, and the term
     /// there, 0 if it is not known. Terms never fall along a log, so a later place with a higher term cannot agree.
-    pub fn find_conflict_by_term(&self, mut index: u64, term: u64) -> Result<EntryId> {
+    pub(crate) fn find_conflict_by_term(&self, mut index: u64, term: u64) -> Result<EntryId> {
         while index > 0 {
             match self.term(index) {
                 Ok(ours) if ours <= term => return Ok(EntryId::new(ours, index)),
@@ -198,16 +206,19 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Moves the commit index up to `index`; never down.
-    pub fn commit_to(&mut self, index: u64) -> Result<()> {
+    pub(crate) fn commit_to(&mut self, index: u64) -> Result<()> {
         if index > self.last_index() {
-            return Err(Error::Invariant(format!("commit {index} behind the last entry {}", self.last_index())));
+            return Err(Error::Invariant(format!(
+                "commit {index} behind the last entry {}",
+                self.last_index()
+            )));
         }
         self.committed = self.committed.max(index);
         Ok(())
     }
 
     /// A leader's commit rule (thesis 3.6.2): only an entry of its own term is committed by counting.
-    pub fn maybe_commit(&mut self, id: EntryId) -> Result<bool> {
+    pub(crate) fn maybe_commit(&mut self, id: EntryId) -> Result<bool> {
         if id.term == 0 || id.index <= self.committed || !self.contains(id) {
             return Ok(false);
         }
@@ -216,13 +227,13 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Forgets all for a snapshot from the leader.
-    pub fn restore(&mut self, snapshot: Snapshot) {
+    pub(crate) fn restore(&mut self, snapshot: Snapshot) {
         self.committed = snapshot.metadata.index;
         self.unstable.restore(snapshot);
     }
 
     /// A snapshot for `to`, whatever of it is not durable yet included.
-    pub fn snapshot(&mut self, to: u64) -> Result<Snapshot> {
+    pub(crate) fn snapshot(&mut self, to: u64) -> Result<Snapshot> {
         match self.unstable.snapshot() {
             Some(snapshot) => Ok(snapshot.clone()),
             None => self.storage.snapshot(to),
@@ -230,37 +241,37 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Whether a snapshot has been received and is not durable yet.
-    pub fn has_unstable_snapshot(&self) -> bool {
+    pub(crate) fn has_unstable_snapshot(&self) -> bool {
         self.unstable.snapshot().is_some()
     }
 
     /// Whether there are entries that are not durable yet.
-    pub fn has_unstable_entries(&self) -> bool {
+    pub(crate) fn has_unstable_entries(&self) -> bool {
         self.unstable.has_entries()
     }
 
     /// Whether there is anything to save that is not on its way.
-    pub fn has_next_unstable(&self) -> bool {
+    pub(crate) fn has_next_unstable(&self) -> bool {
         self.unstable.has_next_entries() || self.unstable.has_next_snapshot()
     }
 
     /// Takes what is to be saved and not on its way yet.
-    pub fn accept_unstable(&mut self) -> (Option<Snapshot>, Entries) {
+    pub(crate) fn accept_unstable(&mut self) -> (Option<Snapshot>, Entries) {
         self.unstable.accept()
     }
 
     /// What was handed out is durable: the storage may show it.
-    pub fn publish(&mut self, snapshot: Option<&Snapshot>, entries: &Entries) -> Result<()> {
+    pub(crate) fn publish(&mut self, snapshot: Option<&Snapshot>, entries: &Entries) -> Result<()> {
         self.storage.append(snapshot, entries)
     }
 
     /// The log up to `id` is durable and published.
-    pub fn stable_to(&mut self, id: EntryId) {
+    pub(crate) fn stable_to(&mut self, id: EntryId) {
         self.unstable.stable_to(id);
     }
 
     /// The snapshot at `index` is durable and published.
-    pub fn stable_snapshot_to(&mut self, index: u64) {
+    pub(crate) fn stable_snapshot_to(&mut self, index: u64) {
         self.unstable.stable_snapshot_to(index);
     }
 
@@ -269,14 +280,14 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Whether there are committed entries to hand out.
-    pub fn has_next_committed(&self, apply_unstable: bool) -> bool {
+    pub(crate) fn has_next_committed(&self, apply_unstable: bool) -> bool {
         !self.applying_paused
             && !self.has_unstable_snapshot()
             && self.applying < self.appliable_index(apply_unstable)
     }
 
     /// Takes a page of committed entries to be applied, and its encoded bytes.
-    pub fn accept_committed(&mut self, apply_unstable: bool) -> Result<(Entries, u64)> {
+    pub(crate) fn accept_committed(&mut self, apply_unstable: bool) -> Result<(Entries, u64)> {
         if !self.has_next_committed(apply_unstable) {
             return Ok((Entries::new(), 0));
         }
@@ -292,7 +303,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// The state machine holds everything up to `index`; `bytes` of what was handed out are done with.
-    pub fn applied_to(&mut self, index: u64, bytes: u64) -> Result<()> {
+    pub(crate) fn applied_to(&mut self, index: u64, bytes: u64) -> Result<()> {
         if index < self.applied || index > self.committed {
             return Err(Error::Invariant(format!(
                 "applied {index} is outside of [{}, {}]",
@@ -307,7 +318,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Whether a committed membership change has not been applied yet.
-    pub fn has_unapplied_conf_change(&self, page_bytes: u64) -> Result<bool> {
+    pub(crate) fn has_unapplied_conf_change(&self, page_bytes: u64) -> Result<bool> {
         let mut lo = self.applied + 1;
         while lo <= self.committed {
             let page = self.slice(lo, self.committed + 1, page_bytes)?;

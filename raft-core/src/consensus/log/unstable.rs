@@ -11,7 +11,7 @@ use crate::raftpb::message::Snapshot;
 /// Part of it may be on its way to disk. That part stays here until the host hands the ticket back, since a write
 /// under way may still be overtaken by one that replaces it.
 #[derive(Debug)]
-pub struct Unstable {
+pub(crate) struct Unstable {
     // Covers the log from `entries.offset()` on, hiding what the storage holds there.
     entries: EntryQueue,
     // Entries before it are on their way to disk; offset <= in_progress <= next.
@@ -22,7 +22,12 @@ pub struct Unstable {
 
 impl Unstable {
     pub(super) fn new(offset: u64) -> Self {
-        Unstable { entries: EntryQueue::new(offset), in_progress: offset, snapshot: None, snapshot_in_progress: false }
+        Unstable {
+            entries: EntryQueue::new(offset),
+            in_progress: offset,
+            snapshot: None,
+            snapshot_in_progress: false,
+        }
     }
 
     pub(super) fn offset(&self) -> u64 {
@@ -99,7 +104,10 @@ impl Unstable {
     pub(super) fn truncate_and_append(&mut self, entries: &Entries) -> Result<()> {
         let Some(from) = entries.first().map(|entry| entry.index) else { return Ok(()) };
         if from > self.entries.next() {
-            return Err(Error::Invariant(format!("entry {from} appended where {} is due", self.entries.next())));
+            return Err(Error::Invariant(format!(
+                "entry {from} appended where {} is due",
+                self.entries.next()
+            )));
         }
         if from <= self.entries.offset() {
             self.entries = EntryQueue::new(from);

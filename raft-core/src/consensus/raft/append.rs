@@ -83,7 +83,8 @@ fn accepted<S: Storage>(raft: &mut Raft<S>, from: u64, index: u64) -> Result<()>
     let first_index = raft.log.first_index();
     let Some(progress) = raft.expect_leader()?.progress.get_mut(from) else { return Ok(()) };
     let is_news = progress.maybe_update(index);
-    if !is_news && !(progress.matched == index && progress.state == ProgressState::Probe) {
+    let confirms_probe = progress.matched == index && progress.state == ProgressState::Probe;
+    if !is_news && !confirms_probe {
         return Ok(());
     }
     match progress.state {

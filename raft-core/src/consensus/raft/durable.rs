@@ -12,7 +12,10 @@ use crate::raftpb::entry::{Entries, Entry, EntryType};
 use crate::raftpb::message::Message;
 
 /// The ticket's write is durable: counts this node's own acknowledgement and vote, and returns what may be said now.
-pub(in crate::consensus) fn appended<S: Storage>(raft: &mut Raft<S>, ticket: AppendTicket) -> Result<Vec<Message>> {
+pub(in crate::consensus) fn appended<S: Storage>(
+    raft: &mut Raft<S>,
+    ticket: AppendTicket,
+) -> Result<Vec<Message>> {
     let AppendTicket { term, snapshot, entries, stable, mut messages, .. } = ticket;
     raft.log.publish(snapshot.as_ref(), &entries)?;
     let id = raft.id();

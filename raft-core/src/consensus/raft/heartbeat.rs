@@ -27,7 +27,8 @@ pub(super) fn broadcast<S: Storage>(raft: &mut Raft<S>) {
         // A follower may hold entries that conflict with the log behind what it is known to match.
         let commit = progress.matched.min(log.committed());
         progress.note_sent_commit(commit);
-        let message = Message { commit, context: context.clone(), ..Message::new(MessageType::MsgHeartbeat, to) };
+        let message =
+            Message { commit, context: context.clone(), ..Message::new(MessageType::MsgHeartbeat, to) };
         outbox.send(*term, message);
     }
 }

@@ -84,7 +84,7 @@ pub(in crate::consensus) fn check<S: Storage>(raft: &Raft<S>, change: &ConfChang
         inflight_messages_max: raft.config.inflight_messages_max,
         inflight_bytes_max: raft.config.inflight_bytes_max,
     };
-    changer.change(change).map(|_| ())
+    changer.apply(change).map(|_| ())
 }
 
 /// A follower passes a proposal on.
@@ -115,7 +115,8 @@ impl<S: Storage> Raft<S> {
         let leader = self.expect_leader()?;
         // The first may be larger than the limit, else it could never pass; empty ones always pass, since a leader
         // needs them to open its term and to leave a joint configuration.
-        if leader.uncommitted_bytes > 0 && bytes > 0 && leader.uncommitted_bytes.saturating_add(bytes) > limit {
+        if leader.uncommitted_bytes > 0 && bytes > 0 && leader.uncommitted_bytes.saturating_add(bytes) > limit
+        {
             return Err(Error::ProposalDropped(Dropped::UncommittedFull));
         }
         leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_add(bytes);

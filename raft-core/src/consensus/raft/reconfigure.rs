@@ -26,7 +26,7 @@ pub(in crate::consensus) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfC
         inflight_messages_max: raft.config.inflight_messages_max,
         inflight_bytes_max: raft.config.inflight_bytes_max,
     };
-    let Ok((membership, progress)) = changer.change(change) else { return Ok(()) };
+    let Ok((membership, progress)) = changer.apply(change) else { return Ok(()) };
     raft.membership = membership;
     match &mut raft.role {
         Role::Leader(leader) => leader.progress = progress,

@@ -36,7 +36,11 @@ pub(super) fn send_append<S: Storage>(raft: &mut Raft<S>, to: u64) -> Result<()>
 }
 
 /// Sends entries, or a snapshot where they are gone; nothing to a member that is paused. Says whether it did.
-pub(super) fn maybe_send_append<S: Storage>(raft: &mut Raft<S>, to: u64, send_if_empty: bool) -> Result<bool> {
+pub(super) fn maybe_send_append<S: Storage>(
+    raft: &mut Raft<S>,
+    to: u64,
+    send_if_empty: bool,
+) -> Result<bool> {
     let Raft { role: Role::Leader(leader), log, outbox, config, term, .. } = raft else { return Ok(false) };
     let Some(progress) = leader.progress.get_mut(to) else { return Ok(false) };
     if progress.is_paused() {
@@ -63,8 +67,13 @@ pub(super) fn maybe_send_append<S: Storage>(raft: &mut Raft<S>, to: u64, send_if
     let commit = log.committed();
     progress.sent_entries(entries.len(), entries.payload_len() as u64)?;
     progress.note_sent_commit(commit);
-    let message =
-        Message { index: prev_index, log_term: prev_term, entries, commit, ..Message::new(MessageType::MsgApp, to) };
+    let message = Message {
+        index: prev_index,
+        log_term: prev_term,
+        entries,
+        commit,
+        ..Message::new(MessageType::MsgApp, to)
+    };
     outbox.send(*term, message);
     Ok(true)
 }
@@ -84,7 +93,10 @@ fn send_snapshot<S: Storage>(raft: &mut Raft<S>, to: u64) -> Result<bool> {
         return Err(Error::Invariant("the storage gave an empty snapshot".to_owned()));
     }
     progress.become_snapshot(snapshot.metadata.index);
-    outbox.send(*term, Message { snapshot: Some(Box::new(snapshot)), ..Message::new(MessageType::MsgSnap, to) });
+    outbox.send(
+        *term,
+        Message { snapshot: Some(Box::new(snapshot)), ..Message::new(MessageType::MsgSnap, to) },
+    );
     Ok(true)
 }
 

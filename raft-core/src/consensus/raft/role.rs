@@ -4,6 +4,7 @@ use super::read_queue::ReadQueue;
 use super::state::Raft;
 use crate::consensus::log::storage::Storage;
 use crate::consensus::status::RoleKind;
+use crate::consensus::tracker::inflights::Inflights;
 use crate::consensus::tracker::progress::Progress;
 use crate::consensus::tracker::progress_map::ProgressMap;
 use crate::consensus::tracker::votes::Votes;
@@ -66,7 +67,8 @@ impl<S: Storage> Raft<S> {
     }
 
     pub(super) fn become_candidate(&mut self) -> Result<()> {
-        let term = self.term.checked_add(1).ok_or_else(|| Error::Invariant("the terms are used up".to_owned()))?;
+        let term =
+            self.term.checked_add(1).ok_or_else(|| Error::Invariant("the terms are used up".to_owned()))?;
         self.enter(term);
         self.vote = self.id();
         self.role = Role::Candidate { votes: Votes::default() };
@@ -102,8 +104,8 @@ impl<S: Storage> Raft<S> {
         let voters = self.membership.voters.ids().into_iter().map(|id| (id, false));
         let learners = self.membership.learners.iter().map(|&id| (id, true));
         for (id, is_learner) in voters.chain(learners) {
-            let (messages, bytes) = (self.config.inflight_messages_max, self.config.inflight_bytes_max);
-            map.insert(id, Progress::new(next, messages, bytes, is_learner));
+            let inflights = Inflights::new(self.config.inflight_messages_max, self.config.inflight_bytes_max);
+            map.insert(id, Progress::new(next, inflights, is_learner));
         }
         map
     }

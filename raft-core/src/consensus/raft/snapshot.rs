@@ -44,11 +44,14 @@ fn install<S: Storage>(raft: &mut Raft<S>, snapshot: Snapshot) -> Result<bool> {
 
 /// The host says how sending a snapshot to `id` went.
 pub(in crate::consensus) fn report<S: Storage>(raft: &mut Raft<S>, id: u64, ok: bool) {
-    let Some(progress) = raft.leader_state_mut().and_then(|leader| leader.progress.get_mut(id)) else { return };
-    let ProgressState::Snapshot { pending } = &mut progress.state else { return };
+    let Some(progress) = raft.leader_state_mut().and_then(|leader| leader.progress.get_mut(id)) else {
+        return;
+    };
+    if !matches!(progress.state, ProgressState::Snapshot { .. }) {
+        return;
+    }
     if !ok {
-        // Nothing of it arrived: probe from where the follower was.
-        *pending = 0;
+        progress.forget_pending_snapshot();
     }
     progress.become_probe();
     // Not before it is heard of again: the report says that the bytes left, not that they are in place.

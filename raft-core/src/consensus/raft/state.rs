@@ -111,7 +111,8 @@ impl<S: Storage> Raft<S> {
     }
 
     pub(super) fn draw_election_timeout(&mut self) {
-        self.randomized_election_timeout = self.config.election_ticks + self.rng.below(self.config.election_ticks);
+        self.randomized_election_timeout =
+            self.config.election_ticks + self.rng.below(self.config.election_ticks);
     }
 
     /// Whether an entry of this term is committed: only then does a leader know how far the log is (thesis 6.4).

@@ -60,7 +60,11 @@ fn refuse_old_term<S: Storage>(raft: &mut Raft<S>, message: &Message) {
         }
         // A pre-candidate behind in term must learn the newer one to catch up.
         MsgPreVote => {
-            raft.send(Message { term: raft.term, reject: true, ..Message::new(MsgPreVoteResp, message.from) });
+            raft.send(Message {
+                term: raft.term,
+                reject: true,
+                ..Message::new(MsgPreVoteResp, message.from)
+            });
         }
         _ => {}
     }

@@ -112,7 +112,7 @@ pub(super) fn handle_response<S: Storage>(raft: &mut Raft<S>, response: &Message
         return Ok(());
     }
     votes.record(response.from, !response.reject);
-    match votes.result(&raft.membership) {
+    match votes.tally(&raft.membership).2 {
         VoteResult::Won if is_pre => start(raft, Campaign::Election),
         VoteResult::Won => {
             raft.become_leader()?;
