@@ -50,7 +50,10 @@ pub enum Error {
     SnapshotOutOfDate,
     /// There is no snapshot to send right now; asking again later helps.
     SnapshotTemporarilyUnavailable,
-    /// A broken invariant, or a message that contradicts what is committed: the node has stopped, for good.
+    /// A message contradicts what is committed here: it comes from another cluster, or its sender lost its disk.
+    /// It had no effect.
+    Contradiction(String),
+    /// A broken invariant: the node has stopped, for good.
     Invariant(String),
     /// The operating system refused. The first failed write or fsync is final for a store.
     Io(Arc<IoError>),
@@ -134,6 +137,7 @@ impl fmt::Display for Error {
             Error::Unavailable => f.write_str("the entries are not there yet"),
             Error::SnapshotOutOfDate => f.write_str("the snapshot is older than what there is"),
             Error::SnapshotTemporarilyUnavailable => f.write_str("no snapshot can be had right now"),
+            Error::Contradiction(text) => write!(f, "the message contradicts what is committed: {text}"),
             Error::Invariant(text) => write!(f, "the node has stopped: {text}"),
             Error::Io(io) => write!(f, "{} of {}: {}", io.operation, io.path.display(), io.source),
             Error::Corrupt { path, offset, what } => {
