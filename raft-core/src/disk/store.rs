@@ -118,6 +118,7 @@ impl Store {
     /// Makes a fresh store one that has applied index 1 of term 1, with this membership and no data. A crash before
     /// it returns leaves a fresh store.
     pub fn bootstrap(&mut self, conf_state: &ConfState) -> Result<SnapshotMetadata> {
+        self.check_failed()?;
         if !self.fresh {
             return Err(Error::Config("only a fresh store can be bootstrapped".into()));
         }
@@ -141,11 +142,12 @@ impl Store {
         entries: &Entries,
         must_sync: bool,
     ) -> Result<()> {
+        self.check_failed()?;
         // An empty one says nothing, and none is written before it.
         let hard_state = hard_state.filter(|state| !state.is_empty());
         self.check_append(hard_state, entries)?;
         if hard_state.is_none() && entries.is_empty() {
-            return self.latched(|_| Ok(()));
+            return Ok(());
         }
         self.fresh = false;
         self.latched(|store| store.wal.append(hard_state, entries, must_sync))
@@ -154,6 +156,7 @@ impl Store {
     /// Records durably that the snapshot file of `metadata` is complete. A snapshot of this node's own leaves the log
     /// as it is. One from a leader replaces it, as soon as a HardState that commits its index follows.
     pub fn record_snapshot(&mut self, metadata: &SnapshotMetadata) -> Result<()> {
+        self.check_failed()?;
         let SnapshotMetadata { conf_state, index, term } = metadata;
         if *index == 0 || *term == 0 {
             return Err(Error::Invariant(format!("a snapshot of index {index} and term {term}")));
@@ -169,11 +172,12 @@ impl Store {
     /// Removes segments and snapshots that nobody needs any more: what lies before `index`, and before the oldest of
     /// the snapshots that are kept.
     pub fn release(&mut self, index: u64) -> Result<()> {
+        self.check_failed()?;
         let commit = self.wal.hard_state().commit;
         // One that is not committed yet may turn out never to have been.
         let committed = self.recorded.iter().rev().filter(|(at, _)| *at <= commit);
         let Some((oldest, _)) = committed.take(self.snapshots_kept).last() else {
-            return self.latched(|_| Ok(()));
+            return Ok(());
         };
         let floor = index.min(*oldest);
         self.latched(|store| {
@@ -226,11 +230,12 @@ impl Store {
         Ok(())
     }
 
-    /// Does what may fail only once.
+    fn check_failed(&self) -> Result<()> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Does what may fail only once; the caller has seen that it has not yet.
     fn latched(&mut self, operation: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
         let outcome = operation(self);
         self.failed = outcome.as_ref().err().cloned();
         outcome
