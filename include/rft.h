@@ -172,7 +172,10 @@ enum {
   RFT_E_CORRUPT = -21,
   /** The directory is open elsewhere, in this process or another. */
   RFT_E_LOCKED = -22,
-  /** The directory belongs to another node or cluster. */
+  /**
+   * The directory belongs to another node or cluster; or a message contradicts what is committed here, which
+   * only one from another cluster, or from a node that lost its disk, can do.
+   */
   RFT_E_FOREIGN = -23,
   /** A callback of the host failed. The engine has stopped applying. */
   RFT_E_HOST = -24,
@@ -396,7 +399,7 @@ enum {
 };
 
 /** Bytes: `data` may be NULL only when `len` is 0. */
-typedef struct rft_bytes {
+typedef struct rft_bytes_t {
   /** The first byte. */
   const uint8_t *data;
   /** How many there are. */
@@ -407,7 +410,7 @@ typedef struct rft_bytes {
  * A message to a peer. Deliver `data` unchanged to rft_node_step or rft_engine_step of node `to`. Messages may be
  * lost, doubled and reordered; order makes them cheaper.
  */
-typedef struct rft_message {
+typedef struct rft_message_t {
   /** The receiver's id. */
   uint64_t to;
   /** The encoded message: etcd's raftpb.Message. */
@@ -421,7 +424,7 @@ typedef struct rft_message {
 } rft_message_t;
 
 /** An entry of the log. */
-typedef struct rft_entry {
+typedef struct rft_entry_t {
   /** Its place in the log. */
   uint64_t index;
   /** The term of the leader that appended it. */
@@ -439,7 +442,7 @@ typedef struct rft_entry {
 } rft_entry_t;
 
 /** One step of a membership change. */
-typedef struct rft_change {
+typedef struct rft_change_t {
   /** The member; not 0 and not one of the two largest numbers. */
   uint64_t node_id;
   /** One of the RFT_CHANGE_ constants. */
@@ -449,7 +452,7 @@ typedef struct rft_change {
 } rft_change_t;
 
 /** How a node stands. */
-typedef struct rft_node_status {
+typedef struct rft_node_status_t {
   /** Its id. */
   uint64_t id;
   /** Its term. */
@@ -479,7 +482,7 @@ typedef struct rft_node_status {
 } rft_node_status_t;
 
 /** A member of the cluster, as this node knows it. */
-typedef struct rft_member {
+typedef struct rft_member_t {
   /** Its id. */
   uint64_t id;
   /** Any of the RFT_MEMBER_ bits. */
@@ -631,7 +634,7 @@ RFT_API rft_status_t rft_config_get(const rft_config_t *config,
 /**
  * Adds a first member of a new cluster.
  *
- * Every first member gets the same list, itself included. A node without a list waits until a leader adds it to a
+ * Every first member gets the same list, itself included, or rft_config_validate refuses it. A node without a list waits until a leader adds it to a
  * cluster that exists. A directory that is not new keeps the members it knows, whatever the list says.
  *
  * @param config borrowed for the call
@@ -651,7 +654,7 @@ RFT_API rft_status_t rft_config_add_voter(rft_config_t *config,
  * @param config borrowed for the call
  * @param err see rft_error_t; may be NULL
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL; RFT_E_CONFIG: RFT_CONFIG_ID is not set, or settings contradict each
- * other; RFT_E_BUSY
+ * other, or the voters leave this node out; RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
  */
@@ -666,6 +669,473 @@ RFT_API rft_status_t rft_config_validate(const rft_config_t *config,
  * Any, once, while no other call uses it.
  */
 RFT_API void rft_config_free(rft_config_t *config);
+
+/* ================================================================================================================
+ * The node layer: what a node hands out.
+ *
+ * A node has no thread, callback, clock or file. Between two calls it does nothing. What it wants done it hands
+ * out as one rft_ready_t; rft_node_advance says that all of it is done, and gives the node leave to go on.
+ * ================================================================================================================ */
+
+/**
+ * A node, opaque. Owned by whoever created it; one thread at a time (RFT_E_BUSY), and it may move between threads.
+ */
+typedef struct rft_node rft_node_t;
+
+/**
+ * A directory with a write-ahead log and snapshots, opaque. Owned by whoever opened it; one thread at a time
+ * (RFT_E_BUSY), and it may move between threads.
+ */
+typedef struct rft_store rft_store_t;
+
+/** The state machine at one entry. */
+typedef struct rft_snapshot_t {
+  /** The last entry it covers; 0 is no snapshot. */
+  uint64_t index;
+  /** That entry's term. */
+  uint64_t term;
+  /** The bytes that the host gave to rft_node_snapshot here or on another node; may be NULL when `len` is 0. */
+  const uint8_t *data;
+  /** How many there are. */
+  size_t len;
+} rft_snapshot_t;
+
+/** A read that may be answered. */
+typedef struct rft_read_t {
+  /** The state machine has to have applied this entry first. */
+  uint64_t index;
+  /** The number given to rft_node_read_index. */
+  uint64_t request;
+} rft_read_t;
+
+/** What must survive a crash beside the log. */
+typedef struct rft_hard_state_t {
+  /** The newest term this node has seen. */
+  uint64_t term;
+  /** Whom it voted for in that term; 0 is nobody. */
+  uint64_t vote;
+  /** How far the log is known to be committed. */
+  uint64_t commit;
+} rft_hard_state_t;
+
+/**
+ * What a node wants done, in this order: send the messages, save (rft_store_save does it), restore the state
+ * machine when has_snapshot, apply the committed entries, answer the reads, rft_node_advance.
+ *
+ * Every pointer is borrowed until rft_node_advance or rft_node_free.
+ */
+typedef struct rft_ready_t {
+  /** To send. They may leave at once, before anything is saved. */
+  const rft_message_t *messages;
+  /** How many. */
+  size_t messages_len;
+  /** To save. They replace what was saved at their indices and behind. */
+  const rft_entry_t *entries;
+  /** How many. */
+  size_t entries_len;
+  /** To apply, in order, once all above is saved. */
+  const rft_entry_t *committed;
+  /** How many. */
+  size_t committed_len;
+  /** To answer, each as soon as its index is applied. */
+  const rft_read_t *reads;
+  /** How many. */
+  size_t reads_len;
+  /** To save when has_hard_state. */
+  rft_hard_state_t hard_state;
+  /** To save, before the entries, and to replace the whole state machine with, when has_snapshot. */
+  rft_snapshot_t snapshot;
+  /** Whether hard_state changed. */
+  uint8_t has_hard_state;
+  /** Whether there is a snapshot. */
+  uint8_t has_snapshot;
+  /** Whether what is to be saved must be synced to the disk before rft_node_advance. */
+  uint8_t must_sync;
+  /** 0. */
+  uint8_t pad[5];
+  /** The leader this node knows; 0 is none. */
+  uint64_t leader;
+  /** One of the RFT_ROLE_ constants. */
+  int32_t role;
+  /** 0. */
+  uint32_t reserved0;
+  /** 0. */
+  uint64_t reserved[4];
+} rft_ready_t;
+
+/* ================================================================================================================
+ * The node: the bare state machine of consensus.
+ *
+ * Create it, then call it from one loop: rft_node_tick at a steady pace, rft_node_step with what peers send, and as
+ * long as rft_node_has_ready take rft_node_ready, do what it says, and answer with rft_node_advance. The file's
+ * introduction shows the loop.
+ *
+ * With a store a node survives its process: rft_store_save between ready and advance, and after a restart
+ * rft_store_open, rft_store_snapshot to restore the state machine from, and rft_node_create. The node hands out
+ * again what was committed behind that snapshot. Without a store it lives in memory only: never give its id to
+ * another node after it is gone.
+ *
+ * The peers of a node are nodes. A node does not understand the chunks in which an engine sends a long snapshot.
+ * ================================================================================================================ */
+
+/**
+ * Creates a node.
+ *
+ * @param config borrowed for the call
+ * @param store borrowed for the call: what it holds is where the node starts. Only one node can be created from an
+ * open store. NULL: a node in memory, of a new cluster of the config's voters
+ * @param out receives the node, owned by the caller, who frees it with rft_node_free
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or the store is of another node; RFT_E_CONFIG; RFT_E_MISUSE: the store
+ * has its node already; RFT_E_INVARIANT: the store's state contradicts itself; RFT_E_BUSY
+ * @par Thread
+ * Any, while no other call uses the config or the store.
+ */
+RFT_API rft_status_t rft_node_create(const rft_config_t *config,
+                                     rft_store_t *store,
+                                     rft_node_t **out,
+                                     rft_error_t **err);
+
+/**
+ * Tells the node that one unit of time has passed.
+ *
+ * @param node borrowed for the call
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT: the node has stopped
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_tick(rft_node_t *node, rft_error_t **err);
+
+/**
+ * Gives the node a message from a peer. Any error but RFT_E_INVARIANT leaves the node as it was: drop the message
+ * and go on.
+ *
+ * @param node borrowed for the call
+ * @param data the bytes of an rft_message_t; borrowed for the call
+ * @param len how many there are
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or no bytes; RFT_E_DECODE; RFT_E_LOCAL_MESSAGE; RFT_E_UNKNOWN_PEER;
+ * RFT_E_WRONG_RECEIVER; RFT_E_FOREIGN: it contradicts what is committed here; RFT_E_NOT_LEADER and RFT_E_DROPPED:
+ * a proposal that was sent on to this node; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_step(rft_node_t *node,
+                                   const uint8_t *data,
+                                   size_t len,
+                                   rft_error_t **err);
+
+/**
+ * Gives the node several messages from peers, in order, and stops at the first that is refused.
+ *
+ * @param node borrowed for the call
+ * @param messages the bytes of each message; borrowed for the call
+ * @param n how many there are
+ * @param done receives how many were taken, also when the call fails at message number `*done`; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return as rft_node_step
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_step_many(rft_node_t *node,
+                                        const rft_bytes_t *messages,
+                                        size_t n,
+                                        size_t *done,
+                                        rft_error_t **err);
+
+/**
+ * Proposes entries, all of them or none. At a leader they are in its log when the call returns, which is no
+ * promise: they are committed when they come back in `committed`. A follower sends them on to its leader
+ * (RFT_CONFIG_FORWARD_PROPOSALS), and nothing is known of their fate.
+ *
+ * @param node borrowed for the call
+ * @param payloads the bytes of each; borrowed for the call
+ * @param n how many there are, at least 1
+ * @param first_index receives the index of the first entry, 0 when they were sent on; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or none; RFT_E_TOO_LARGE: one exceeds RFT_CONFIG_PROPOSAL_BYTES_MAX;
+ * RFT_E_NOT_LEADER; RFT_E_DROPPED; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_propose(rft_node_t *node,
+                                      const rft_bytes_t *payloads,
+                                      size_t n,
+                                      uint64_t *first_index,
+                                      rft_error_t **err);
+
+/**
+ * Proposes a membership change. It takes effect on each node when that node's host advances past it.
+ *
+ * @param node borrowed for the call
+ * @param changes the steps; borrowed for the call; NULL when there are none
+ * @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
+ * @param transition one of the RFT_TRANSITION_ constants
+ * @param context bytes that every node's state machine gets with the change, an address for instance; borrowed for
+ * the call
+ * @param len how many bytes
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, an id that is none, an unknown constant; RFT_E_CONF_CHANGE: another
+ * change is pending, or this one does not fit; RFT_E_TOO_LARGE; RFT_E_NOT_LEADER; RFT_E_DROPPED; RFT_E_BUSY;
+ * RFT_E_PANIC; RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_propose_change(rft_node_t *node,
+                                             const rft_change_t *changes,
+                                             size_t n,
+                                             int32_t transition,
+                                             const uint8_t *context,
+                                             size_t len,
+                                             rft_error_t **err);
+
+/**
+ * Asks for the index at which a read is linearizable. The answer is one of the `reads` of a later ready; it may be
+ * lost with a message or a leader, so keep the time and ask again.
+ *
+ * @param node borrowed for the call
+ * @param request a number of your own, which no other read under way has
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_read_index(rft_node_t *node,
+                                         uint64_t request,
+                                         rft_error_t **err);
+
+/**
+ * Campaigns now, instead of waiting for the election timeout.
+ *
+ * @param node borrowed for the call
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK, also where the node may not campaign; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_campaign(rft_node_t *node,
+                                       rft_error_t **err);
+
+/**
+ * Asks the leader, this node or another, to hand its leadership to a member. Look at `leader` for success.
+ *
+ * @param node borrowed for the call
+ * @param to the member
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_transfer_leader(rft_node_t *node, uint64_t to, rft_error_t **err);
+
+/**
+ * Tells the node that a message to a peer could not be delivered. Optional: a leader then sends less until it
+ * hears of the peer.
+ *
+ * @param node borrowed for the call
+ * @param id the peer
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_report_unreachable(rft_node_t *node,
+                                                 uint64_t id,
+                                                 rft_error_t **err);
+
+/**
+ * Tells the node what became of a MsgSnap, a message of type 7, that it handed out. Required after each: its
+ * receiver gets nothing else until then.
+ *
+ * @param node borrowed for the call
+ * @param id the receiver
+ * @param ok 1: it was delivered; 0: it was not
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, an id that is none, neither 0 nor 1; RFT_E_BUSY; RFT_E_PANIC;
+ * RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_report_snapshot(rft_node_t *node,
+                                              uint64_t id,
+                                              uint8_t ok,
+                                              rft_error_t **err);
+
+/**
+ * Whether rft_node_ready has something.
+ *
+ * @param node borrowed for the call; NULL gives 0
+ * @return 1 or 0; 0 between rft_node_ready and rft_node_advance, while another thread uses the node, and when the
+ * node has stopped
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API uint8_t rft_node_has_ready(const rft_node_t *node);
+
+/**
+ * Takes what the node wants done.
+ *
+ * @param node borrowed for the call
+ * @param out receives it; its pointers are borrowed until rft_node_advance
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK, also when there is nothing to do; RFT_E_INVALID_ARG; RFT_E_MISUSE: the last one is not advanced;
+ * RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_ready(rft_node_t *node,
+                                    rft_ready_t *out,
+                                    rft_error_t **err);
+
+/**
+ * Says that everything in the last ready is saved and applied. Messages that had to wait for it come with the next
+ * ready.
+ *
+ * @param node borrowed for the call
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_MISUSE: there is no ready, or the node has a store and the ready is not
+ * saved in it; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_advance(rft_node_t *node,
+                                      rft_error_t **err);
+
+/**
+ * Gives the node a snapshot of the state machine: for peers that need entries from before it, and, with a store,
+ * for the next start. The log before it is dropped, except for RFT_CONFIG_SNAPSHOT_TRAILING entries in memory.
+ *
+ * @param node borrowed for the call
+ * @param store borrowed for the call: the node's store; NULL: kept in memory only
+ * @param index the last entry that the state machine had applied; advanced, and newer than the last snapshot
+ * @param data the state machine; borrowed for the call
+ * @param len how many bytes
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or the store is of another node; RFT_E_SNAPSHOT_OLD: there is a newer
+ * one; RFT_E_UNAVAILABLE: `index` is not applied yet; RFT_E_MISUSE: between a ready with a snapshot and its
+ * advance; RFT_E_IO: final for the store; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+ * @par Thread
+ * One at a time on the same node and store. Blocks for the disk when there is a store.
+ */
+RFT_API rft_status_t rft_node_snapshot(rft_node_t *node,
+                                       rft_store_t *store,
+                                       uint64_t index,
+                                       const uint8_t *data,
+                                       size_t len,
+                                       rft_error_t **err);
+
+/**
+ * Tells how the node stands.
+ *
+ * @param node borrowed for the call
+ * @param out receives it
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK, also when the node has stopped (see `failure`); RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_status(const rft_node_t *node,
+                                     rft_node_status_t *out,
+                                     rft_error_t **err);
+
+/**
+ * Tells who is a member, by ascending id.
+ *
+ * @param node borrowed for the call
+ * @param out receives the members, as many as there is room for; NULL when `cap` is 0
+ * @param cap how many there is room for
+ * @param n receives how many there are, also when that is more than `cap`
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC
+ * @par Thread
+ * One at a time on the same node.
+ */
+RFT_API rft_status_t rft_node_members(const rft_node_t *node,
+                                      rft_member_t *out,
+                                      size_t cap,
+                                      size_t *n,
+                                      rft_error_t **err);
+
+/**
+ * Frees a node, and all that was borrowed from it. Its store stays open.
+ *
+ * @param node taken; NULL does nothing
+ * @par Thread
+ * Any, once, while no other call uses it.
+ */
+RFT_API void rft_node_free(rft_node_t *node);
+
+/* ================================================================================================================
+ * The store: a node's directory.
+ *
+ * A write-ahead log and snapshots in etcd's formats. The directory remembers its node and its cluster, and one
+ * store at a time has it open, in all processes. A torn end of the log is mended at open; anything else that cannot
+ * have been written is RFT_E_CORRUPT, and nothing is changed.
+ *
+ * The first write or fsync that fails is final: the store returns the same error ever after. Free node and store
+ * then, and open the directory again when the disk is well.
+ * ================================================================================================================ */
+
+/**
+ * Opens a directory, and creates it when it is missing. A directory without a history gets one that starts with the
+ * config's voters; without voters it waits for a snapshot from a leader.
+ *
+ * @param config borrowed for the call
+ * @param dir the path, UTF-8; borrowed for the call
+ * @param dir_len its bytes
+ * @param out receives the store, owned by the caller, who frees it with rft_store_free
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, not UTF-8, or empty; RFT_E_CONFIG; RFT_E_LOCKED; RFT_E_FOREIGN;
+ * RFT_E_CORRUPT; RFT_E_IO; RFT_E_BUSY
+ * @par Thread
+ * Any, while no other call uses the config. Blocks for the disk.
+ */
+RFT_API rft_status_t rft_store_open(const rft_config_t *config,
+                                    const char *dir,
+                                    size_t dir_len,
+                                    rft_store_t **out,
+                                    rft_error_t **err);
+
+/**
+ * Reads the newest snapshot: what to restore the state machine from before the first ready.
+ *
+ * @param store borrowed for the call
+ * @param out receives it; `index` 0: there is none; `len` 0: there is nothing to restore. `data` is borrowed until
+ * the next call on the store
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_CORRUPT; RFT_E_IO; RFT_E_BUSY; RFT_E_PANIC
+ * @par Thread
+ * One at a time on the same store. Blocks for the disk.
+ */
+RFT_API rft_status_t rft_store_snapshot(rft_store_t *store,
+                                        rft_snapshot_t *out,
+                                        rft_error_t **err);
+
+/**
+ * Writes the node's ready to the disk, and syncs it where that is needed. Call it between rft_node_ready and
+ * rft_node_advance; a second time for the same ready it does nothing.
+ *
+ * @param store borrowed for the call: the one the node was created from
+ * @param node borrowed for the call
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: durable; RFT_E_INVALID_ARG: NULL, or the node is of another store; RFT_E_MISUSE: there is no
+ * ready; RFT_E_IO: final; RFT_E_BUSY; RFT_E_PANIC
+ * @par Thread
+ * One at a time on the same node and store. Blocks for the disk.
+ */
+RFT_API rft_status_t rft_store_save(rft_store_t *store,
+                                    rft_node_t *node,
+                                    rft_error_t **err);
+
+/**
+ * Closes a directory. What was saved stays there.
+ *
+ * @param store taken; NULL does nothing
+ * @par Thread
+ * Any, once, while no other call uses it.
+ */
+RFT_API void rft_store_free(rft_store_t *store);
 
 /**
  * Compares this header with the library that is loaded. Call it once, before anything else.

@@ -4,6 +4,7 @@
 //! rft_engine_open, free it: they copy what they need. Only RFT_CONFIG_ID has no default. Every member of a cluster
 //! should have the same settings apart from its id and seed.
 
+use raft_core::consensus::config::Config;
 use raft_core::error::Error;
 
 use crate::boundary::{self, Checked, Failure, Handle, Noun, Out, call, exclusive, node_id};
@@ -166,6 +167,28 @@ impl Settings {
         Ok(())
     }
 
+    /// The settings of the core.
+    pub(crate) fn consensus(&self) -> Config {
+        let mut config = Config::new(self.get(RFT_CONFIG_ID));
+        config.election_ticks = self.get(RFT_CONFIG_ELECTION_TICKS);
+        config.heartbeat_ticks = self.get(RFT_CONFIG_HEARTBEAT_TICKS);
+        config.pre_vote = self.get(RFT_CONFIG_PRE_VOTE) != 0;
+        config.check_quorum = self.get(RFT_CONFIG_CHECK_QUORUM) != 0;
+        config.message_bytes_max = self.get(RFT_CONFIG_MESSAGE_BYTES_MAX);
+        config.inflight_messages_max = self.size(RFT_CONFIG_INFLIGHT_MESSAGES_MAX);
+        config.inflight_bytes_max = self.get(RFT_CONFIG_INFLIGHT_BYTES_MAX);
+        config.uncommitted_bytes_max = self.get(RFT_CONFIG_UNCOMMITTED_BYTES_MAX);
+        config.apply_bytes_max = self.get(RFT_CONFIG_APPLY_BYTES_MAX);
+        config.forward_proposals = self.get(RFT_CONFIG_FORWARD_PROPOSALS) != 0;
+        config.seed = self.seed.unwrap_or(config.seed);
+        config
+    }
+
+    /// A setting that counts what is in memory.
+    pub(crate) fn size(&self, key: rft_config_key) -> usize {
+        usize::try_from(self.get(key)).unwrap_or(usize::MAX)
+    }
+
     /// Checks what one setting alone does not tell.
     pub(crate) fn validate(&self) -> Checked<()> {
         let refuse = |text: String| Err(Error::Config(text).into());
@@ -184,6 +207,12 @@ impl Settings {
                 let bound = if strict { "be less than" } else { "not be more than" };
                 return refuse(format!("{less:?} ({low}) must {bound} {more:?} ({high})"));
             }
+        }
+        let id = self.get(RFT_CONFIG_ID);
+        if !self.voters.is_empty() && !self.voters.contains(&id) {
+            return refuse(format!(
+                "the voters must name this node, {id}, or nobody if it waits to be added"
+            ));
         }
         Ok(())
     }
@@ -250,7 +279,7 @@ pub unsafe extern "C" fn rft_config_get(
 
 /// Adds a first member of a new cluster.
 ///
-/// Every first member gets the same list, itself included. A node without a list waits until a leader adds it to a
+/// Every first member gets the same list, itself included, or rft_config_validate refuses it. A node without a list waits until a leader adds it to a
 /// cluster that exists. A directory that is not new keeps the members it knows, whatever the list says.
 ///
 /// @param config borrowed for the call
@@ -274,7 +303,7 @@ pub unsafe extern "C" fn rft_config_add_voter(
 /// @param config borrowed for the call
 /// @param err see rft_error_t; may be NULL
 /// @return RFT_OK; RFT_E_INVALID_ARG: NULL; RFT_E_CONFIG: RFT_CONFIG_ID is not set, or settings contradict each
-/// other; RFT_E_BUSY
+/// other, or the voters leave this node out; RFT_E_BUSY
 /// @par Thread
 /// One at a time on the same configuration.
 #[unsafe(no_mangle)]
@@ -350,6 +379,11 @@ mod tests {
             settings.set(key as i32, value).unwrap();
             assert!(settings.validate().is_err(), "{key:?} {value}");
         }
+        let mut stranger = settings();
+        stranger.add_voter(8).unwrap();
+        assert!(stranger.validate().is_err());
+        stranger.add_voter(7).unwrap();
+        assert!(stranger.validate().is_ok());
         let mut unlimited = settings();
         unlimited.set(RFT_CONFIG_INFLIGHT_BYTES_MAX as i32, 0).unwrap();
         assert!(unlimited.validate().is_ok());

@@ -8,10 +8,17 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc, clippy::enum_variant_names)]
 #![allow(unsafe_code)]
 
-#[allow(dead_code)] // the node layer uses the rest of it
+#[allow(dead_code)] // the engine layer uses the rest of it
 mod boundary;
 pub mod config;
 pub mod data;
 pub mod error;
+mod membership;
+pub mod node;
+mod node_state;
+mod payload;
+pub mod ready;
 pub mod status;
+pub mod store;
+mod store_state;
 pub mod version;

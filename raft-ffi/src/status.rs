@@ -68,7 +68,8 @@ pub enum rft_status {
     RFT_E_CORRUPT = -21,
     /// The directory is open elsewhere, in this process or another.
     RFT_E_LOCKED = -22,
-    /// The directory belongs to another node or cluster.
+    /// The directory belongs to another node or cluster; or a message contradicts what is committed here, which
+    /// only one from another cluster, or from a node that lost its disk, can do.
     RFT_E_FOREIGN = -23,
     /// A callback of the host failed. The engine has stopped applying.
     RFT_E_HOST = -24,
@@ -197,7 +198,7 @@ impl rft_status {
             RFT_E_IO => c"The operating system refused.",
             RFT_E_CORRUPT => c"A file holds what cannot have been written.",
             RFT_E_LOCKED => c"The directory is open elsewhere.",
-            RFT_E_FOREIGN => c"The directory belongs to another node or cluster.",
+            RFT_E_FOREIGN => c"The directory or the message belongs to another node or cluster.",
             RFT_E_HOST => c"A callback of the host failed; the engine has stopped applying.",
             RFT_E_INVARIANT => c"A broken invariant; the node has stopped, for good.",
             RFT_E_REENTRANT => c"This call may not be made from inside a callback.",
@@ -223,6 +224,7 @@ impl From<&Error> for rft_status {
             Error::Unavailable => RFT_E_UNAVAILABLE,
             Error::SnapshotOutOfDate => RFT_E_SNAPSHOT_OLD,
             Error::SnapshotTemporarilyUnavailable => RFT_E_SNAPSHOT_UNAVAILABLE,
+            Error::Contradiction(_) => RFT_E_FOREIGN,
             Error::Invariant(_) => RFT_E_INVARIANT,
             Error::Io(_) => RFT_E_IO,
             Error::Corrupt { .. } => RFT_E_CORRUPT,

@@ -28,8 +28,8 @@ fn the_committed_header_is_fresh() {
 fn every_function_tells_what_it_returns_and_on_which_thread() {
     let header = generate_header();
     for name in functions(&header) {
-        let at = header.find(&format!("{name}(")).unwrap();
-        let at = header[..at].rfind("\nRFT_API").unwrap();
+        let is_it = |at: &usize| header[*at..].lines().nth(1).unwrap().contains(&format!("{name}("));
+        let at = header.match_indices("\nRFT_API ").map(|(at, _)| at).find(is_it).unwrap();
         let comment = &header[header[..at].rfind("/**").unwrap()..at];
         let declaration = &header[at..at + header[at..].find(");").unwrap()];
         assert!(comment.contains("@par Thread"), "{name} does not tell its thread:\n{comment}");

@@ -8,6 +8,7 @@ use std::mem::offset_of;
 use std::process::Command;
 
 use rft::data::*;
+use rft::ready::*;
 use support::{generate_header, has, include_dir, run, scratch};
 
 /// Checks a struct here, and writes the checks for C.
@@ -34,6 +35,14 @@ layouts! {
         id 0, term 8, vote 16, leader 24, commit 32, applied 40, first_index 48, last_index 56, snapshot_index 64,
         transferee 72, role 80, failure 84, reserved 88
     }
+    rft_snapshot_t 32 { index 0, term 8, data 16, len 24 }
+    rft_read_t 16 { index 0, request 8 }
+    rft_hard_state_t 24 { term 0, vote 8, commit 16 }
+    rft_ready_t 176 {
+        messages 0, messages_len 8, entries 16, entries_len 24, committed 32, committed_len 40, reads 48,
+        reads_len 56, hard_state 64, snapshot 88, has_hard_state 120, has_snapshot 121, must_sync 122, pad 123,
+        leader 128, role 136, reserved0 140, reserved 144
+    }
     rft_member_t 40 { id 0, flags 8, progress 12, matched 16, next 24, recent_active 32, pad 33 }
 }
 
@@ -42,8 +51,8 @@ fn every_struct_of_the_header_is_written_down_here() {
     for line in
         generate_header().lines().filter(|line| line.starts_with("typedef struct") && line.ends_with('{'))
     {
-        let tag = line.split(' ').nth(2).unwrap();
-        assert!(NAMES.contains(&format!("{tag}_t").as_str()), "{tag}_t is missing");
+        let name = line.split(' ').nth(2).unwrap();
+        assert!(NAMES.contains(&name), "{name} is missing");
     }
 }
 

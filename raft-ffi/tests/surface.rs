@@ -32,6 +32,15 @@ fn the_library_exports_what_the_header_declares_and_nothing_else() {
 }
 
 #[test]
+fn null_is_tried_with_every_function() {
+    let path = support::root().join("raft-ffi/tests/host/null_arguments.c");
+    let tried = fs::read_to_string(path).unwrap();
+    for name in functions(&generate_header()) {
+        assert!(tried.contains(&format!("{name}(")), "null_arguments.c leaves out {name}");
+    }
+}
+
+#[test]
 fn the_library_has_its_name_and_stays_loaded() {
     if !cfg!(target_os = "linux") || !has("readelf") {
         return;

@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 use cbindgen::{Builder, Config, DocumentationLength};
 
 /// The header's parts, in the order in which it is read.
-pub(crate) const NOUNS: [&str; 5] = ["status", "error", "version", "data", "config"];
+pub(crate) const NOUNS: [&str; 8] =
+    ["status", "error", "version", "data", "config", "ready", "node", "store"];
 
 /// The workspace's root.
 pub(crate) fn root() -> PathBuf {
@@ -105,8 +106,8 @@ fn public_types(path: &Path) -> Vec<String> {
 }
 
 /// Says in C what cbindgen cannot be told: constants are an enumeration without a name, so that no enum type, whose
-/// width is the compiler's choice, can cross the boundary; tags go without the `_t` of their typedef; a comment of
-/// one line is written on one line, and a declaration starts with what imports it.
+/// width is the compiler's choice, can cross the boundary; the tag of an opaque type goes without `_t`; a comment
+/// of one line is written on one line; a declaration starts with what imports it.
 fn tidy(text: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut in_constants = false;
@@ -121,8 +122,8 @@ fn tidy(text: &str) -> String {
             in_constants = false;
             line = "};".to_owned();
         } else if let Some(rest) = line.strip_prefix("typedef rft_") {
-            let (tag, rest) = rest.split_once("_t ").expect("types of the header end with _t");
-            line = format!("typedef struct rft_{tag} {rest}");
+            let rest = if line.ends_with('{') { rest.to_owned() } else { rest.replacen("_t ", " ", 1) };
+            line = format!("typedef struct rft_{rest}");
         } else if line == "RFT_API" {
             prefix = Some("RFT_API ");
             continue;
