@@ -24,7 +24,8 @@ class WithCluster(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.cluster = cls.enterClassContext(Cluster(cls.size, FLAGS, SERVER))
+        cls.cluster = Cluster(cls.size, FLAGS, SERVER).__enter__()
+        cls.addClassCleanup(cls.cluster.close)
         cls.cluster.wait_leader()
 
     def setUp(self) -> None:
