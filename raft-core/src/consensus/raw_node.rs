@@ -169,7 +169,7 @@ impl<S: Storage> RawNode<S> {
                 must_sync: !entries.is_empty()
                     || (hard_state.term, hard_state.vote) != (old_hard_state.term, old_hard_state.vote),
                 stable: if raft.log.has_unstable_entries() { Some(raft.log.last_id()?) } else { None },
-                snapshot,
+                snapshot: snapshot.map(Box::new),
                 entries,
                 messages: after_append,
             });

@@ -17,7 +17,7 @@ pub(in crate::consensus) fn appended<S: Storage>(
     ticket: AppendTicket,
 ) -> Result<Vec<Message>> {
     let AppendTicket { term, snapshot, entries, stable, mut messages, .. } = ticket;
-    raft.log.publish(snapshot.as_ref(), &entries)?;
+    raft.log.publish(snapshot.as_deref(), &entries)?;
     let id = raft.id();
     for own in messages.extract_if(.., |message| message.to == id) {
         step::step(raft, own)?;
