@@ -131,7 +131,10 @@ enum {
   RFT_E_BUSY = -3,
   /** A panic inside the library was contained. The handle refuses all further work. */
   RFT_E_PANIC = -4,
-  /** The bytes are not a message. */
+  /**
+   * The bytes are not a message, or the message contradicts what is committed here: it comes from another
+   * cluster, or from a node that lost its disk.
+   */
   RFT_E_DECODE = -5,
   /** The message is of a kind that may not come from a peer. */
   RFT_E_LOCAL_MESSAGE = -6,
@@ -172,10 +175,7 @@ enum {
   RFT_E_CORRUPT = -21,
   /** The directory is open elsewhere, in this process or another. */
   RFT_E_LOCKED = -22,
-  /**
-   * The directory belongs to another node or cluster; or a message contradicts what is committed here, which
-   * only one from another cluster, or from a node that lost its disk, can do.
-   */
+  /** The directory belongs to another node or cluster. */
   RFT_E_FOREIGN = -23,
   /** A callback of the host failed. The engine has stopped applying. */
   RFT_E_HOST = -24,
@@ -671,6 +671,544 @@ RFT_API rft_status_t rft_config_validate(const rft_config_t *config,
 RFT_API void rft_config_free(rft_config_t *config);
 
 /* ================================================================================================================
+ * Snapshot streams: how a state machine is written down and read back.
+ *
+ * The two callbacks of rft_host_t get one each, and use it until they return. A snapshot may be of any length, and
+ * never lies in memory as a whole.
+ * ================================================================================================================ */
+
+/**
+ * What rft_host_t.snapshot_restore reads from, opaque. Borrowed until that callback returns; one thread at a time.
+ */
+typedef struct rft_snapshot_reader rft_snapshot_reader_t;
+
+/** What rft_host_t.snapshot_save writes to, opaque. Borrowed until that callback returns; one thread at a time. */
+typedef struct rft_snapshot_writer rft_snapshot_writer_t;
+
+/**
+ * Writes the next bytes of a snapshot.
+ *
+ * @param writer borrowed for the call
+ * @param data the bytes; borrowed for the call
+ * @param len how many there are; 0 does nothing
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO: there will be no snapshot this time, return from the callback
+ * @par Thread
+ * That of the callback.
+ */
+RFT_API rft_status_t rft_snapshot_write(rft_snapshot_writer_t *writer,
+                                        const uint8_t *data,
+                                        size_t len,
+                                        rft_error_t **err);
+
+/**
+ * Reads the next bytes of a snapshot.
+ *
+ * @param reader borrowed for the call
+ * @param buf receives the bytes
+ * @param cap how many there is room for, at least 1
+ * @param len receives how many came, as few as 1; 0 is the end
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO or RFT_E_CORRUPT: the engine stops, return from the callback
+ * @par Thread
+ * That of the callback.
+ */
+RFT_API rft_status_t rft_snapshot_read(rft_snapshot_reader_t *reader,
+                                       uint8_t *buf,
+                                       size_t cap,
+                                       size_t *len,
+                                       rft_error_t **err);
+
+/**
+ * How many bytes a snapshot has in all.
+ *
+ * @param reader borrowed for the call; NULL gives 0
+ * @return the bytes from the first to the last, whatever was read of them
+ * @par Thread
+ * That of the callback.
+ */
+RFT_API uint64_t rft_snapshot_len(const rft_snapshot_reader_t *reader);
+
+/* ================================================================================================================
+ * The host: what an engine needs of your program.
+ *
+ * The callbacks of one engine come from three threads of its own, named below. None of them is called while
+ * another one of the same thread is at work. Inside of a callback every call on the engine is allowed but those that
+ * wait, which return RFT_E_REENTRANT. A callback must return and must not throw: a C++ exception or a longjmp that
+ * leaves it is undefined behaviour. What a callback gets is borrowed until it returns.
+ * ================================================================================================================ */
+
+/** What an event tells. Pass over a number you do not know. */
+enum {
+  /** Role, term or known leader changed: `role`, `term`, `leader`. */
+  RFT_EVENT_ROLE = 1,
+  /** A membership change was applied: `index`. rft_engine_members tells the members. */
+  RFT_EVENT_MEMBERSHIP = 2,
+  /** A snapshot of the state machine is durable: `index`, `term`, `bytes`. */
+  RFT_EVENT_SNAPSHOT_SAVED = 3,
+  /** The state machine was replaced by a leader's snapshot: `index`, `term`, `bytes`. */
+  RFT_EVENT_SNAPSHOT_RESTORED = 4,
+  /** The engine has stopped for good: `status`, `text`. rft_engine_status still works. */
+  RFT_EVENT_FAILED = 5,
+  /**
+   * The engine came up from its directory, with the snapshot at `index`: `text` tells, a sentence a line, what was
+   * mended.
+   */
+  RFT_EVENT_RECOVERED = 6,
+};
+
+/** How much a log line matters. */
+enum {
+  /** The engine cannot go on. */
+  RFT_LOG_ERROR = 1,
+  /** Something is not as it should be. */
+  RFT_LOG_WARN = 2,
+  /** Seldom, and good to know. */
+  RFT_LOG_INFO = 3,
+  /** For those who look for a fault. */
+  RFT_LOG_DEBUG = 4,
+};
+
+/** What became of a request. */
+typedef struct rft_outcome_t {
+  /** The number the host gave it; 0 for a call that waits. */
+  uint64_t request;
+  /**
+   * RFT_OK: applied at this node, or readable, or saved. Else why not; the code tells whether a proposal certainly
+   * was not applied.
+   */
+  rft_status_t status;
+  /** 0. */
+  uint32_t reserved0;
+  /** With RFT_OK: the entry of a proposal or change, what a read sees at the least, what a snapshot covers. */
+  uint64_t index;
+  /** With RFT_OK: the term of that entry; 0 for a read. */
+  uint64_t term;
+  /** With RFT_E_NOT_LEADER: the leader; 0 is unknown. */
+  uint64_t leader;
+  /** 0. */
+  uint64_t reserved[2];
+} rft_outcome_t;
+
+/** Something that happened. What its kind does not name is 0. */
+typedef struct rft_event_t {
+  /** One of the RFT_EVENT_ constants. */
+  int32_t kind;
+  /** One of the RFT_ROLE_ constants. */
+  int32_t role;
+  /** A term. */
+  uint64_t term;
+  /** The leader; 0 is none. */
+  uint64_t leader;
+  /** An entry. */
+  uint64_t index;
+  /** The length of a snapshot. */
+  uint64_t bytes;
+  /** Why the engine stopped. */
+  rft_status_t status;
+  /** 0. */
+  uint32_t reserved0;
+  /** UTF-8, ends with NUL; NULL when there is none. */
+  const char *text;
+  /** Its bytes, without the NUL. */
+  size_t text_len;
+  /** 0. */
+  uint64_t reserved[2];
+} rft_event_t;
+
+/**
+ * The host's side of an engine. Borrowed for rft_engine_open, which copies it. Set all of it to 0 first: a callback
+ * that is NULL is not called.
+ *
+ * `user_data` belongs to the engine from the call of rft_engine_open on, also when that fails, until `drop`.
+ */
+typedef struct rft_host_t {
+  /** sizeof(rft_host_t): tells the library how much of it this host knows. */
+  size_t size;
+  /** The first argument of every callback. */
+  void *user_data;
+  /**
+   * Frees user_data: exactly once, after the last callback, also when rft_engine_open fails. On the thread that frees
+   * the engine, or on the engine's last one.
+   */
+  void (*drop)(void *user_data);
+  /**
+   * Brings messages to their receivers' rft_engine_step. Driver thread: must not block, because heartbeats wait
+   * behind it. May lose messages. NULL: all are lost, which a cluster of one node does not notice.
+   */
+  void (*send)(void *user_data, const rft_message_t *messages, size_t n);
+  /**
+   * Applies entries to the state machine, in order, each exactly once between two restores. An entry without payload
+   * is left out. Applier thread: may take its time. Anything but RFT_OK stops the engine with RFT_E_HOST. Never
+   * NULL.
+   */
+  rft_status_t (*apply)(void *user_data, const rft_entry_t *entries, size_t n);
+  /**
+   * Writes the state machine, as of the last apply, with rft_snapshot_write. Applier thread: applying waits, nothing
+   * else does. Anything but RFT_OK: no snapshot this time. NULL only together with snapshot_restore, and with
+   * RFT_CONFIG_SNAPSHOT_ENTRIES 0.
+   */
+  rft_status_t (*snapshot_save)(void *user_data, rft_snapshot_writer_t *writer);
+  /**
+   * Replaces the whole state machine with what rft_snapshot_read gives. Applier thread, and during rft_engine_open
+   * the thread that opens. Anything but RFT_OK stops the engine with RFT_E_HOST.
+   */
+  rft_status_t (*snapshot_restore)(void *user_data, rft_snapshot_reader_t *reader);
+  /**
+   * Tells what became of requests, each exactly once, after the apply that decided it. Applier thread. NULL when
+   * only calls that wait are used.
+   */
+  void (*outcome)(void *user_data, const rft_outcome_t *outcomes, size_t n);
+  /** Tells what happened. Applier thread. May be NULL. */
+  void (*event)(void *user_data, const rft_event_t *event);
+  /**
+   * A line for the log: one of the RFT_LOG_ constants, and `len` bytes of UTF-8 that end with NUL. Any thread of
+   * the engine, also two at once: must not block. May be NULL.
+   */
+  void (*log)(void *user_data, int32_t level, const char *text, size_t len);
+} rft_host_t;
+
+/* ================================================================================================================
+ * The engine: a node with its directory, clock and threads.
+ *
+ * rft_engine_open creates the directory or recovers from it, and starts to work. Messages from peers go in with
+ * rft_engine_step; messages to peers come out of rft_host_t.send. A newcomer is opened without voters, and a leader
+ * adds it with rft_engine_change, first as a learner. When the disk fails the engine stops for good, says so by an
+ * event and in rft_engine_status, and every other call returns that status.
+ *
+ * Any thread may call an engine at any time; no call but those that say so waits for anything.
+ * ================================================================================================================ */
+
+/** An engine, opaque. Owned by whoever opened it; any number of threads may use it at once. */
+typedef struct rft_engine rft_engine_t;
+
+/**
+ * Opens a node in a directory, restores the state machine and starts to work.
+ *
+ * A directory without a history gets one that starts with the config's voters; without voters the node waits for a
+ * leader to add it. During the call the host's snapshot_restore is called on this thread when there is a snapshot.
+ *
+ * @param config borrowed for the call
+ * @param dir the path, UTF-8, created when it is missing; borrowed for the call
+ * @param dir_len its bytes
+ * @param host borrowed for the call. Its user_data is taken, also when the call fails: `drop` then frees it. Only
+ * when `host` is NULL, or its `size` too small, nothing is taken
+ * @param out receives the engine, owned by the caller, who frees it with rft_engine_free
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, a path that is none, a callback is missing; RFT_E_CONFIG; RFT_E_LOCKED;
+ * RFT_E_FOREIGN; RFT_E_CORRUPT; RFT_E_IO; RFT_E_HOST: snapshot_restore failed; RFT_E_BUSY: the config is in use
+ * @par Thread
+ * Any, while no other call uses the config. Blocks for the disk and for snapshot_restore.
+ */
+RFT_API rft_status_t rft_engine_open(const rft_config_t *config,
+                                     const char *dir,
+                                     size_t dir_len,
+                                     const rft_host_t *host,
+                                     rft_engine_t **out,
+                                     rft_error_t **err);
+
+/**
+ * Takes a message from a peer. Any error but those of a failed or stopped engine means only that this message was
+ * dropped, which raft survives.
+ *
+ * @param engine borrowed for the call
+ * @param data the bytes of an rft_message_t, which are copied; borrowed for the call
+ * @param len how many there are
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or no bytes; RFT_E_DECODE; RFT_E_LOCAL_MESSAGE; RFT_E_UNKNOWN_PEER;
+ * RFT_E_WRONG_RECEIVER; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_step(rft_engine_t *engine,
+                                     const uint8_t *data,
+                                     size_t len,
+                                     rft_error_t **err);
+
+/**
+ * Takes several messages from peers, in order, and stops at the first that is refused.
+ *
+ * @param engine borrowed for the call
+ * @param messages the bytes of each message, which are copied; borrowed for the call
+ * @param n how many there are
+ * @param done receives how many were taken, also when the call fails at message number `*done`; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return as rft_engine_step
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_step_many(rft_engine_t *engine,
+                                          const rft_bytes_t *messages,
+                                          size_t n,
+                                          size_t *done,
+                                          rft_error_t **err);
+
+/**
+ * Tells the engine that a message to a peer could not be delivered. Optional: a leader then sends less until it
+ * hears of the peer.
+ *
+ * @param engine borrowed for the call
+ * @param id the peer
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the
+ * engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_report_unreachable(rft_engine_t *engine,
+                                                   uint64_t id,
+                                                   rft_error_t **err);
+
+/**
+ * Tells how the node stands, at most a turn of its driver ago. Works after a failure (see `failure`) and after
+ * rft_engine_stop.
+ *
+ * @param engine borrowed for the call
+ * @param out receives it
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC: a call on this handle panicked
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_status(const rft_engine_t *engine,
+                                       rft_node_status_t *out,
+                                       rft_error_t **err);
+
+/**
+ * Tells who is a member, by ascending id. Works after a failure and after rft_engine_stop.
+ *
+ * @param engine borrowed for the call
+ * @param out receives the members, as many as there is room for; NULL when `cap` is 0
+ * @param cap how many there is room for
+ * @param n receives how many there are, also when that is more than `cap`
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC: a call on this handle panicked
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_members(const rft_engine_t *engine,
+                                        rft_member_t *out,
+                                        size_t cap,
+                                        size_t *n,
+                                        rft_error_t **err);
+
+/**
+ * Stops the engine: answers every pending request with RFT_E_STOPPED and waits until its threads have ended. May be
+ * called again, also at the same time.
+ *
+ * @param engine borrowed for the call
+ * @param timeout_ms how long to wait at the most
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: no callback comes any more; RFT_E_TIMED_OUT: a callback or the disk is still at work, the engine
+ * ends when it returns; RFT_E_INVALID_ARG; RFT_E_REENTRANT: nothing was done
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_stop(rft_engine_t *engine,
+                                     uint32_t timeout_ms,
+                                     rft_error_t **err);
+
+/**
+ * Stops the engine if that is not done, waits until its threads have ended, and frees it. The host's `drop` is
+ * called after the last callback; a callback that does not return for 30 seconds is left to itself, and `drop` comes
+ * after it.
+ *
+ * @param engine taken; NULL does nothing; from inside a callback nothing is done but a line in the log
+ * @par Thread
+ * Any but those of the callbacks, once, while no other call uses it. May block for 30 seconds.
+ */
+RFT_API void rft_engine_free(rft_engine_t *engine);
+
+/* ================================================================================================================
+ * Requests: what an engine is asked for.
+ *
+ * A request that was accepted with a number other than 0 gets exactly one outcome, in bounded time, also when
+ * leadership is lost, when the engine fails and when it stops. A request that was refused gets none. The outcome
+ * comes through rft_host_t.outcome, or, for the calls that wait, as their result.
+ * ================================================================================================================ */
+
+/** One proposal of a batch. */
+typedef struct rft_proposal_t {
+  /** The payload; may be NULL when `len` is 0. An empty one has an outcome, and no entry comes to `apply`. */
+  const uint8_t *data;
+  /** Its bytes. */
+  size_t len;
+  /** A number of your own, for the outcome and for `apply` at this engine; 0 wants no outcome. */
+  uint64_t request;
+} rft_proposal_t;
+
+/**
+ * Proposes entries, all of them or none, in this order, and returns at once.
+ *
+ * @param engine borrowed for the call
+ * @param proposals the payloads, which are copied; borrowed for the call
+ * @param n how many there are; 0 does nothing
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: each request with a number gets its one outcome; RFT_E_INVALID_ARG; RFT_E_BUSY: the queue is full;
+ * RFT_E_TOO_LARGE: one exceeds RFT_CONFIG_PROPOSAL_BYTES_MAX, or all together the queue; RFT_E_STOPPED; RFT_E_PANIC;
+ * or why the engine failed. Without RFT_OK there is no outcome
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_propose(rft_engine_t *engine,
+                                        const rft_proposal_t *proposals,
+                                        size_t n,
+                                        rft_error_t **err);
+
+/**
+ * Proposes one entry and waits for its outcome. `apply` sees it with request 0.
+ *
+ * @param engine borrowed for the call
+ * @param data the payload, which is copied; borrowed for the call
+ * @param len its bytes
+ * @param timeout_ms how long to wait at the most
+ * @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return the outcome's status. RFT_OK: applied here; RFT_E_NOT_LEADER: see rft_error_leader; RFT_E_DROPPED;
+ * RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_TOO_LARGE; RFT_E_REENTRANT; RFT_E_STOPPED;
+ * RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_propose_wait(rft_engine_t *engine,
+                                             const uint8_t *data,
+                                             size_t len,
+                                             uint32_t timeout_ms,
+                                             rft_outcome_t *out,
+                                             rft_error_t **err);
+
+/**
+ * Asks for a linearizable read and returns at once. When the outcome comes, the state machine holds all that was
+ * acknowledged anywhere before this call; read it then, in the callback or after it.
+ *
+ * @param engine borrowed for the call
+ * @param request a number of your own for the outcome
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why
+ * the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_read(rft_engine_t *engine,
+                                     uint64_t request,
+                                     rft_error_t **err);
+
+/**
+ * Waits until the state machine may be read, see rft_engine_read.
+ *
+ * @param engine borrowed for the call
+ * @param timeout_ms how long to wait at the most
+ * @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return the outcome's status. RFT_OK: read now; RFT_E_NOT_LEADER: no leader is known, or none answers;
+ * RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine
+ * failed
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_read_wait(rft_engine_t *engine,
+                                          uint32_t timeout_ms,
+                                          rft_outcome_t *out,
+                                          rft_error_t **err);
+
+/**
+ * Proposes a membership change and returns at once. The outcome comes when it is in force here.
+ *
+ * @param engine borrowed for the call
+ * @param changes the steps; borrowed for the call; NULL when there are none
+ * @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
+ * @param transition one of the RFT_TRANSITION_ constants
+ * @param context bytes that every node's `apply` gets with the change, an address for instance; borrowed for the call
+ * @param len how many bytes
+ * @param request a number of your own for the outcome; 0 wants none
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome (RFT_E_CONF_CHANGE: another change is pending, or this one does not
+ * fit); RFT_E_INVALID_ARG: NULL, an id that is none, an unknown constant; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED;
+ * RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_change(rft_engine_t *engine,
+                                       const rft_change_t *changes,
+                                       size_t n,
+                                       int32_t transition,
+                                       const uint8_t *context,
+                                       size_t len,
+                                       uint64_t request,
+                                       rft_error_t **err);
+
+/**
+ * Proposes a membership change and waits until it is in force here.
+ *
+ * @param engine borrowed for the call
+ * @param changes the steps; borrowed for the call; NULL when there are none
+ * @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
+ * @param transition one of the RFT_TRANSITION_ constants
+ * @param context bytes that every node's `apply` gets with the change; borrowed for the call
+ * @param len how many bytes
+ * @param timeout_ms how long to wait at the most
+ * @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return the outcome's status. RFT_OK: in force; RFT_E_CONF_CHANGE: another change is pending, or this one does not
+ * fit; RFT_E_NOT_LEADER; RFT_E_DROPPED; RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_TOO_LARGE;
+ * RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_change_wait(rft_engine_t *engine,
+                                            const rft_change_t *changes,
+                                            size_t n,
+                                            int32_t transition,
+                                            const uint8_t *context,
+                                            size_t len,
+                                            uint32_t timeout_ms,
+                                            rft_outcome_t *out,
+                                            rft_error_t **err);
+
+/**
+ * Asks the leader, this node or another, to hand its leadership to a member. The status tells whether it did.
+ *
+ * @param engine borrowed for the call
+ * @param to the member
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the
+ * engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_transfer_leader(rft_engine_t *engine,
+                                                uint64_t to,
+                                                rft_error_t **err);
+
+/**
+ * Has a snapshot taken now. The outcome carries its index once it is durable, and the log before it is dropped.
+ *
+ * @param engine borrowed for the call
+ * @param request a number of your own for the outcome; 0 wants none
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why
+ * the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
+                                         uint64_t request,
+                                         rft_error_t **err);
+
+/**
+ * Campaigns now, instead of waiting for the election timeout.
+ *
+ * @param engine borrowed for the call
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK, also where the node may not campaign; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or
+ * why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
+                                         rft_error_t **err);
+
+/* ================================================================================================================
  * The node layer: what a node hands out.
  *
  * A node has no thread, callback, clock or file. Between two calls it does nothing. What it wants done it hands
@@ -816,7 +1354,7 @@ RFT_API rft_status_t rft_node_tick(rft_node_t *node, rft_error_t **err);
  * @param len how many there are
  * @param err see rft_error_t; may be NULL
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or no bytes; RFT_E_DECODE; RFT_E_LOCAL_MESSAGE; RFT_E_UNKNOWN_PEER;
- * RFT_E_WRONG_RECEIVER; RFT_E_FOREIGN: it contradicts what is committed here; RFT_E_NOT_LEADER and RFT_E_DROPPED:
+ * RFT_E_WRONG_RECEIVER; RFT_E_NOT_LEADER and RFT_E_DROPPED:
  * a proposal that was sent on to this node; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.

@@ -23,7 +23,8 @@ pub(crate) enum Failure {
     Core(Error),
     InvalidArg(Cow<'static, str>),
     Misuse(&'static str),
-    Reentrant(&'static str),
+    /// An outcome that is not a success, with the leader it names.
+    Outcome(rft_status, u64),
 }
 
 impl From<Error> for Failure {
@@ -42,7 +43,7 @@ impl Failure {
             Failure::Core(error) => rft_status::from(error),
             Failure::InvalidArg(_) => rft_status::RFT_E_INVALID_ARG,
             Failure::Misuse(_) => rft_status::RFT_E_MISUSE,
-            Failure::Reentrant(_) => rft_status::RFT_E_REENTRANT,
+            Failure::Outcome(status, _) => *status,
         }
     }
 }
@@ -55,20 +56,8 @@ pub(crate) type Checked<T> = Result<T, Failure>;
 /// # Safety
 /// `err` is NULL or may be written.
 pub(crate) unsafe fn call(err: *mut *mut rft_error_t, body: impl FnOnce() -> Checked<()>) -> rft_status_t {
-    // SAFETY: as the caller promised.
-    unsafe { call_status(err, || body().map(|()| rft_status::RFT_OK.code())) }
-}
-
-/// As [`call`], for a body that answers a status of its own.
-///
-/// # Safety
-/// `err` is NULL or may be written.
-pub(crate) unsafe fn call_status(
-    err: *mut *mut rft_error_t,
-    body: impl FnOnce() -> Checked<rft_status_t>,
-) -> rft_status_t {
     let failure = match contain(body) {
-        Ok(Ok(status)) => return status,
+        Ok(Ok(())) => return rft_status::RFT_OK.code(),
         Ok(Err(failure)) => failure,
         Err(panic) => Failure::Core(panic),
     };
@@ -124,15 +113,26 @@ pub(crate) struct Handle<T> {
 }
 
 impl<T: Noun> Handle<T> {
-    /// Moves `value` to the heap and gives the pointer that the host keeps.
-    pub(crate) fn into_raw(value: T) -> *mut T::Opaque {
-        Box::into_raw(Box::new(Handle {
+    fn new(value: T) -> Self {
+        Handle {
             magic: AtomicU64::new(T::MAGIC),
             in_use: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
             value: UnsafeCell::new(value),
-        }))
-        .cast()
+        }
+    }
+
+    /// Moves `value` to the heap and gives the pointer that the host keeps.
+    pub(crate) fn into_raw(value: T) -> *mut T::Opaque {
+        Box::into_raw(Box::new(Handle::new(value))).cast()
+    }
+
+    /// Lends `value` to a callback, which gets a pointer that is good until it returns.
+    pub(crate) fn lend<R>(value: T, callback: impl FnOnce(*mut T::Opaque) -> R) -> R {
+        let mut handle = Handle::new(value);
+        let result = callback((&raw mut handle).cast());
+        handle.magic.store(0, Ordering::Release);
+        result
     }
 
     /// # Safety
@@ -206,6 +206,51 @@ pub(crate) unsafe fn exclusive<'a, T: Noun>(pointer: *const T::Opaque) -> Checke
     Ok(taken)
 }
 
+/// A handle that any number of threads may use.
+pub(crate) struct Shared<'a, T: Noun> {
+    handle: &'a Handle<T>,
+    was_panicking: bool,
+}
+
+impl<T: Noun + Sync> Deref for Shared<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: whoever uses `shared` for a kind of handle never uses `exclusive`, so there are no other references
+        // than shared ones.
+        unsafe { &*self.handle.value.get() }
+    }
+}
+
+impl<T: Noun> Drop for Shared<'_, T> {
+    fn drop(&mut self) {
+        if thread::panicking() && !self.was_panicking {
+            self.handle.poisoned.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// Looks at a handle that any number of threads may use.
+///
+/// # Safety
+/// `pointer` is NULL or a live handle, and nobody frees it during `'a`.
+pub(crate) unsafe fn shared<'a, T: Noun + Sync>(pointer: *const T::Opaque) -> Checked<Shared<'a, T>> {
+    // SAFETY: as the caller promised.
+    let handle = unsafe { Handle::<T>::find(pointer)? };
+    handle.check_poison()?;
+    Ok(Shared { handle, was_panicking: thread::panicking() })
+}
+
+/// As [`shared`], for the calls that end things: they work after a panic too.
+///
+/// # Safety
+/// As for [`shared`].
+pub(crate) unsafe fn shared_to_end<'a, T: Noun + Sync>(pointer: *const T::Opaque) -> Checked<Shared<'a, T>> {
+    // SAFETY: as the caller promised.
+    let handle = unsafe { Handle::<T>::find(pointer)? };
+    Ok(Shared { handle, was_panicking: thread::panicking() })
+}
+
 /// Frees a handle that one thread at a time may use. NULL is nothing; a handle in use, or of another kind, stays
 /// as it is: a leak is better than a crash.
 ///
@@ -244,18 +289,6 @@ pub(crate) unsafe fn array<'a, T>(data: *const T, len: usize, name: &'static str
     }
     // SAFETY: not NULL, aligned, not larger than memory can be; the rest is the caller's promise.
     Ok(unsafe { slice::from_raw_parts(data, len) })
-}
-
-/// A struct of the host to read.
-///
-/// # Safety
-/// `data` is NULL or points to a `T` that lives, and does not change, during `'a`.
-pub(crate) unsafe fn input<'a, T>(data: *const T, name: &'static str) -> Checked<&'a T> {
-    if data.is_null() || !data.is_aligned() {
-        return Err(Failure::invalid(format!("{name} is NULL or misaligned")));
-    }
-    // SAFETY: not NULL and aligned; the rest is the caller's promise.
-    Ok(unsafe { &*data })
 }
 
 /// A place of the host's that a call writes to when it succeeds.

@@ -8,16 +8,22 @@
 #![allow(non_camel_case_types, clippy::missing_safety_doc, clippy::enum_variant_names)]
 #![allow(unsafe_code)]
 
-#[allow(dead_code)] // the engine layer uses the rest of it
 mod boundary;
+mod callbacks;
 pub mod config;
 pub mod data;
+pub mod engine;
+mod engine_state;
 pub mod error;
+pub mod host;
 mod membership;
 pub mod node;
 mod node_state;
+mod outgoing;
 mod payload;
 pub mod ready;
+pub mod request;
+pub mod snapshot;
 pub mod status;
 pub mod store;
 mod store_state;

@@ -78,7 +78,7 @@ pub unsafe extern "C" fn rft_node_tick(node: *mut rft_node_t, err: *mut *mut rft
 /// @param len how many there are
 /// @param err see rft_error_t; may be NULL
 /// @return RFT_OK; RFT_E_INVALID_ARG: NULL, or no bytes; RFT_E_DECODE; RFT_E_LOCAL_MESSAGE; RFT_E_UNKNOWN_PEER;
-/// RFT_E_WRONG_RECEIVER; RFT_E_FOREIGN: it contradicts what is committed here; RFT_E_NOT_LEADER and RFT_E_DROPPED:
+/// RFT_E_WRONG_RECEIVER; RFT_E_NOT_LEADER and RFT_E_DROPPED:
 /// a proposal that was sent on to this node; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
 /// @par Thread
 /// One at a time on the same node.

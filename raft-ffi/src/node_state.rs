@@ -18,14 +18,12 @@ use raft_core::raftpb::message::{HardState, Message, MessageType, Snapshot, Snap
 use crate::boundary::{Checked, Failure, Noun};
 use crate::config::Settings;
 use crate::config::rft_config_key::*;
-use crate::data::{rft_entry_t, rft_entry_type, rft_member_t, rft_message_t, rft_node_status_t};
+use crate::data::{rft_entry_t, rft_entry_type, rft_member_t, rft_node_status_t};
 use crate::membership;
-use crate::payload;
+use crate::outgoing::Outgoing;
+use crate::payload::{self, pointer};
 use crate::ready::{rft_hard_state_t, rft_node_t, rft_read_t, rft_ready_t, rft_snapshot_t};
 use crate::store_state::StoreState;
-
-/// A message buffer larger than this is given back after its ready; a smaller one stays for the next.
-const KEPT_BUFFER_MAX: usize = 4 << 20;
 
 /// A node of the node layer.
 pub(crate) struct NodeState {
@@ -53,8 +51,7 @@ struct Outstanding {
 /// What the pointers of a ready point to, reused from one to the next.
 #[derive(Default)]
 struct Arrays {
-    encoded: Vec<u8>,
-    messages: Vec<rft_message_t>,
+    outgoing: Outgoing,
     entries: Vec<rft_entry_t>,
     committed: Vec<rft_entry_t>,
     reads: Vec<rft_read_t>,
@@ -261,7 +258,7 @@ impl Arrays {
         reads: &[ReadState],
         outstanding: &Outstanding,
     ) {
-        self.encode(released, messages);
+        self.outgoing.fill(released.iter().chain(messages));
         let to_read = |read: &ReadState| {
             let request = <[u8; 8]>::try_from(read.context.as_ref()).ok()?;
             Some(rft_read_t { index: read.index, request: u64::from_be_bytes(request) })
@@ -274,33 +271,14 @@ impl Arrays {
         self.committed.extend(committed.map(|entry| entry_of(entry, contexts)));
     }
 
-    /// Encodes all messages into one buffer.
-    fn encode(&mut self, released: &[Message], messages: &[Message]) {
-        let all = || released.iter().chain(messages);
-        self.encoded.reserve(all().map(Message::encoded_len).sum());
-        for message in all() {
-            let start = self.encoded.len();
-            message.encode(&mut self.encoded);
-            let len = self.encoded.len() - start;
-            let r#type = message.msg_type as i32;
-            self.messages.push(rft_message_t { to: message.to, data: ptr::null(), len, r#type, reserved: 0 });
-        }
-        // Only now is it certain that the buffer does not move any more.
-        let mut rest = self.encoded.as_slice();
-        for message in &mut self.messages {
-            message.data = rest.as_ptr();
-            rest = rest.get(message.len..).unwrap_or_default();
-        }
-    }
-
     /// The header's form of what is outstanding, pointing into these arrays and into the tickets.
     fn ready(&self, outstanding: &Outstanding, soft_state: SoftState) -> rft_ready_t {
         let append = outstanding.append.as_ref();
         let hard_state = append.and_then(AppendTicket::hard_state);
         let snapshot = append.and_then(AppendTicket::snapshot);
         rft_ready_t {
-            messages: pointer(&self.messages),
-            messages_len: self.messages.len(),
+            messages: pointer(self.outgoing.messages()),
+            messages_len: self.outgoing.messages().len(),
             entries: pointer(&self.entries),
             entries_len: self.entries.len(),
             committed: pointer(&self.committed),
@@ -322,21 +300,12 @@ impl Arrays {
     }
 
     fn clear(&mut self) {
-        self.messages.clear();
+        self.outgoing.clear();
         self.entries.clear();
         self.committed.clear();
         self.reads.clear();
         self.contexts.clear();
-        self.encoded.clear();
-        if self.encoded.capacity() > KEPT_BUFFER_MAX {
-            self.encoded = Vec::new();
-        }
     }
-}
-
-/// An array for the host: NULL when it is empty.
-fn pointer<T>(items: &[T]) -> *const T {
-    if items.is_empty() { ptr::null() } else { items.as_ptr() }
 }
 
 fn hard_state_of(state: &HardState) -> rft_hard_state_t {

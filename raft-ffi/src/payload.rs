@@ -1,6 +1,8 @@
 //! The one copy that a payload gets: from the host's memory into a buffer that log, disk, messages and state machine
 //! then share.
 
+use std::ptr;
+
 use bytes::Bytes;
 use raft_core::error::Error;
 use raft_core::raftpb::message::Message;
@@ -50,6 +52,11 @@ pub(crate) unsafe fn copy(data: *const u8, len: usize, name: &'static str) -> Ch
     Ok(Bytes::copy_from_slice(unsafe { boundary::array(data, len, name)? }))
 }
 
+/// An array for the host: NULL when it is empty.
+pub(crate) fn pointer<T>(items: &[T]) -> *const T {
+    if items.is_empty() { ptr::null() } else { items.as_ptr() }
+}
+
 /// Reads a message that a peer encoded.
 pub(crate) fn decode(bytes: Bytes) -> Checked<Message> {
     if bytes.is_empty() {
@@ -60,8 +67,6 @@ pub(crate) fn decode(bytes: Bytes) -> Checked<Message> {
 
 #[cfg(test)]
 mod tests {
-    use std::ptr;
-
     use super::*;
 
     fn piece(bytes: &&[u8]) -> rft_bytes_t {

@@ -10,7 +10,8 @@
 
 use std::ffi::{CStr, c_char};
 
-use raft_core::error::{Dropped, Error};
+use raft_core::engine::code::Code;
+use raft_core::error::Error;
 
 use crate::boundary;
 
@@ -31,7 +32,8 @@ pub enum rft_status {
     RFT_E_BUSY = -3,
     /// A panic inside the library was contained. The handle refuses all further work.
     RFT_E_PANIC = -4,
-    /// The bytes are not a message.
+    /// The bytes are not a message, or the message contradicts what is committed here: it comes from another
+    /// cluster, or from a node that lost its disk.
     RFT_E_DECODE = -5,
     /// The message is of a kind that may not come from a peer.
     RFT_E_LOCAL_MESSAGE = -6,
@@ -68,8 +70,7 @@ pub enum rft_status {
     RFT_E_CORRUPT = -21,
     /// The directory is open elsewhere, in this process or another.
     RFT_E_LOCKED = -22,
-    /// The directory belongs to another node or cluster; or a message contradicts what is committed here, which
-    /// only one from another cluster, or from a node that lost its disk, can do.
+    /// The directory belongs to another node or cluster.
     RFT_E_FOREIGN = -23,
     /// A callback of the host failed. The engine has stopped applying.
     RFT_E_HOST = -24,
@@ -125,6 +126,11 @@ impl rft_status {
         ALL.into_iter().find(|status| status.code() == code)
     }
 
+    /// Its sentence, for an error object that has nothing to add.
+    pub(crate) fn text(self) -> &'static str {
+        self.sentence().to_str().unwrap_or_default()
+    }
+
     /// Whether the same call may succeed later, and had no effect now.
     pub(crate) fn is_retryable(self) -> bool {
         matches!(
@@ -178,7 +184,7 @@ impl rft_status {
             RFT_E_CONFIG => c"A setting is out of its range, or settings contradict each other.",
             RFT_E_BUSY => c"A queue is full or the handle is in use by another thread; try again later.",
             RFT_E_PANIC => c"A panic was contained; the handle refuses all further work.",
-            RFT_E_DECODE => c"The bytes are not a message.",
+            RFT_E_DECODE => c"The bytes are not a message, or it contradicts what is committed.",
             RFT_E_LOCAL_MESSAGE => c"A message of this kind may not come from a peer.",
             RFT_E_UNKNOWN_PEER => c"The message answers for a node that is not a member.",
             RFT_E_WRONG_RECEIVER => c"The message is for another node.",
@@ -198,7 +204,7 @@ impl rft_status {
             RFT_E_IO => c"The operating system refused.",
             RFT_E_CORRUPT => c"A file holds what cannot have been written.",
             RFT_E_LOCKED => c"The directory is open elsewhere.",
-            RFT_E_FOREIGN => c"The directory or the message belongs to another node or cluster.",
+            RFT_E_FOREIGN => c"The directory belongs to another node or cluster.",
             RFT_E_HOST => c"A callback of the host failed; the engine has stopped applying.",
             RFT_E_INVARIANT => c"A broken invariant; the node has stopped, for good.",
             RFT_E_REENTRANT => c"This call may not be made from inside a callback.",
@@ -207,36 +213,44 @@ impl rft_status {
     }
 }
 
+impl From<Code> for rft_status {
+    fn from(code: Code) -> Self {
+        match code {
+            Code::Ok => RFT_OK,
+            Code::InvalidArg => RFT_E_INVALID_ARG,
+            Code::Config => RFT_E_CONFIG,
+            Code::Busy => RFT_E_BUSY,
+            Code::Panic => RFT_E_PANIC,
+            Code::Decode => RFT_E_DECODE,
+            Code::LocalMessage => RFT_E_LOCAL_MESSAGE,
+            Code::UnknownPeer => RFT_E_UNKNOWN_PEER,
+            Code::WrongReceiver => RFT_E_WRONG_RECEIVER,
+            Code::NotLeader => RFT_E_NOT_LEADER,
+            Code::Dropped => RFT_E_DROPPED,
+            Code::ConfChange => RFT_E_CONF_CHANGE,
+            Code::TooLarge => RFT_E_TOO_LARGE,
+            Code::TimedOut => RFT_E_TIMED_OUT,
+            Code::Unknown => RFT_E_UNKNOWN,
+            Code::Stopped => RFT_E_STOPPED,
+            Code::Compacted => RFT_E_COMPACTED,
+            Code::Unavailable => RFT_E_UNAVAILABLE,
+            Code::SnapshotOld => RFT_E_SNAPSHOT_OLD,
+            Code::SnapshotUnavailable => RFT_E_SNAPSHOT_UNAVAILABLE,
+            Code::Io => RFT_E_IO,
+            Code::Corrupt => RFT_E_CORRUPT,
+            Code::Locked => RFT_E_LOCKED,
+            Code::Foreign => RFT_E_FOREIGN,
+            Code::Host => RFT_E_HOST,
+            Code::Invariant => RFT_E_INVARIANT,
+            Code::Reentrant => RFT_E_REENTRANT,
+            Code::Misuse => RFT_E_MISUSE,
+        }
+    }
+}
+
 impl From<&Error> for rft_status {
     fn from(error: &Error) -> Self {
-        match error {
-            Error::Config(_) => RFT_E_CONFIG,
-            Error::Decode(_) => RFT_E_DECODE,
-            Error::ProposalDropped(Dropped::NoLeader | Dropped::NotLeader(_)) => RFT_E_NOT_LEADER,
-            Error::ProposalDropped(Dropped::Transferring | Dropped::NotMember | Dropped::UncommittedFull) => {
-                RFT_E_DROPPED
-            }
-            Error::ConfChange(_) => RFT_E_CONF_CHANGE,
-            Error::StepLocalMessage(_) => RFT_E_LOCAL_MESSAGE,
-            Error::StepPeerNotFound(_) => RFT_E_UNKNOWN_PEER,
-            Error::WrongReceiver(_) => RFT_E_WRONG_RECEIVER,
-            Error::Compacted => RFT_E_COMPACTED,
-            Error::Unavailable => RFT_E_UNAVAILABLE,
-            Error::SnapshotOutOfDate => RFT_E_SNAPSHOT_OLD,
-            Error::SnapshotTemporarilyUnavailable => RFT_E_SNAPSHOT_UNAVAILABLE,
-            Error::Contradiction(_) => RFT_E_FOREIGN,
-            Error::Invariant(_) => RFT_E_INVARIANT,
-            Error::Io(_) => RFT_E_IO,
-            Error::Corrupt { .. } => RFT_E_CORRUPT,
-            Error::Locked(_) => RFT_E_LOCKED,
-            Error::Foreign(_) => RFT_E_FOREIGN,
-            Error::Busy => RFT_E_BUSY,
-            Error::TooLarge { .. } => RFT_E_TOO_LARGE,
-            Error::TimedOut => RFT_E_TIMED_OUT,
-            Error::Stopped => RFT_E_STOPPED,
-            Error::Host(_) => RFT_E_HOST,
-            Error::Panic(_) => RFT_E_PANIC,
-        }
+        Code::from(error).into()
     }
 }
 
@@ -281,6 +295,7 @@ mod tests {
             assert_eq!(rft_status::of(status.code()), Some(status));
             assert_eq!(status.name().to_str().unwrap(), format!("{status:?}"));
         }
+        assert_eq!(rft_status::from(Code::Misuse).code(), Code::Misuse as i32);
         assert_eq!(rft_status::of(1), None);
         assert_eq!(rft_status::of(i32::MIN), None);
     }

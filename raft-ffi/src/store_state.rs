@@ -1,6 +1,6 @@
 //! What an `rft_store_t` points to: the disk wing's store, and what a node has not taken from it yet.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ impl StoreState {
     fn read_snapshot(&self) -> Checked<Bytes> {
         let mut reader = self.store.snapshots().open(self.newest.term, self.newest.index)?;
         let mut data = Vec::new();
-        reader.read_to_end(&mut data).map_err(|error| Error::io("read", &self.dir, error))?;
+        reader.read_to_end(&mut data).map_err(|error| io_error("read", &self.dir, error))?;
         Ok(data.into())
     }
 
@@ -124,8 +124,16 @@ impl StoreState {
 
     fn write_file(&self, metadata: &SnapshotMetadata, data: &Bytes) -> Checked<()> {
         let mut writer = self.store.snapshots().create(metadata.clone())?;
-        writer.write_all(data).map_err(|error| Error::io("write", &self.dir, error))?;
+        writer.write_all(data).map_err(|error| io_error("write", &self.dir, error))?;
         writer.finish()?;
         Ok(())
+    }
+}
+
+/// What a stream of the disk wing says: its own error, or the system's.
+pub(crate) fn io_error(operation: &'static str, dir: &Path, error: io::Error) -> Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(own) => own.clone(),
+        None => Error::io(operation, dir, error),
     }
 }

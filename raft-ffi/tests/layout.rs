@@ -8,7 +8,9 @@ use std::mem::offset_of;
 use std::process::Command;
 
 use rft::data::*;
+use rft::host::*;
 use rft::ready::*;
+use rft::request::*;
 use support::{generate_header, has, include_dir, run, scratch};
 
 /// Checks a struct here, and writes the checks for C.
@@ -35,6 +37,16 @@ layouts! {
         id 0, term 8, vote 16, leader 24, commit 32, applied 40, first_index 48, last_index 56, snapshot_index 64,
         transferee 72, role 80, failure 84, reserved 88
     }
+    rft_outcome_t 56 { request 0, status 8, reserved0 12, index 16, term 24, leader 32, reserved 40 }
+    rft_event_t 80 {
+        kind 0, role 4, term 8, leader 16, index 24, bytes 32, status 40, reserved0 44, text 48, text_len 56,
+        reserved 64
+    }
+    rft_host_t 80 {
+        size 0, user_data 8, drop 16, send 24, apply 32, snapshot_save 40, snapshot_restore 48, outcome 56,
+        event 64, log 72
+    }
+    rft_proposal_t 24 { data 0, len 8, request 16 }
     rft_snapshot_t 32 { index 0, term 8, data 16, len 24 }
     rft_read_t 16 { index 0, request 8 }
     rft_hard_state_t 24 { term 0, vote 8, commit 16 }

@@ -119,10 +119,117 @@ static void store_functions(void)
   rft_config_free(config);
 }
 
+static rft_status_t no_apply(void *user, const rft_entry_t *entries, size_t n)
+{
+  (void)user, (void)entries, (void)n;
+  return RFT_OK;
+}
+
+static void count_drop(void *user)
+{
+  ++*(int *)user;
+}
+
+static void open_functions(const rft_config_t *config, rft_engine_t **engine)
+{
+  const char *dir = below("null-engine");
+  int drops = 0;
+  rft_host_t host = {0};
+  host.size = sizeof host;
+  host.user_data = &drops;
+  host.drop = count_drop;
+  BAD(rft_engine_open(config, dir, strlen(dir), NULL, engine, ERR));
+  CHECK(drops == 0);
+  BAD(rft_engine_open(config, dir, strlen(dir), &host, engine, ERR)); /* no apply */
+  host.apply = no_apply;
+  BAD(rft_engine_open(NULL, dir, strlen(dir), &host, engine, ERR));
+  BAD(rft_engine_open(config, NULL, 3, &host, engine, ERR));
+  BAD(rft_engine_open(config, dir, strlen(dir), &host, NULL, ERR));
+  CHECK(drops == 4); /* what belonged to the engine was freed each time */
+  host.user_data = NULL;
+  host.drop = NULL;
+  CHECK(rft_engine_open(config, dir, strlen(dir), &host, engine, NULL) == RFT_OK);
+}
+
+static void request_functions(rft_engine_t *engine)
+{
+  const uint8_t byte = 0;
+  const rft_proposal_t proposal = {&byte, 1, 0}, hollow = {NULL, 1, 0};
+  const rft_change_t change = {2, RFT_CHANGE_UPDATE, 0};
+  rft_outcome_t outcome;
+  BAD(rft_engine_propose(NULL, &proposal, 1, ERR));
+  BAD(rft_engine_propose(engine, NULL, 1, ERR));
+  BAD(rft_engine_propose(engine, &hollow, 1, ERR));
+  CHECK(rft_engine_propose(engine, &proposal, 1, NULL) == RFT_OK);
+  BAD(rft_engine_propose_wait(NULL, &byte, 1, 9999, &outcome, ERR));
+  BAD(rft_engine_propose_wait(engine, NULL, 1, 9999, &outcome, ERR));
+  CHECK(rft_engine_propose_wait(engine, &byte, 1, 9999, NULL, NULL) == RFT_OK);
+  BAD(rft_engine_read(NULL, 1, ERR));
+  CHECK(rft_engine_read(engine, 1, NULL) == RFT_OK);
+  BAD(rft_engine_read_wait(NULL, 9999, &outcome, ERR));
+  CHECK(rft_engine_read_wait(engine, 9999, NULL, NULL) == RFT_OK);
+  BAD(rft_engine_change(NULL, &change, 1, RFT_TRANSITION_AUTO, &byte, 1, 0, ERR));
+  BAD(rft_engine_change(engine, NULL, 1, RFT_TRANSITION_AUTO, &byte, 1, 0, ERR));
+  BAD(rft_engine_change(engine, &change, 1, RFT_TRANSITION_AUTO, NULL, 1, 0, ERR));
+  BAD(rft_engine_change_wait(NULL, &change, 1, RFT_TRANSITION_AUTO, &byte, 1, 9999, &outcome, ERR));
+  BAD(rft_engine_change_wait(engine, NULL, 1, RFT_TRANSITION_AUTO, &byte, 1, 9999, &outcome, ERR));
+  BAD(rft_engine_change_wait(engine, &change, 1, RFT_TRANSITION_AUTO, NULL, 1, 9999, &outcome, ERR));
+  CHECK(rft_engine_change_wait(engine, &change, 1, RFT_TRANSITION_AUTO, NULL, 0, 9999, NULL, NULL) == RFT_OK);
+  BAD(rft_engine_transfer_leader(NULL, 1, ERR));
+  CHECK(rft_engine_transfer_leader(engine, 1, NULL) == RFT_OK);
+  BAD(rft_engine_snapshot(NULL, 1, ERR));
+  CHECK(rft_engine_snapshot(engine, 1, NULL) == RFT_OK);
+}
+
+static void engine_functions(void)
+{
+  rft_config_t *config = config_of(1, 1);
+  rft_engine_t *engine = NULL;
+  OK(rft_config_set(config, RFT_CONFIG_SNAPSHOT_ENTRIES, 0, ERR));
+  open_functions(config, &engine);
+  const uint8_t byte = 0;
+  const rft_bytes_t message = {&byte, 1}, hollow = {NULL, 1};
+  rft_node_status_t status;
+  rft_member_t member;
+  size_t n = 0;
+  BAD(rft_engine_campaign(NULL, ERR));
+  CHECK(rft_engine_campaign(engine, NULL) == RFT_OK);
+  for (uint64_t until = now_ms() + 10000; rft_engine_read_wait(engine, 9999, NULL, NULL) != RFT_OK;) {
+    CHECK(now_ms() < until); /* it elects itself */
+    sleep_ms(1);
+  }
+  request_functions(engine);
+  BAD(rft_engine_step(NULL, &byte, 1, ERR));
+  BAD(rft_engine_step(engine, NULL, 1, ERR));
+  CHECK(rft_engine_step(engine, &byte, 1, NULL) == RFT_E_DECODE);
+  BAD(rft_engine_step_many(NULL, &message, 1, &n, ERR));
+  BAD(rft_engine_step_many(engine, NULL, 1, &n, ERR));
+  BAD(rft_engine_step_many(engine, &hollow, 1, &n, ERR));
+  CHECK(rft_engine_step_many(engine, &message, 1, NULL, NULL) == RFT_E_DECODE);
+  BAD(rft_engine_report_unreachable(NULL, 2, ERR));
+  BAD(rft_engine_status(NULL, &status, ERR));
+  BAD(rft_engine_status(engine, NULL, ERR));
+  CHECK(rft_engine_status(engine, &status, NULL) == RFT_OK);
+  BAD(rft_engine_members(NULL, &member, 1, &n, ERR));
+  BAD(rft_engine_members(engine, NULL, 1, &n, ERR));
+  BAD(rft_engine_members(engine, &member, 1, NULL, ERR));
+  CHECK(rft_engine_members(engine, NULL, 0, &n, NULL) == RFT_OK);
+  BAD(rft_engine_stop(NULL, 1000, ERR));
+  CHECK(rft_engine_stop(engine, 10000, NULL) == RFT_OK);
+  rft_engine_free(engine);
+  rft_engine_free(NULL);
+
+  BAD(rft_snapshot_write(NULL, &byte, 1, ERR));
+  BAD(rft_snapshot_read(NULL, (uint8_t *)&status, sizeof status, &n, ERR));
+  CHECK(rft_snapshot_len(NULL) == 0);
+  rft_config_free(config);
+}
+
 void test_null_arguments(void)
 {
   plain_functions();
   config_functions();
   node_functions();
   store_functions();
+  engine_functions();
 }
