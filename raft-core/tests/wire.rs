@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use prost::Message as _;
 use raft_core::raftpb::conf_change::{ConfChange, ConfChangeV2, ConfState};
 use raft_core::raftpb::entry::{Entries, Entry, EntryType};
 use raft_core::raftpb::message::{HardState, Message, MessageType, Snapshot, SnapshotMetadata};
@@ -22,7 +21,7 @@ fn conf_change(entry: &Entry) -> Option<ConfChangeV2> {
 }
 
 /// What a prost type makes of both encodings, and that it writes the first.
-fn same<M: prost::Message + Default + PartialEq>(v36: Bytes, v37: Option<Bytes>) {
+fn same<M: prost::Message + Default + PartialEq + std::fmt::Debug>(v36: Bytes, v37: Option<Bytes>) {
     let value = M::decode(v36.clone()).unwrap();
     assert_eq!(value.encode_to_vec(), v36);
     if let Some(v37) = v37 {
