@@ -241,12 +241,15 @@ impl Driver {
         self.tolerate(result, "transfer of leadership")
     }
 
-    /// Shows the state of this turn to everybody, and then says that membership changes are done.
+    /// Shows the state of this turn to everybody, and then says that the membership changes in it are done.
     fn publish(&mut self) {
-        *self.shared.status.lock() = self.node.status();
-        self.shared.snapshot_index.store(self.node.storage().snapshot_metadata().index, Ordering::Release);
+        let status = self.node.status();
+        let applied = status.applied;
+        *self.shared.status.lock() = status;
+        let snapshot_index = self.node.storage().snapshot_metadata().index;
+        self.shared.snapshot_index.store(snapshot_index, Ordering::Release);
         let mut outcomes = Vec::new();
-        self.shared.pending.lock().settle_changes(&mut outcomes);
+        self.shared.pending.lock().settle_changes(applied, &mut outcomes);
         self.tell(outcomes);
     }
 

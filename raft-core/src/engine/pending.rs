@@ -18,8 +18,8 @@ pub(super) struct Pending {
     orphans: Vec<Orphan>,
     reads: VecDeque<Read>,
     snapshots: Snapshots,
-    // Changes that are applied; they are answered when the membership is in force.
-    settled: Vec<(Reply, Outcome)>,
+    // Changes that are decided at this index; they are answered when the membership there is in force.
+    settled: Vec<(u64, Reply, Outcome)>,
     applied: u64,
 }
 
@@ -131,8 +131,9 @@ impl Pending {
             index.checked_sub(first.index).and_then(|at| entries.get(usize::try_from(at).ok()?)).copied()
         };
         let settled = &mut self.settled;
-        let mut settle = |reply: Reply, outcome: Outcome, change: bool| {
-            if change { settled.push((reply, outcome)) } else { reply.answer(outcome, outcomes) }
+        let mut settle = |index: u64, term: u64, change: bool, reply: Reply| {
+            let outcome = judge(entry_at(index), term, change);
+            if change { settled.push((index, reply, outcome)) } else { reply.answer(outcome, outcomes) }
         };
         while let Some(batch) = self.batches.front_mut()
             && batch.first <= last.index
@@ -140,8 +141,7 @@ impl Pending {
             while batch.first <= last.index
                 && let Some(reply) = batch.replies.pop_front()
             {
-                let outcome = judge(entry_at(batch.first), batch.term, batch.change);
-                settle(reply, outcome, batch.change);
+                settle(batch.first, batch.term, batch.change, reply);
                 batch.first += 1;
             }
             if batch.replies.is_empty() {
@@ -149,7 +149,7 @@ impl Pending {
             }
         }
         for orphan in self.orphans.extract_if(.., |orphan| orphan.index <= last.index) {
-            settle(orphan.reply, judge(entry_at(orphan.index), orphan.term, orphan.change), orphan.change);
+            settle(orphan.index, orphan.term, orphan.change, orphan.reply);
         }
         self.read_up_to(last.index, outcomes);
     }
@@ -188,9 +188,11 @@ impl Pending {
         });
     }
 
-    /// Membership changes whose outcome is known and now holds.
-    pub(super) fn settle_changes(&mut self, outcomes: &mut Vec<Outcome>) {
-        self.settled.drain(..).for_each(|(reply, outcome)| reply.answer(outcome, outcomes));
+    /// The membership as of `applied` is in force: changes up to there are done.
+    pub(super) fn settle_changes(&mut self, applied: u64, outcomes: &mut Vec<Outcome>) {
+        for (_, reply, outcome) in self.settled.extract_if(.., |(index, ..)| *index <= applied) {
+            reply.answer(outcome, outcomes);
+        }
     }
 
     /// Reads for which the leader is asked under the number `context`; `again` if that is the second time.
@@ -264,7 +266,7 @@ impl Pending {
             }
         }
         self.orphans.retain(|orphan| !orphan.reply.is_for(waiter));
-        self.settled.retain(|(reply, _)| !reply.is_for(waiter));
+        self.settled.retain(|(_, reply, _)| !reply.is_for(waiter));
         self.reads.iter_mut().for_each(|read| read.replies.retain(|reply| !reply.is_for(waiter)));
         self.snapshots.waiting.retain(|reply| !reply.is_for(waiter));
         self.snapshots.under_way.retain(|reply| !reply.is_for(waiter));
@@ -272,7 +274,7 @@ impl Pending {
 
     /// The engine ends: answers all that is left with `outcome`, except what is known already.
     pub(super) fn close(&mut self, outcome: Outcome, outcomes: &mut Vec<Outcome>) {
-        self.settle_changes(outcomes);
+        self.settle_changes(u64::MAX, outcomes);
         let Pending { batches, orphans, reads, snapshots, .. } = self;
         let replies = batches.drain(..).flat_map(|batch| batch.replies);
         let replies = replies.chain(orphans.drain(..).map(|orphan| orphan.reply));
