@@ -1,5 +1,8 @@
 //! Engines in one process, with an in-memory switchboard for a network and directories of their own.
 
+// A test may end at what it did not expect.
+#![allow(clippy::unwrap_used)]
+
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/gate.rs"]
