@@ -50,7 +50,10 @@ pub enum Error {
     SnapshotOutOfDate,
     /// There is no snapshot to send right now; asking again later helps.
     SnapshotTemporarilyUnavailable,
-    /// A broken invariant, or a message that contradicts what is committed: the node has stopped, for good.
+    /// A message contradicts what is committed here: it comes from another cluster, or its sender lost its disk.
+    /// It had no effect.
+    Contradiction(String),
+    /// A broken invariant: the node has stopped, for good.
     Invariant(String),
     /// The operating system refused. The first failed write or fsync is final for a store.
     Io(Arc<IoError>),
@@ -84,6 +87,8 @@ pub enum Error {
     Host(i32),
     /// A panic was caught. The handle it happened in is poisoned.
     Panic(String),
+    /// The call waits, and may not be made from inside a callback: it would wait for itself.
+    Reentrant,
 }
 
 /// Which operation the operating system refused, and on which file.
@@ -134,6 +139,7 @@ impl fmt::Display for Error {
             Error::Unavailable => f.write_str("the entries are not there yet"),
             Error::SnapshotOutOfDate => f.write_str("the snapshot is older than what there is"),
             Error::SnapshotTemporarilyUnavailable => f.write_str("no snapshot can be had right now"),
+            Error::Contradiction(text) => write!(f, "the message contradicts what is committed: {text}"),
             Error::Invariant(text) => write!(f, "the node has stopped: {text}"),
             Error::Io(io) => write!(f, "{} of {}: {}", io.operation, io.path.display(), io.source),
             Error::Corrupt { path, offset, what } => {
@@ -147,6 +153,7 @@ impl fmt::Display for Error {
             Error::Stopped => f.write_str("the engine has stopped"),
             Error::Host(code) => write!(f, "a callback of the host failed with {code}"),
             Error::Panic(text) => write!(f, "a panic was caught: {text}"),
+            Error::Reentrant => f.write_str("this call may not be made from inside a callback"),
         }
     }
 }

@@ -1,0 +1,4 @@
+//! From one membership to the next.
+
+pub mod changer;
+pub mod restore;

@@ -1,0 +1,65 @@
+//! Tickets come back: a write is durable, entries are applied.
+
+use super::propose;
+use super::reconfigure;
+use super::role::Role;
+use super::state::Raft;
+use super::step;
+use crate::consensus::log::storage::Storage;
+use crate::consensus::ready::{AppendTicket, ApplyTicket};
+use crate::error::Result;
+use crate::raftpb::entry::{Entries, Entry, EntryType};
+use crate::raftpb::message::Message;
+
+/// The ticket's write is durable: counts this node's own acknowledgement and vote, and returns what may be said now.
+pub(in crate::consensus) fn appended<S: Storage>(
+    raft: &mut Raft<S>,
+    ticket: AppendTicket,
+) -> Result<Vec<Message>> {
+    let AppendTicket { term, snapshot, entries, stable, mut messages, .. } = ticket;
+    raft.log.publish(snapshot.as_deref(), &entries)?;
+    let id = raft.id();
+    for own in messages.extract_if(.., |message| message.to == id) {
+        step::step(raft, own)?;
+    }
+    // In a newer term the unstable log may hold other entries at the same indices, and then again the same: only a
+    // write of this term counts (the ABA problem).
+    if let Some(stable) = stable.filter(|_| term == raft.term) {
+        raft.log.stable_to(stable);
+    }
+    if let Some(snapshot) = &snapshot {
+        let index = snapshot.metadata.index;
+        raft.log.stable_snapshot_to(index);
+        applied_to(raft, index.max(raft.log.applied()), 0)?;
+    }
+    Ok(messages)
+}
+
+/// Membership changes among applied entries take effect. Comes before `applied` for the same ticket.
+pub(in crate::consensus) fn reconfigure<S: Storage>(raft: &mut Raft<S>, ticket: &ApplyTicket) -> Result<()> {
+    for entry in ticket.entries().iter().filter(|entry| entry.entry_type != EntryType::Normal) {
+        let change = propose::conf_change(entry)?;
+        reconfigure::apply(raft, &change)?;
+    }
+    Ok(())
+}
+
+/// The ticket's entries are in the state machine.
+pub(in crate::consensus) fn applied<S: Storage>(raft: &mut Raft<S>, ticket: &ApplyTicket) -> Result<()> {
+    let Some(last) = ticket.entries().last() else { return Ok(()) };
+    applied_to(raft, last.index.max(raft.log.applied()), ticket.bytes)?;
+    raft.reduce_uncommitted(ticket.entries().payload_len() as u64);
+    Ok(())
+}
+
+fn applied_to<S: Storage>(raft: &mut Raft<S>, index: u64, bytes: u64) -> Result<()> {
+    raft.log.applied_to(index, bytes)?;
+    let Role::Leader(leader) = &raft.role else { return Ok(()) };
+    if raft.membership.auto_leave && index >= leader.pending_conf_index {
+        // A change with no data leaves the joint configuration. If it is refused now, for a transfer say, the next
+        // applied entry brings another try.
+        let leave = Entry { entry_type: EntryType::ConfChangeV2, ..Entry::default() };
+        let _ = propose::append(raft, Entries::from(leave));
+    }
+    Ok(())
+}

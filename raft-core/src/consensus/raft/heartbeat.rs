@@ -1,0 +1,69 @@
+//! Heartbeats: the leader is there, and its followers say that they are.
+
+use bytes::Bytes;
+
+use super::read_index;
+use super::replicate;
+use super::role::Role;
+use super::state::Raft;
+use crate::consensus::log::storage::Storage;
+use crate::consensus::tracker::progress::ProgressState;
+use crate::error::Result;
+use crate::raftpb::message::{Message, MessageType};
+
+/// Marks a rejection by a node that holds less than its leader knows it to have held. Other implementations read no
+/// context on a `MsgAppResp`.
+pub(super) const LOST_TAIL: &[u8] = b"LostTail";
+
+/// Sends a heartbeat to every other member. Reads that wait for a quorum ride along.
+pub(super) fn broadcast<S: Storage>(raft: &mut Raft<S>) {
+    let id = raft.id();
+    let Raft { role: Role::Leader(leader), log, outbox, term, .. } = raft else { return };
+    let context = leader.reads.heartbeat_context();
+    for (to, progress) in leader.progress.iter_mut() {
+        if to == id {
+            continue;
+        }
+        // A follower may hold entries that conflict with the log behind what it is known to match.
+        let commit = progress.matched.min(log.committed());
+        progress.note_sent_commit(commit);
+        let message =
+            Message { commit, context: context.clone(), ..Message::new(MessageType::MsgHeartbeat, to) };
+        outbox.send(*term, message);
+    }
+}
+
+pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, heartbeat: Message) -> Result<()> {
+    let last = raft.log.last_id()?;
+    if heartbeat.commit > last.index {
+        // The leader knows this node to hold entries that it does not: its disk was lost or rolled back. It asks for
+        // them again instead of trusting, or dying on, a log it no longer has.
+        raft.send(Message {
+            index: heartbeat.commit,
+            reject: true,
+            reject_hint: last.index,
+            log_term: last.term,
+            context: Bytes::from_static(LOST_TAIL),
+            ..Message::new(MessageType::MsgAppResp, heartbeat.from)
+        });
+    } else {
+        raft.log.commit_to(heartbeat.commit)?;
+    }
+    let answer =
+        Message { context: heartbeat.context, ..Message::new(MessageType::MsgHeartbeatResp, heartbeat.from) };
+    raft.send(answer);
+    Ok(())
+}
+
+pub(super) fn handle_response<S: Storage>(raft: &mut Raft<S>, response: &Message) -> Result<()> {
+    let last_index = raft.log.last_index();
+    let Some(progress) = raft.expect_leader()?.progress.get_mut(response.from) else { return Ok(()) };
+    progress.recent_active = true;
+    progress.msg_app_flow_paused = false;
+    // It may have missed an append. An empty one finds out, and costs little.
+    if progress.matched < last_index || progress.state == ProgressState::Probe {
+        replicate::send_append(raft, response.from)?;
+    }
+    read_index::acknowledge(raft, response.from, &response.context);
+    Ok(())
+}

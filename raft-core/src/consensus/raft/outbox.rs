@@ -1,0 +1,37 @@
+//! [`Outbox`]: messages on their way out, in two lists.
+
+use crate::raftpb::message::{Message, MessageType};
+
+/// Messages that may leave at once, and messages that promise something and wait until it is durable.
+#[derive(Debug)]
+pub(in crate::consensus) struct Outbox {
+    id: u64,
+    pub(in crate::consensus) messages: Vec<Message>,
+    pub(in crate::consensus) after_append: Vec<Message>,
+}
+
+impl Outbox {
+    pub(super) fn new(id: u64) -> Self {
+        Outbox { id, messages: Vec::new(), after_append: Vec::new() }
+    }
+
+    /// Sends `message`, with this node as its sender where none is set. `term` is the node's, and is written into
+    /// every kind but two: a vote names the term it is about, and what is forwarded may outlive the sender's term.
+    pub(super) fn send(&mut self, term: u64, mut message: Message) {
+        use MessageType::*;
+        if message.from == 0 {
+            message.from = self.id;
+        }
+        match message.msg_type {
+            MsgVote | MsgVoteResp | MsgPreVote | MsgPreVoteResp => {}
+            MsgProp | MsgReadIndex => message.term = 0,
+            _ => message.term = term,
+        }
+        match message.msg_type {
+            // "I hold these entries" and "you have my vote" must not be said before they survive a crash. The
+            // node's own answers to itself take the same way.
+            MsgAppResp | MsgVoteResp | MsgPreVoteResp => self.after_append.push(message),
+            _ => self.messages.push(message),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Membership changes take effect (thesis 4).
+
+use super::replicate;
+use super::role::Role;
+use super::state::Raft;
+use crate::consensus::confchange::changer::Changer;
+use crate::consensus::log::storage::Storage;
+use crate::error::Result;
+use crate::raftpb::conf_change::ConfChangeV2;
+
+/// Switches to the configuration that `change` makes of the present one. A change that is not possible has no effect,
+/// the same on every node: a leader lets none into the log, so only a host that turned the check off sees one.
+pub(in crate::consensus) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfChangeV2) -> Result<()> {
+    let fresh;
+    let progress = match &raft.role {
+        Role::Leader(leader) => &leader.progress,
+        _ => {
+            fresh = raft.fresh_progress();
+            &fresh
+        }
+    };
+    let changer = Changer {
+        config: &raft.membership,
+        progress,
+        last_index: raft.log.last_index(),
+        inflight_messages_max: raft.config.inflight_messages_max,
+        inflight_bytes_max: raft.config.inflight_bytes_max,
+    };
+    let Ok((membership, progress)) = changer.apply(change) else { return Ok(()) };
+    raft.membership = membership;
+    match &mut raft.role {
+        Role::Leader(leader) => leader.progress = progress,
+        _ => return Ok(()),
+    }
+    lead_on(raft)
+}
+
+/// What a leader does under a new configuration.
+fn lead_on<S: Storage>(raft: &mut Raft<S>) -> Result<()> {
+    let id = raft.id();
+    let is_voter = raft.membership.voters.contains(id);
+    if !is_voter {
+        // Removed or demoted, it has no business to lead; the others elect one of theirs.
+        if raft.config.step_down_on_removal {
+            raft.become_follower(raft.term, 0);
+        }
+        return Ok(());
+    }
+    if replicate::maybe_commit(raft)? {
+        // A smaller quorum may have committed more.
+        replicate::broadcast(raft)?;
+    } else {
+        // New members are probed now instead of at the next heartbeat.
+        replicate::for_each_peer(raft, |raft, id| replicate::maybe_send_append(raft, id, false).map(|_| ()))?;
+    }
+    if let Role::Leader(leader) = &mut raft.role
+        && !raft.membership.voters.contains(leader.transferee)
+    {
+        leader.transferee = 0;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! [`Raft`]: the state of one node.
+
+use super::outbox::Outbox;
+use super::role::{LeaderState, Role};
+use crate::consensus::confchange::restore::restore;
+use crate::consensus::config::Config;
+use crate::consensus::log::raft_log::RaftLog;
+use crate::consensus::log::storage::Storage;
+use crate::consensus::quorum::configuration::Configuration;
+use crate::consensus::ready::ReadState;
+use crate::consensus::rng::Rng;
+use crate::error::{Error, Result};
+use crate::raftpb::message::{HardState, Message};
+
+/// One node of one group.
+#[derive(Debug)]
+pub(in crate::consensus) struct Raft<S> {
+    pub(in crate::consensus) config: Config,
+    pub(in crate::consensus) term: u64,
+    /// Whom this node voted for in `term`; 0 is nobody.
+    pub(in crate::consensus) vote: u64,
+    pub(in crate::consensus) role: Role,
+    /// The membership as of the applied index.
+    pub(in crate::consensus) membership: Configuration,
+    pub(in crate::consensus) log: RaftLog<S>,
+    pub(in crate::consensus) outbox: Outbox,
+    pub(in crate::consensus) read_states: Vec<ReadState>,
+    /// Ticks since the last sign of the leader, or on a leader since the last check of its quorum.
+    pub(super) election_elapsed: u64,
+    /// Drawn anew from [election_ticks, 2 * election_ticks) at each change of role (thesis 3.4).
+    pub(in crate::consensus) randomized_election_timeout: u64,
+    rng: Rng,
+}
+
+impl<S: Storage> Raft<S> {
+    pub(in crate::consensus) fn new(config: Config, storage: S) -> Result<Self> {
+        config.validate()?;
+        let (hard_state, conf_state) = storage.initial_state()?;
+        let log = RaftLog::new(storage, config.apply_page());
+        let (messages, bytes) = (config.inflight_messages_max, config.inflight_bytes_max);
+        let (membership, _) = restore(&conf_state, log.last_index(), messages, bytes)?;
+        let mut raft = Raft {
+            term: 0,
+            vote: 0,
+            role: Role::Follower { leader: 0 },
+            membership,
+            log,
+            outbox: Outbox::new(config.id),
+            read_states: Vec::new(),
+            election_elapsed: 0,
+            randomized_election_timeout: 0,
+            rng: Rng::new(config.seed),
+            config,
+        };
+        if !hard_state.is_empty() {
+            raft.log.load(&hard_state)?;
+            raft.term = hard_state.term;
+            raft.vote = hard_state.vote;
+        }
+        if raft.config.applied > 0 {
+            raft.log.applied_to(raft.config.applied, 0)?;
+        }
+        raft.become_follower(raft.term, 0);
+        Ok(raft)
+    }
+
+    pub(in crate::consensus) fn id(&self) -> u64 {
+        self.config.id
+    }
+
+    /// Who leads, as far as this node knows; 0 is unknown.
+    pub(in crate::consensus) fn leader(&self) -> u64 {
+        match &self.role {
+            Role::Follower { leader } => *leader,
+            Role::Leader(_) => self.id(),
+            Role::PreCandidate { .. } | Role::Candidate { .. } => 0,
+        }
+    }
+
+    pub(in crate::consensus) fn hard_state(&self) -> HardState {
+        HardState { term: self.term, vote: self.vote, commit: self.log.committed() }
+    }
+
+    pub(in crate::consensus) fn leader_state(&self) -> Option<&LeaderState> {
+        match &self.role {
+            Role::Leader(leader) => Some(leader),
+            _ => None,
+        }
+    }
+
+    pub(super) fn leader_state_mut(&mut self) -> Option<&mut LeaderState> {
+        match &mut self.role {
+            Role::Leader(leader) => Some(leader),
+            _ => None,
+        }
+    }
+
+    /// For handlers that only a leader reaches.
+    pub(super) fn expect_leader(&mut self) -> Result<&mut LeaderState> {
+        let id = self.id();
+        self.leader_state_mut().ok_or_else(|| Error::Invariant(format!("node {id} does not lead")))
+    }
+
+    /// Whether this node may campaign: a voter, whose log is not being replaced by a snapshot.
+    pub(super) fn is_promotable(&self) -> bool {
+        self.membership.voters.contains(self.id()) && !self.log.has_unstable_snapshot()
+    }
+
+    pub(super) fn send(&mut self, message: Message) {
+        self.outbox.send(self.term, message);
+    }
+
+    pub(super) fn draw_election_timeout(&mut self) {
+        self.randomized_election_timeout =
+            self.config.election_ticks + self.rng.below(self.config.election_ticks);
+    }
+
+    /// Whether an entry of this term is committed: only then does a leader know how far the log is (thesis 6.4).
+    pub(super) fn has_committed_in_term(&self) -> Result<bool> {
+        Ok(self.log.term_or_zero(self.log.committed())? == self.term)
+    }
+}

@@ -1,0 +1,128 @@
+//! Elections.
+
+use bytes::Bytes;
+
+use super::replicate;
+use super::role::Role;
+use super::state::Raft;
+use crate::consensus::config::Config;
+use crate::consensus::log::entry_id::EntryId;
+use crate::consensus::log::storage::Storage;
+use crate::consensus::quorum::vote_result::VoteResult;
+use crate::error::Result;
+use crate::raftpb::message::{Message, MessageType};
+
+/// Marks a vote request that a leader asked for, and that its lease must not stand in the way of (thesis 4.2.3).
+const CAMPAIGN_TRANSFER: &[u8] = b"CampaignTransfer";
+
+/// Why and how a node campaigns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::consensus) enum Campaign {
+    /// Asks first whether it would win (thesis 9.6).
+    PreElection,
+    /// Opens a new term.
+    Election,
+    /// Opens a new term because the leader said so (thesis 3.10).
+    Transfer,
+}
+
+impl Campaign {
+    /// What a node begins with when its patience has ended.
+    pub(in crate::consensus) fn first(config: &Config) -> Self {
+        if config.pre_vote { Campaign::PreElection } else { Campaign::Election }
+    }
+}
+
+/// Starts a campaign, unless this node leads or must not.
+pub(in crate::consensus) fn hup<S: Storage>(raft: &mut Raft<S>, campaign: Campaign) -> Result<()> {
+    if matches!(raft.role, Role::Leader(_)) || !raft.is_promotable() {
+        return Ok(());
+    }
+    // Otherwise it could count votes by a membership that is no longer in force.
+    if raft.log.has_unapplied_conf_change(raft.config.apply_page())? {
+        return Ok(());
+    }
+    start(raft, campaign)
+}
+
+fn start<S: Storage>(raft: &mut Raft<S>, campaign: Campaign) -> Result<()> {
+    let (request, answer, term) = if campaign == Campaign::PreElection {
+        raft.become_pre_candidate();
+        (MessageType::MsgPreVote, MessageType::MsgPreVoteResp, raft.term.saturating_add(1))
+    } else {
+        raft.become_candidate()?;
+        (MessageType::MsgVote, MessageType::MsgVoteResp, raft.term)
+    };
+    let last = raft.log.last_id()?;
+    for id in raft.membership.voters.ids() {
+        // The own vote counts once it is durable, like everybody's.
+        let message = if id == raft.id() {
+            Message { term, ..Message::new(answer, id) }
+        } else {
+            let context = match campaign {
+                Campaign::Transfer => Bytes::from_static(CAMPAIGN_TRANSFER),
+                _ => Bytes::new(),
+            };
+            Message { term, log_term: last.term, index: last.index, context, ..Message::new(request, id) }
+        };
+        raft.send(message);
+    }
+    Ok(())
+}
+
+/// Whether a request for votes in a newer term is to be ignored, term and all: the leader was heard of within an
+/// election timeout, so a node that was removed or cut off must not disturb (thesis 4.2.3).
+pub(super) fn is_in_lease<S: Storage>(raft: &Raft<S>, request: &Message) -> bool {
+    raft.config.check_quorum
+        && raft.leader() != 0
+        && raft.election_elapsed < raft.config.election_ticks
+        && request.context.as_ref() != CAMPAIGN_TRANSFER
+}
+
+/// A request for a vote, or a question whether there would be one, in this term or a newer one.
+pub(super) fn handle_request<S: Storage>(raft: &mut Raft<S>, request: &Message) -> Result<()> {
+    let is_vote = request.msg_type == MessageType::MsgVote;
+    let answer = if is_vote { MessageType::MsgVoteResp } else { MessageType::MsgPreVoteResp };
+    let can_vote = raft.vote == request.from
+        || (raft.vote == 0 && raft.leader() == 0)
+        || (!is_vote && request.term > raft.term);
+    // A learner votes too: it may have been promoted and not know yet, and its vote be needed.
+    let theirs = EntryId::new(request.log_term, request.index);
+    if can_vote && theirs.is_up_to_date_with(raft.log.last_id()?) {
+        // The answer carries the term asked about: that of the pre-vote is ahead of ours.
+        raft.send(Message { term: request.term, ..Message::new(answer, request.from) });
+        if is_vote {
+            raft.election_elapsed = 0;
+            raft.vote = request.from;
+        }
+    } else {
+        raft.send(Message { term: raft.term, reject: true, ..Message::new(answer, request.from) });
+    }
+    Ok(())
+}
+
+/// An answer to the campaign this node is in.
+pub(super) fn handle_response<S: Storage>(raft: &mut Raft<S>, response: &Message) -> Result<()> {
+    let (votes, is_pre) = match &mut raft.role {
+        Role::PreCandidate { votes } => (votes, true),
+        Role::Candidate { votes } => (votes, false),
+        Role::Follower { .. } | Role::Leader(_) => return Ok(()),
+    };
+    if is_pre != (response.msg_type == MessageType::MsgPreVoteResp) {
+        return Ok(());
+    }
+    votes.record(response.from, !response.reject);
+    match votes.tally(&raft.membership).2 {
+        VoteResult::Won if is_pre => start(raft, Campaign::Election),
+        VoteResult::Won => {
+            raft.become_leader()?;
+            replicate::broadcast(raft)
+        }
+        // A candidate cannot hope for the rest any more. The term of a lost pre-vote was never entered.
+        VoteResult::Lost => {
+            raft.become_follower(raft.term, 0);
+            Ok(())
+        }
+        VoteResult::Pending => Ok(()),
+    }
+}

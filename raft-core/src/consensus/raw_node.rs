@@ -1,0 +1,300 @@
+//! [`RawNode`]: one node, driven by its host.
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use super::config::Config;
+use super::log::entry_id::EntryId;
+use super::log::storage::Storage;
+use super::raft::state::Raft;
+use super::raft::vote::Campaign;
+use super::raft::{durable, guard, propose, replicate, snapshot, step, tick, vote};
+use super::ready::{AppendTicket, ApplyTicket, Ready, SoftState};
+use super::status::Status;
+use crate::error::{Error, Result};
+use crate::raftpb::conf_change::{ConfChangeV2, ConfState};
+use crate::raftpb::entry::{Entries, Entry, EntryType};
+use crate::raftpb::message::{HardState, Message, MessageType};
+
+/// A node of a group, without thread, clock, file or network.
+///
+/// The host calls [`tick`](Self::tick) at a steady pace and [`step`](Self::step) with what peers send. After either it
+/// takes [`ready`](Self::ready) while [`has_ready`](Self::has_ready): it sends the messages, saves the append ticket and
+/// applies the apply ticket, and hands the tickets back when that is done.
+///
+/// An error that breaks an invariant, or comes from the storage, is final: every later call returns it again, except
+/// [`status`](Self::status). All others mean that the call had no effect.
+#[derive(Debug)]
+pub struct RawNode<S> {
+    raft: Raft<S>,
+    // As last handed out.
+    soft_state: SoftState,
+    hard_state: HardState,
+    failure: Option<Error>,
+}
+
+impl<S: Storage> RawNode<S> {
+    /// A node that starts from what `storage` holds.
+    pub fn new(config: Config, storage: S) -> Result<Self> {
+        let raft = Raft::new(config, storage)?;
+        let soft_state = SoftState { leader: raft.leader(), role: raft.role.kind() };
+        let hard_state = raft.hard_state();
+        Ok(RawNode { raft, soft_state, hard_state, failure: None })
+    }
+
+    /// One unit of time has passed.
+    pub fn tick(&mut self) -> Result<()> {
+        self.run(tick::tick)
+    }
+
+    /// Campaigns now instead of waiting for the election timeout.
+    pub fn campaign(&mut self) -> Result<()> {
+        self.run(|raft| vote::hup(raft, Campaign::first(&raft.config)))
+    }
+
+    /// Takes a message from a peer.
+    ///
+    /// `Decode`, `Contradiction`, `StepLocalMessage`, `StepPeerNotFound`, `WrongReceiver` say what is wrong with it;
+    /// `ProposalDropped` answers a forwarded proposal. None of them harms the node.
+    pub fn step(&mut self, message: Message) -> Result<()> {
+        self.run(|raft| {
+            guard::check(raft, &message)?;
+            step::step(raft, message)
+        })
+    }
+
+    /// Proposes one entry for each payload, all of them or none, and on a leader tells the id of the first. A follower
+    /// forwards them if it may; then nothing is known of their fate. `ProposalDropped` if nobody took them.
+    pub fn propose(&mut self, payloads: Vec<Bytes>) -> Result<Option<EntryId>> {
+        if payloads.is_empty() {
+            return Err(Error::Decode("a proposal of no entries".to_owned()));
+        }
+        self.propose_entries(Entries::proposals(payloads))
+    }
+
+    /// Proposes a change of the membership, like [`propose`](Self::propose). `ConfChange` if the leader must not take
+    /// it now; a follower that forwards it cannot tell, and the leader puts an empty entry in its place.
+    pub fn propose_conf_change(&mut self, change: &ConfChangeV2) -> Result<Option<EntryId>> {
+        change.enter_joint()?;
+        if self.raft.config.validate_conf_changes {
+            propose::check(&self.raft, change)?;
+        }
+        // Leaving a joint configuration is said with no data at all, which etcd expects of it.
+        let data = if *change == ConfChangeV2::default() { Vec::new() } else { change.encode_to_vec() };
+        let entry = Entry { entry_type: EntryType::ConfChangeV2, data: data.into(), ..Entry::default() };
+        self.propose_entries(Entries::from(entry))
+    }
+
+    fn propose_entries(&mut self, entries: Entries) -> Result<Option<EntryId>> {
+        self.run(|raft| {
+            if raft.leader_state().is_some() {
+                return propose::append(raft, entries).map(Some);
+            }
+            let proposal =
+                Message { from: raft.id(), entries, ..Message::new(MessageType::MsgProp, raft.id()) };
+            step::step(raft, proposal).map(|()| None)
+        })
+    }
+
+    /// Asks for an index at which a read is linearizable. The answer is a [`ReadState`](super::ready::ReadState) with
+    /// `context` in a later `Ready`. It may be lost with a leader or a message: the host keeps the time and asks again.
+    pub fn read_index(&mut self, context: Bytes) -> Result<()> {
+        self.request(MessageType::MsgReadIndex, 0, Entries::proposals(vec![context]))
+    }
+
+    /// Asks the leader, this node or another, to hand its leadership to node `to`. Watch the soft state for success.
+    pub fn transfer_leader(&mut self, to: u64) -> Result<()> {
+        self.request(MessageType::MsgTransferLeader, to, Entries::new())
+    }
+
+    /// Makes a follower forget its leader, so that it votes at once. No effect on a leader or with lease reads.
+    pub fn forget_leader(&mut self) -> Result<()> {
+        self.request(MessageType::MsgForgetLeader, 0, Entries::new())
+    }
+
+    fn request(&mut self, kind: MessageType, from: u64, entries: Entries) -> Result<()> {
+        self.run(|raft| step::step(raft, Message { from, entries, ..Message::new(kind, raft.id()) }))
+    }
+
+    /// A message to node `id` could not be delivered. Optional, and helps a leader not to flood it.
+    pub fn report_unreachable(&mut self, id: u64) -> Result<()> {
+        self.run(|raft| {
+            replicate::report_unreachable(raft, id);
+            Ok(())
+        })
+    }
+
+    /// A snapshot to node `id` was sent, or could not be. Required after each `MsgSnap`, whose receiver gets nothing
+    /// else until then.
+    pub fn report_snapshot(&mut self, id: u64, ok: bool) -> Result<()> {
+        self.run(|raft| {
+            snapshot::report(raft, id, ok);
+            Ok(())
+        })
+    }
+
+    /// Whether [`ready`](Self::ready) has something.
+    pub fn has_ready(&self) -> bool {
+        let raft = &self.raft;
+        self.failure.is_none()
+            && (!raft.outbox.messages.is_empty()
+                || !raft.outbox.after_append.is_empty()
+                || !raft.read_states.is_empty()
+                || raft.log.has_next_unstable()
+                || raft.log.has_next_committed(raft.config.apply_unstable)
+                || raft.hard_state() != self.hard_state
+                || self.next_soft_state() != self.soft_state)
+    }
+
+    fn next_soft_state(&self) -> SoftState {
+        SoftState { leader: self.raft.leader(), role: self.raft.role.kind() }
+    }
+
+    /// Takes what is to be done.
+    pub fn ready(&mut self) -> Result<Ready> {
+        let soft_state = self.next_soft_state();
+        let old_soft_state = std::mem::replace(&mut self.soft_state, soft_state);
+        let hard_state = self.raft.hard_state();
+        let old_hard_state = std::mem::replace(&mut self.hard_state, hard_state);
+        self.run(|raft| {
+            let messages = std::mem::take(&mut raft.outbox.messages);
+            let after_append = std::mem::take(&mut raft.outbox.after_append);
+            let (snapshot, entries) = raft.log.accept_unstable();
+            let changed = (hard_state != old_hard_state).then_some(hard_state);
+            let needs_append =
+                changed.is_some() || snapshot.is_some() || !entries.is_empty() || !after_append.is_empty();
+            let append = needs_append.then_some(AppendTicket {
+                term: raft.term,
+                hard_state: changed,
+                must_sync: !entries.is_empty()
+                    || (hard_state.term, hard_state.vote) != (old_hard_state.term, old_hard_state.vote),
+                stable: if raft.log.has_unstable_entries() { Some(raft.log.last_id()?) } else { None },
+                snapshot: snapshot.map(Box::new),
+                entries,
+                messages: after_append,
+            });
+            let (entries, bytes) = raft.log.accept_committed(raft.config.apply_unstable)?;
+            Ok(Ready {
+                soft_state: (soft_state != old_soft_state).then_some(soft_state),
+                read_states: std::mem::take(&mut raft.read_states),
+                messages,
+                append,
+                apply: (!entries.is_empty()).then_some(ApplyTicket { entries, bytes }),
+            })
+        })
+    }
+
+    /// The ticket's write is durable. Publishes it to the storage, counts this node's own acknowledgement or vote, and
+    /// returns the messages that may leave now.
+    pub fn appended(&mut self, ticket: AppendTicket) -> Result<Vec<Message>> {
+        self.run(|raft| durable::appended(raft, ticket))
+    }
+
+    /// The ticket's entries are in the state machine. Membership changes among them take effect.
+    pub fn applied(&mut self, ticket: ApplyTicket) -> Result<()> {
+        self.run(|raft| {
+            durable::reconfigure(raft, &ticket)?;
+            durable::applied(raft, &ticket)
+        })
+    }
+
+    /// `appended` and `applied` at once, for a host that does both on one thread. The entries of `apply` may only have
+    /// been applied after `append` was durable.
+    pub fn advance(
+        &mut self,
+        append: Option<AppendTicket>,
+        apply: Option<ApplyTicket>,
+    ) -> Result<Vec<Message>> {
+        self.run(|raft| {
+            if let Some(ticket) = &apply {
+                durable::reconfigure(raft, ticket)?;
+            }
+            let messages = match append {
+                Some(ticket) => durable::appended(raft, ticket)?,
+                None => Vec::new(),
+            };
+            if let Some(ticket) = &apply {
+                durable::applied(raft, ticket)?;
+            }
+            Ok(messages)
+        })
+    }
+
+    /// A copy of the node's state. Works on a failed node too.
+    pub fn status(&self) -> Status {
+        let raft = &self.raft;
+        let leader = raft.leader_state();
+        let progress = leader.map(|leader| leader.progress.iter().map(|(id, p)| (id, p.clone())).collect());
+        Status {
+            id: raft.id(),
+            hard_state: raft.hard_state(),
+            leader: raft.leader(),
+            role: raft.role.kind(),
+            applied: raft.log.applied(),
+            first_index: raft.log.first_index(),
+            last_index: raft.log.last_index(),
+            transferee: leader.map_or(0, |leader| leader.transferee),
+            membership: raft.membership.clone(),
+            progress: progress.unwrap_or_default(),
+        }
+    }
+
+    /// Who leads, as far as this node knows; 0 is unknown.
+    pub fn leader(&self) -> u64 {
+        self.raft.leader()
+    }
+
+    /// The membership in force, as it goes into a snapshot at the applied index.
+    pub fn conf_state(&self) -> ConfState {
+        self.raft.membership.conf_state()
+    }
+
+    /// Why the node has stopped, if it has.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
+    }
+
+    /// The storage.
+    pub fn storage(&self) -> &S {
+        self.raft.log.storage()
+    }
+
+    /// The storage, to compact it or to give it a snapshot. Entries are published by `appended` only.
+    pub fn storage_mut(&mut self) -> &mut S {
+        self.raft.log.storage_mut()
+    }
+
+    /// Sets the number of ticks to the next election, which chance has drawn, until it is drawn again. For tests in
+    /// virtual time.
+    pub fn set_randomized_election_timeout(&mut self, ticks: u64) {
+        self.raft.randomized_election_timeout = ticks;
+    }
+
+    /// Runs `call` unless the node has failed, and remembers it if it fails now.
+    fn run<T>(&mut self, call: impl FnOnce(&mut Raft<S>) -> Result<T>) -> Result<T> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.clone());
+        }
+        let result = call(&mut self.raft);
+        if let Err(error) = &result
+            && !is_refusal(error)
+        {
+            self.failure = Some(error.clone());
+        }
+        result
+    }
+}
+
+/// Whether the error says that a request was refused, and nothing has happened. Any other is of the node itself.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::ProposalDropped(_)
+            | Error::ConfChange(_)
+            | Error::Decode(_)
+            | Error::Contradiction(_)
+            | Error::StepLocalMessage(_)
+            | Error::StepPeerNotFound(_)
+            | Error::WrongReceiver(_)
+    )
+}

@@ -1,0 +1,37 @@
+//! Runs the transcripts: text files of commands with the output that is expected of each.
+//!
+//! A folder of transcripts has a subfolder for each kind of them, see [`kinds`]. These folders are run: the one
+//! beside this file; etcd's, where a checkout has them next to the project; and those named in `RFT_TRANSCRIPTS`,
+//! separated by colons. `UPDATE=1` writes what came out into the project's own files, for the next diff to show.
+//! An argument runs only the files whose path holds it.
+
+// A test program: its output is its report.
+#![allow(clippy::print_stdout)]
+
+#[path = "transcripts/confchange.rs"]
+mod confchange;
+#[path = "transcripts/datadriven.rs"]
+mod datadriven;
+#[path = "transcripts/kinds.rs"]
+mod kinds;
+#[path = "transcripts/parser.rs"]
+mod parser;
+#[path = "transcripts/quorum.rs"]
+mod quorum;
+#[path = "transcripts/runner.rs"]
+mod runner;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match runner::Options::from_environment().and_then(|options| runner::run(&options)) {
+        Ok(totals) => {
+            println!("{totals}");
+            if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(why) => {
+            println!("transcripts: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
