@@ -11,6 +11,9 @@ use raft_core::raftpb::message::{Message, MessageType, Snapshot};
 use super::disk::Disk;
 use super::member::{self, Flight, Member};
 
+/// Without time there is no reason for nodes to talk on and on.
+const ROUNDS_MAX: usize = 1000;
+
 /// All nodes, with ids from 1 on, and what is on its way between them.
 #[derive(Default)]
 pub(crate) struct Cluster {
@@ -181,7 +184,7 @@ impl Cluster {
 
     /// Lets `ids` work and talk to each other until there is nothing left to do.
     pub(crate) fn stabilize(&mut self, ids: &[u64]) -> Result<()> {
-        loop {
+        for _ in 0..ROUNDS_MAX {
             let mut done = true;
             for &id in ids {
                 if self.member(id).node.has_ready() {
@@ -225,6 +228,7 @@ impl Cluster {
                 return Ok(());
             }
         }
+        Err(Error::Invariant(format!("not stable after {ROUNDS_MAX} rounds")))
     }
 
     /// Runs `work` under a headline.
