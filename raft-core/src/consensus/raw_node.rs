@@ -8,7 +8,7 @@ use super::log::entry_id::EntryId;
 use super::log::storage::Storage;
 use super::raft::state::Raft;
 use super::raft::vote::Campaign;
-use super::raft::{durable, guard, propose, replicate, snapshot, step, tick, vote};
+use super::raft::{durable, guard, propose, read_index, replicate, snapshot, step, tick, vote};
 use super::ready::{AppendTicket, ApplyTicket, Ready, SoftState};
 use super::status::Status;
 use crate::error::{Error, Result};
@@ -47,7 +47,8 @@ impl<S: Storage> RawNode<S> {
         self.run(tick::tick)
     }
 
-    /// Campaigns now instead of waiting for the election timeout.
+    /// Campaigns now instead of waiting for the election timeout. No effect on a leader, on a node that must not lead,
+    /// and with lease-based reads for an election timeout after the last word of a leader.
     pub fn campaign(&mut self) -> Result<()> {
         self.run(|raft| vote::hup(raft, Campaign::first(&raft.config)))
     }
@@ -129,6 +130,15 @@ impl<S: Storage> RawNode<S> {
     pub fn report_snapshot(&mut self, id: u64, ok: bool) -> Result<()> {
         self.run(|raft| {
             snapshot::report(raft, id, ok);
+            Ok(())
+        })
+    }
+
+    /// The clock that drives `tick` stood still, or may have: a leader no longer trusts its lease until a quorum has
+    /// answered anew. For lease-based reads; no effect otherwise.
+    pub fn drop_lease(&mut self) -> Result<()> {
+        self.run(|raft| {
+            read_index::drop_lease(raft);
             Ok(())
         })
     }

@@ -44,6 +44,10 @@ pub(super) struct Driver {
     /// Numbers the questions for reads. Starts elsewhere in every run: an answer to the last one must not be taken for
     /// one of this.
     pub(super) read_context: u64,
+    /// Tickets that the applier holds.
+    pub(super) applying: usize,
+    /// A `MsgSnap` whose file is durable, for consensus.
+    pub(super) received: Option<Message>,
     /// The term in which the pending proposals were appended.
     pub(super) lead_term: u64,
     pub(super) role: RoleKind,
@@ -77,6 +81,7 @@ impl Driver {
                 return Ok(());
             }
             self.work_off()?;
+            self.install()?;
             self.tick()?;
             self.pump()?;
             self.checkpoint();
@@ -111,7 +116,10 @@ impl Driver {
                         }
                     }
                 }
-                Completion::Applied(ticket) => self.node.applied(ticket)?,
+                Completion::Applied(ticket) => {
+                    self.applying = self.applying.saturating_sub(1);
+                    self.node.applied(ticket)?;
+                }
                 Completion::Saved(result) => self.saved(result),
                 Completion::Recorded(saved) => self.recorded(saved)?,
                 Completion::File(done) => self.file_done(done)?,
@@ -172,6 +180,7 @@ impl Driver {
                 self.hand_to_writer(WriterJob::Append(ticket));
             }
             if let Some(ticket) = ready.apply {
+                self.applying += 1;
                 self.hand_to_applier(ApplierJob::Apply(ticket));
             }
         }
@@ -213,12 +222,21 @@ impl Driver {
             let result = self.node.report_snapshot(id, arrived);
             self.tolerate(result, "report of a snapshot")?;
         }
-        for message in steps {
-            let result = self.node.step(message);
-            self.tolerate(result, "snapshot")?;
-        }
+        let waiting = self.received.take();
+        self.received = waiting.into_iter().chain(steps).max_by_key(snapshot_index);
         notes.iter().for_each(|note| self.shared.log(Level::Warn, note));
         Ok(())
+    }
+
+    /// Tells consensus of a snapshot from its leader, once nothing is being applied: a membership change that came back
+    /// behind it would be made again, on the membership of the snapshot.
+    fn install(&mut self) -> Result<()> {
+        if self.applying > 0 {
+            return Ok(());
+        }
+        let Some(message) = self.received.take() else { return Ok(()) };
+        let result = self.node.step(message);
+        self.tolerate(result, "snapshot")
     }
 
     /// A leader whose disk stands still offers its leadership to the member that is furthest. It goes on leading until
@@ -241,12 +259,15 @@ impl Driver {
         self.tolerate(result, "transfer of leadership")
     }
 
-    /// Shows the state of this turn to everybody, and then says that membership changes are done.
+    /// Shows the state of this turn to everybody, and then says that the membership changes in it are done.
     fn publish(&mut self) {
-        *self.shared.status.lock() = self.node.status();
-        self.shared.snapshot_index.store(self.node.storage().snapshot_metadata().index, Ordering::Release);
+        let status = self.node.status();
+        let applied = status.applied;
+        *self.shared.status.lock() = status;
+        let snapshot_index = self.node.storage().snapshot_metadata().index;
+        self.shared.snapshot_index.store(snapshot_index, Ordering::Release);
         let mut outcomes = Vec::new();
-        self.shared.pending.lock().settle_changes(&mut outcomes);
+        self.shared.pending.lock().settle_changes(applied, &mut outcomes);
         self.tell(outcomes);
     }
 
@@ -294,4 +315,9 @@ impl Driver {
     pub(super) fn hand_to_writer(&self, job: WriterJob) {
         let _ = self.writer.send(job);
     }
+}
+
+/// Where the snapshot stands that a message names; 0 is none.
+pub(super) fn snapshot_index(message: &Message) -> u64 {
+    message.snapshot.as_ref().map_or(0, |snapshot| snapshot.metadata.index)
 }

@@ -191,7 +191,10 @@ impl Engine {
     /// The node's state. Never waits long, and works after a failure and after a stop.
     pub fn status(&self) -> EngineStatus {
         let mut status = self.shared.status.lock().clone();
+        // The applier may be ahead of what the driver showed last, and has applied nothing that is not committed.
         status.applied = self.shared.applied.load(Ordering::Acquire);
+        status.hard_state.commit = status.hard_state.commit.max(status.applied);
+        status.last_index = status.last_index.max(status.applied);
         EngineStatus {
             status,
             snapshot_index: self.shared.snapshot_index.load(Ordering::Acquire),

@@ -18,8 +18,8 @@ pub(super) struct Pending {
     orphans: Vec<Orphan>,
     reads: VecDeque<Read>,
     snapshots: Snapshots,
-    // Changes that are applied; they are answered when the membership is in force.
-    settled: Vec<(Reply, Outcome)>,
+    // Changes that are decided at this index; they are answered when the membership there is in force.
+    settled: Vec<(u64, Reply, Outcome)>,
     applied: u64,
 }
 
@@ -131,8 +131,9 @@ impl Pending {
             index.checked_sub(first.index).and_then(|at| entries.get(usize::try_from(at).ok()?)).copied()
         };
         let settled = &mut self.settled;
-        let mut settle = |reply: Reply, outcome: Outcome, change: bool| {
-            if change { settled.push((reply, outcome)) } else { reply.answer(outcome, outcomes) }
+        let mut settle = |index: u64, term: u64, change: bool, reply: Reply| {
+            let outcome = judge(entry_at(index), term, change);
+            if change { settled.push((index, reply, outcome)) } else { reply.answer(outcome, outcomes) }
         };
         while let Some(batch) = self.batches.front_mut()
             && batch.first <= last.index
@@ -140,8 +141,7 @@ impl Pending {
             while batch.first <= last.index
                 && let Some(reply) = batch.replies.pop_front()
             {
-                let outcome = judge(entry_at(batch.first), batch.term, batch.change);
-                settle(reply, outcome, batch.change);
+                settle(batch.first, batch.term, batch.change, reply);
                 batch.first += 1;
             }
             if batch.replies.is_empty() {
@@ -149,7 +149,7 @@ impl Pending {
             }
         }
         for orphan in self.orphans.extract_if(.., |orphan| orphan.index <= last.index) {
-            settle(orphan.reply, judge(entry_at(orphan.index), orphan.term, orphan.change), orphan.change);
+            settle(orphan.index, orphan.term, orphan.change, orphan.reply);
         }
         self.read_up_to(last.index, outcomes);
     }
@@ -188,9 +188,11 @@ impl Pending {
         });
     }
 
-    /// Membership changes whose outcome is known and now holds.
-    pub(super) fn settle_changes(&mut self, outcomes: &mut Vec<Outcome>) {
-        self.settled.drain(..).for_each(|(reply, outcome)| reply.answer(outcome, outcomes));
+    /// The membership as of `applied` is in force: changes up to there are done.
+    pub(super) fn settle_changes(&mut self, applied: u64, outcomes: &mut Vec<Outcome>) {
+        for (_, reply, outcome) in self.settled.extract_if(.., |(index, ..)| *index <= applied) {
+            reply.answer(outcome, outcomes);
+        }
     }
 
     /// Reads for which the leader is asked under the number `context`; `again` if that is the second time.
@@ -264,7 +266,7 @@ impl Pending {
             }
         }
         self.orphans.retain(|orphan| !orphan.reply.is_for(waiter));
-        self.settled.retain(|(reply, _)| !reply.is_for(waiter));
+        self.settled.retain(|(_, reply, _)| !reply.is_for(waiter));
         self.reads.iter_mut().for_each(|read| read.replies.retain(|reply| !reply.is_for(waiter)));
         self.snapshots.waiting.retain(|reply| !reply.is_for(waiter));
         self.snapshots.under_way.retain(|reply| !reply.is_for(waiter));
@@ -272,7 +274,7 @@ impl Pending {
 
     /// The engine ends: answers all that is left with `outcome`, except what is known already.
     pub(super) fn close(&mut self, outcome: Outcome, outcomes: &mut Vec<Outcome>) {
-        self.settle_changes(outcomes);
+        self.settle_changes(u64::MAX, outcomes);
         let Pending { batches, orphans, reads, snapshots, .. } = self;
         let replies = batches.drain(..).flat_map(|batch| batch.replies);
         let replies = replies.chain(orphans.drain(..).map(|orphan| orphan.reply));
@@ -296,4 +298,143 @@ fn judge(entry: Option<&Entry>, term: u64, change: bool) -> Outcome {
 
 fn answer_all(replies: &mut Vec<Reply>, outcome: Outcome, outcomes: &mut Vec<Outcome>) {
     replies.drain(..).for_each(|reply| reply.answer(outcome, outcomes));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn replies(requests: impl IntoIterator<Item = u64>) -> VecDeque<Reply> {
+        requests.into_iter().map(Reply::to).collect()
+    }
+
+    fn log(term: u64, indices: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
+        indices.map(|index| Entry { term, index, ..Entry::default() }).collect()
+    }
+
+    fn apply(pending: &mut Pending, entries: &[Entry]) -> (Vec<u64>, Vec<(u64, Code)>) {
+        let entries: Vec<&Entry> = entries.iter().collect();
+        let mut requests = Vec::new();
+        pending.requests(&entries, &mut requests);
+        let mut outcomes = Vec::new();
+        pending.applied(&entries, &mut outcomes);
+        (requests, codes(&outcomes))
+    }
+
+    fn codes(outcomes: &[Outcome]) -> Vec<(u64, Code)> {
+        outcomes.iter().map(|outcome| (outcome.request, outcome.code)).collect()
+    }
+
+    #[test]
+    fn requests_are_found_at_their_indices_across_batches_and_pages() {
+        let mut pending = Pending::new(1);
+        pending.proposed(5, 2, false, replies([11, 0, 13]));
+        pending.proposed(8, 2, false, replies([14]));
+        assert_eq!(apply(&mut pending, &log(2, 2..=5)), (vec![0, 0, 0, 11], vec![(11, Code::Ok)]));
+        let expected = (vec![0, 13, 14, 0], vec![(13, Code::Ok), (14, Code::Ok)]);
+        assert_eq!(apply(&mut pending, &log(2, 6..=9)), expected);
+        assert!(pending.batches.is_empty());
+    }
+
+    #[test]
+    fn an_entry_of_another_term_at_its_index_is_another_one() {
+        let mut pending = Pending::new(1);
+        let now = Instant::now();
+        pending.proposed(5, 2, false, replies([11, 12]));
+        pending.orphan(now + Duration::from_secs(1));
+        pending.proposed(5, 4, false, replies([21]));
+        // Two that had index 5 in different terms: one of them is it.
+        let (requests, mut outcomes) = apply(&mut pending, &log(2, 5..=5));
+        outcomes.sort_by_key(|(request, _)| *request);
+        assert_eq!((requests, outcomes), (vec![11], vec![(11, Code::Ok), (21, Code::Dropped)]));
+        assert_eq!(apply(&mut pending, &log(4, 6..=6)), (vec![0], vec![(12, Code::Dropped)]));
+    }
+
+    #[test]
+    fn orphans_and_what_a_snapshot_covers_end_as_unknown() {
+        let mut pending = Pending::new(1);
+        let now = Instant::now();
+        pending.proposed(5, 2, false, replies([11, 12]));
+        pending.orphan(now);
+        pending.proposed(7, 3, false, replies([13, 14]));
+        let mut outcomes = Vec::new();
+        pending.restored(7, &mut outcomes);
+        assert_eq!(codes(&outcomes), [(13, Code::Unknown), (11, Code::Unknown), (12, Code::Unknown)]);
+        pending.orphan(now);
+        outcomes.clear();
+        pending.expire(Situation { now, committed: 7, leader: 0 }, &mut outcomes);
+        assert_eq!(codes(&outcomes), [(14, Code::Unknown)]);
+    }
+
+    #[test]
+    fn a_change_is_answered_when_its_membership_is_in_force() {
+        let mut pending = Pending::new(1);
+        pending.proposed(5, 2, true, replies([11]));
+        pending.proposed(6, 2, true, replies([12]));
+        let mut entries = log(2, 5..=6);
+        entries[0].entry_type = EntryType::ConfChangeV2;
+        assert_eq!(apply(&mut pending, &entries), (vec![11, 12], vec![]));
+        let mut outcomes = Vec::new();
+        pending.settle_changes(4, &mut outcomes);
+        assert!(outcomes.is_empty());
+        pending.settle_changes(5, &mut outcomes);
+        pending.settle_changes(6, &mut outcomes);
+        // Consensus made the second one empty.
+        assert_eq!(codes(&outcomes), [(11, Code::Ok), (12, Code::ConfChange)]);
+    }
+
+    #[test]
+    fn reads_wait_for_their_index_and_not_for_ever() {
+        let mut pending = Pending::new(10);
+        let now = Instant::now();
+        let late = |committed, leader| Situation { now: now + Duration::from_secs(9), committed, leader };
+        let mut outcomes = Vec::new();
+        for context in 0..4 {
+            pending.asked(context, false, now, vec![Reply::Request(context + 100)]);
+        }
+        pending.confirmed(0, 10, &mut outcomes);
+        pending.confirmed(1, 12, &mut outcomes);
+        pending.confirmed(2, 14, &mut outcomes);
+        pending.confirmed(77, 1, &mut outcomes);
+        assert_eq!(codes(&outcomes), [(100, Code::Ok)]);
+        outcomes.clear();
+        // 12 is committed, so it is only a matter of applying it; 14 may never come; 3 was never answered.
+        let again = pending.expire(late(12, 5), &mut outcomes);
+        assert_eq!(codes(&outcomes), [(102, Code::TimedOut)]);
+        outcomes.clear();
+        pending.asked(9, true, now, again);
+        assert!(pending.expire(late(12, 0), &mut outcomes).is_empty());
+        assert_eq!(codes(&outcomes), [(103, Code::NotLeader)]);
+        assert_eq!(apply(&mut pending, &log(2, 11..=13)).1, [(101, Code::Ok)]);
+        assert!(pending.reads.is_empty());
+    }
+
+    #[test]
+    fn closing_answers_everything_once_and_forgetting_leaves_nothing() {
+        let mut pending = Pending::new(1);
+        let now = Instant::now();
+        let waiter = Arc::new(Waiter::default());
+        let gone = || Reply::Waiter(Arc::clone(&waiter));
+        pending.proposed(5, 2, false, replies([1]));
+        pending.proposed(6, 2, false, [gone()].into());
+        pending.orphan(now);
+        pending.proposed(8, 3, false, [Reply::Request(2), gone()].into());
+        pending.asked(1, false, now, vec![Reply::Request(3), gone()]);
+        pending.snapshot_asked(Reply::Request(4));
+        pending.snapshot_asked(gone());
+        pending.snapshot_begun();
+        pending.snapshot_asked(Reply::Request(5));
+        pending.snapshot_asked(gone());
+        pending.forget(&waiter);
+        assert_eq!(Arc::strong_count(&waiter), 1);
+        let mut outcomes = Vec::new();
+        pending.close(Outcome::not(Code::Stopped), &mut outcomes);
+        let mut requests: Vec<u64> = outcomes.iter().map(|outcome| outcome.request).collect();
+        requests.sort_unstable();
+        assert_eq!(requests, [1, 2, 3, 4, 5]);
+        pending.close(Outcome::not(Code::Stopped), &mut outcomes);
+        assert_eq!(outcomes.len(), 5);
+    }
 }

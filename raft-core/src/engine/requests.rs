@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::code::Code;
 use super::courier::effects::Effects;
 use super::courier::header::Header;
-use super::driver::Driver;
+use super::driver::{Driver, snapshot_index};
 use super::event::Level;
 use super::inbox::Input;
 use super::outcome::{Outcome, Reply};
@@ -126,7 +127,7 @@ impl Driver {
             Ok(None) => None,
             Err(error) => Some(error),
         };
-        let outcome = error.as_ref().map_or(Outcome::not(super::code::Code::Unknown), Outcome::from);
+        let outcome = error.as_ref().map_or(Outcome::not(Code::Unknown), Outcome::from);
         let mut outcomes = Vec::new();
         for reply in self.in_hand.replies.drain(..) {
             reply.answer(outcome, &mut outcomes);
@@ -180,7 +181,9 @@ impl Driver {
                     let status = self.node.status();
                     (status.hard_state.term, status.hard_state.commit)
                 };
-                self.receiver.receive(message, term, committed, &mut effects);
+                // One that waits for consensus need not be received again.
+                let known = committed.max(self.received.as_ref().map_or(0, snapshot_index));
+                self.receiver.receive(message, term, known, &mut effects);
             }
             MessageType::MsgSnapStatus => {
                 if let Some(header) = Header::read(&message.context) {

@@ -99,6 +99,8 @@ pub(super) fn start(
         group_bytes_max: options.consensus.message_bytes_max.max(1),
         election_timeout: options.election_timeout(),
         read_context: clock_number(),
+        applying: 0,
+        received: None,
         lead_term: 0,
         writing_since: Default::default(),
         offered: None,

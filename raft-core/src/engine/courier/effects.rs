@@ -12,7 +12,7 @@ pub(crate) struct Effects {
     pub(crate) jobs: Vec<FileJob>,
     /// To report to consensus: the snapshot to this node has arrived, or has not.
     pub(crate) reports: Vec<(u64, bool)>,
-    /// `MsgSnap` for consensus, whose file is durable.
+    /// `MsgSnap` without bytes for consensus: their files are durable, or they are too old to matter.
     pub(crate) steps: Vec<Message>,
     /// Lines for the log.
     pub(crate) notes: Vec<String>,

@@ -186,3 +186,134 @@ impl Transfer {
         Message { snapshot, context, ..self.message.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::raftpb::message::MessageType;
+
+    const CHUNK: u64 = 100;
+    const TOTAL: u64 = 1000;
+
+    fn sender() -> Sender {
+        Sender::new(7, CHUNK as usize, 5)
+    }
+
+    fn named(index: u64) -> Message {
+        let metadata = SnapshotMetadata { index, term: 3, ..SnapshotMetadata::default() };
+        let snapshot = Some(Box::new(Snapshot { data: Bytes::new(), metadata }));
+        Message { from: 1, term: 3, snapshot, ..Message::new(MessageType::MsgSnap, 2) }
+    }
+
+    /// Does the reads that `effects` asks for, as far as there are any; returns the offsets of what is sent.
+    fn read_all(sender: &mut Sender, mut effects: Effects) -> (Vec<u64>, Effects) {
+        let mut offsets = Vec::new();
+        loop {
+            let mut next = Effects::default();
+            let reads = effects.jobs.iter().filter_map(|job| match job {
+                FileJob::Read { to, index, offset, .. } => Some((*to, *index, *offset)),
+                _ => None,
+            });
+            let mut any = false;
+            for (to, index, offset) in reads {
+                any = true;
+                sender.read(to, index, offset, Ok((TOTAL, Bytes::from(vec![1; CHUNK as usize]))), &mut next);
+            }
+            offsets
+                .extend(next.messages.iter().map(|message| Header::read(&message.context).unwrap().offset));
+            if !any {
+                return (offsets, effects);
+            }
+            effects = next;
+        }
+    }
+
+    fn begin(sender: &mut Sender) -> Vec<u64> {
+        let mut effects = Effects::default();
+        sender.begin(named(50), &mut effects);
+        read_all(sender, effects).0
+    }
+
+    fn wants(sender: &mut Sender, offset: u64, reject: bool) -> (Vec<u64>, Effects) {
+        let header = Header { nonce: 7, offset, total: TOTAL, crc: 0 };
+        let answer = Message {
+            from: 2,
+            index: 50,
+            log_term: 3,
+            reject,
+            ..Message::new(MessageType::MsgSnapStatus, 1)
+        };
+        let mut effects = Effects::default();
+        sender.acknowledged(&answer, header, &mut effects);
+        read_all(sender, effects)
+    }
+
+    #[test]
+    fn a_short_one_goes_whole_and_is_reported_at_once() {
+        let mut sender = sender();
+        let mut effects = Effects::default();
+        sender.begin(named(50), &mut effects);
+        assert!(matches!(effects.jobs[..], [FileJob::Read { to: 2, index: 50, offset: 0, len: 100, .. }]));
+        let mut effects = Effects::default();
+        sender.read(2, 50, 0, Ok((5, Bytes::from_static(b"state"))), &mut effects);
+        assert_eq!(effects.messages[0].snapshot.as_ref().unwrap().data, "state");
+        assert!(effects.messages[0].context.is_empty());
+        assert_eq!(effects.reports, [(2, true)]);
+    }
+
+    #[test]
+    fn a_window_of_chunks_is_on_its_way() {
+        let mut sender = sender();
+        assert_eq!(begin(&mut sender), [0, 100, 200, 300]);
+        assert_eq!(wants(&mut sender, 100, false).0, [400]);
+        assert_eq!(wants(&mut sender, 100, false).0, []);
+        assert_eq!(wants(&mut sender, 300, false).0, [500, 600]);
+        // What it has from before is not sent again.
+        assert_eq!(wants(&mut sender, 800, false).0, [800, 900]);
+        let (sent, effects) = wants(&mut sender, TOTAL, false);
+        assert_eq!((sent, effects.reports), (vec![], vec![(2, true)]));
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_is_sent_again_and_in_the_end_given_up() {
+        let mut sender = sender();
+        begin(&mut sender);
+        wants(&mut sender, 100, false);
+        let mut reports = Vec::new();
+        for round in 0..=TRIES_MAX {
+            let mut effects = Effects::default();
+            (0..5).for_each(|_| sender.tick(&mut effects));
+            reports.append(&mut effects.reports);
+            let (sent, _) = read_all(&mut sender, effects);
+            assert_eq!(sent, if round < TRIES_MAX { vec![100, 200, 300, 400] } else { vec![] });
+        }
+        assert_eq!(reports, [(2, false)]);
+    }
+
+    #[test]
+    fn refusals_and_unreadable_files_end_it() {
+        let mut sender = sender();
+        begin(&mut sender);
+        assert_eq!(wants(&mut sender, 0, true).1.reports, [(2, false)]);
+        let mut effects = Effects::default();
+        sender.begin(named(51), &mut effects);
+        sender.read(2, 51, 0, Err(Error::Unavailable), &mut effects);
+        assert_eq!((effects.reports.len(), effects.notes.len()), (1, 1));
+        // Strangers and late answers change nothing.
+        assert_eq!(wants(&mut sender, 100, false).1.reports, []);
+    }
+
+    #[test]
+    fn the_core_may_ask_again_and_a_newer_snapshot_takes_over() {
+        let mut sender = sender();
+        begin(&mut sender);
+        assert_eq!(begin(&mut sender), []);
+        let mut effects = Effects::default();
+        sender.begin(named(60), &mut effects);
+        assert!(matches!(effects.jobs[..], [FileJob::Read { index: 60, offset: 0, .. }]));
+        sender.clear(&mut effects);
+        assert!(matches!(effects.jobs.last(), Some(FileJob::Close { to: 2 })));
+        assert!(sender.transfers.is_empty());
+    }
+}
