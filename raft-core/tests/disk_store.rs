@@ -214,6 +214,43 @@ fn with_snapshots() -> MemoryVolume {
 }
 
 #[test]
+fn a_release_keeps_all_behind_the_snapshot_wherever_segments_begin() {
+    let mut lefts = Vec::new();
+    for index in 2..=60 {
+        let volume = MemoryVolume::default();
+        let options = StoreOptions { snapshots_kept: 1, ..options() };
+        let (mut store, _) = Store::open(Arc::new(volume.clone()), DIR.as_ref(), options).unwrap();
+        store.bootstrap(&ConfState::of_voters([1, 2])).unwrap();
+        for index in 2..=60 {
+            store.append(Some(&state(1, index)), &entries(1, index..=index), true).unwrap();
+        }
+        snapshot(&mut store, 1, index);
+        store.release(index).unwrap();
+        drop(store);
+        lefts.push(segments(&volume).len());
+        let (_, recovered) = open(&volume).unwrap();
+        assert_eq!(recovered.snapshot, metadata(1, index));
+        assert_eq!(recovered.entries, entries(1, index + 1..=60));
+    }
+    assert!(lefts.is_sorted_by(|a, b| a >= b), "{lefts:?}");
+    assert_eq!((lefts.first(), lefts.last()), (Some(&4), Some(&1)));
+}
+
+#[test]
+fn a_snapshot_ahead_of_the_commit_keeps_the_ones_behind_it() {
+    let volume = with_snapshots();
+    let (mut store, _) = open(&volume).unwrap();
+    for index in [90, 95] {
+        snapshot(&mut store, 2, index);
+    }
+    store.release(95).unwrap();
+    drop(store);
+    let (_, recovered) = open(&volume).unwrap();
+    assert_eq!(recovered.snapshot, metadata(1, 60));
+    assert_eq!(recovered.entries, entries(1, 61..=70));
+}
+
+#[test]
 fn an_unreadable_snapshot_is_set_aside_for_the_next_older() {
     let volume = with_snapshots();
     assert!((2..5).contains(&segments(&volume).len()), "{:?} are left", segments(&volume));
