@@ -13,6 +13,7 @@ use std::sync::Arc;
 use history::{DIR, Step, World, options, script};
 use memory_volume::{Chance, MemoryVolume, Trouble};
 use raft_core::disk::store::Store;
+use raft_core::error::Error;
 
 /// Plays the script until the machine stops at `call`; says how far it came, or that it came to the end.
 fn play(volume: &MemoryVolume, steps: &[Step], call: u64, trouble: Trouble) -> (World, bool) {
@@ -117,10 +118,15 @@ fn the_first_error_is_the_last_word_of_a_store() {
             volume.arm(call, Trouble::Fail(errno));
             let mut world = World::default();
             let what = format!("errno {errno} at call {call}");
-            let Ok((mut store, _)) = Store::open(Arc::new(volume.clone()), DIR.as_ref(), options()) else {
-                volume.disarm();
-                reopen(&volume, &world, &what);
-                continue;
+            let opened = Store::open(Arc::new(volume.clone()), DIR.as_ref(), options());
+            let (mut store, _) = match opened {
+                Ok(opened) => opened,
+                Err(error) => {
+                    assert!(matches!(&error, Error::Io(_)), "{what}: {error}");
+                    volume.disarm();
+                    reopen(&volume, &world, &what);
+                    continue;
+                }
             };
             let outcome = steps.iter().try_for_each(|step| world.play(&mut store, step));
             volume.disarm();
