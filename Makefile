@@ -73,8 +73,10 @@ test-c: kv three-nodes
 test-http: kv
 	$(PYTHON) $(DEMO)/routes.py
 
+# The second run loses writes on purpose: the soak has to see it.
 test-soak: kv
 	$(PYTHON) $(DEMO)/soak.py 200 $(SEED)
+	$(PYTHON) $(DEMO)/soak.py 100 $(SEED) --wipe | grep -q '^soak: FAIL.*lost write'
 
 # A program that knows only what `make install` puts down, linked both ways.
 STAGE := $(TARGET)/stage

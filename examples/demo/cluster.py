@@ -56,9 +56,10 @@ def free_port(taken: List[int]) -> int:
 class Node:
     """One node: a directory, an address, and a process while it runs."""
 
-    def __init__(self, node_id: int, address: str, command: List[str], log: Path):
+    def __init__(self, node_id: int, address: str, command: List[str], directory: Path, log: Path):
         self.id = node_id
         self.address = address
+        self.directory = directory
         self._command = command
         self._log = log
         self._process: Optional[subprocess.Popen] = None
@@ -218,7 +219,7 @@ class Cluster:
         directory = self.directory / f"node{node_id}"
         command = [str(self._server), "--id", str(node_id), "--cluster", members, "--dir", str(directory)]
         log = self.directory / f"node{node_id}.log"
-        node = Node(node_id, addresses[node_id], command + self._flags + more, log)
+        node = Node(node_id, addresses[node_id], command + self._flags + more, directory, log)
         self.nodes[node_id] = node
         return node
 

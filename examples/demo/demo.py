@@ -18,6 +18,7 @@ from report import Progress, print_table
 WRITERS = 8
 TICK_MS = 20
 NEWCOMER = 4
+CAUGHT_UP = 1000  # entries behind, while writing goes on
 # Small, so that a minute of writing fills several and old ones are deleted.
 FLAGS = ["--tick-ms", str(TICK_MS), "--segment-bytes", str(1 << 20), "--snapshot-entries", "2000"]
 
@@ -78,7 +79,7 @@ class Demo:
 
         self._progress.phase(f"node {leader.id} starts again")
         leader.start()
-        self._wait(f"node {leader.id} catching up", 30.0, lambda: self._lag(leader) < 1000)
+        self._wait(f"node {leader.id} catching up", 30.0, lambda: self._caught_up(leader))
 
     def force_snapshots(self) -> None:
         """Every node takes one now, and drops log: a newcomer cannot be served from the log any more."""
@@ -98,7 +99,7 @@ class Demo:
         self._progress.phase(f"node {NEWCOMER} joins as a learner")
         newcomer = self._cluster.join(NEWCOMER)
         self._change(f"add-learner {NEWCOMER}={newcomer.address}", lambda flags: flags.get(NEWCOMER) == ["learner"])
-        self._wait("the newcomer catching up", 30.0, lambda: self._lag(newcomer) < 1000)
+        self._wait("the newcomer catching up", 30.0, lambda: self._caught_up(newcomer))
         if newcomer.status()["counters"]["snapshots_restored"] == 0:
             raise Failure("the newcomer was not installed from a snapshot")
         return newcomer
@@ -119,13 +120,10 @@ class Demo:
         self._cluster.wait_agreement()
         nodes = self._cluster.running
         for node in nodes:
-            self._history.read_back(
-                node, True, lambda count, node=node: self._progress.update(f"node {node.id}: {count} values read back")
-            )
-        reader = nodes[-1]
-        count = self._history.read_back(
-            reader, False, lambda count: self._progress.update(f"node {reader.id}: {count} linearizable reads")
-        )
+            self._progress.update(f"reading everything back from node {node.id}")
+            self._history.read_back(node, stale=True)
+        self._progress.update(f"reading everything back linearizably from node {nodes[-1].id}")
+        count = self._history.read_back(nodes[-1], stale=False)
         seen = self._cluster.wait_agreement()
         state = next(iter(seen.values()))["state"]
         if state["keys"] != count:
@@ -157,9 +155,11 @@ class Demo:
 
         wait_for(what, seconds, look_and_check)
 
-    def _lag(self, node: Node) -> int:
-        """How many entries a node has still to apply, as its leader sees it."""
-        return max(other.status()["commit"] for other in self._cluster.running) - node.status()["applied"]
+    def _caught_up(self, node: Node) -> bool:
+        """Whether a node has applied something, and nearly all that is committed."""
+        applied = node.status()["applied"]
+        committed = max(other.status()["commit"] for other in self._cluster.running)
+        return applied > 0 and committed - applied < CAUGHT_UP
 
     def _change(self, text: str, holds) -> None:
         """POST /members until it is taken, then until every member knows."""

@@ -3,7 +3,8 @@
 import random
 import threading
 import time
-from typing import Callable, Dict, List, Optional, Tuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Dict, List, Optional, Tuple
 
 from cluster import Cluster, Failure, Node
 from http_client import Client, Connection, NotSent
@@ -48,7 +49,9 @@ class Writer(threading.Thread):
                 count += 1
                 if self._keys and self._random.random() < 0.1:
                     self._read_back()
-        except Exception as error:  # shown by History.check
+        except Failure as failure:
+            self.error = str(failure)
+        except Exception as error:  # a thread's end must not go unnoticed: History.check shows it
             self.error = f"{self.name}: {error!r}"
         finally:
             self._idle.set()
@@ -158,21 +161,21 @@ class History:
         for writer in self.writers:
             writer.join()
 
-    def expected(self) -> List[Tuple[str, str]]:
-        return [pair for writer in self.writers for pair in writer.acknowledged.items()]
-
-    def read_back(self, node: Node, stale: bool, seen: Callable[[int], None] = lambda count: None) -> int:
+    def read_back(self, node: Node, stale: bool) -> int:
         """Every acknowledged value from one node, while nobody writes. How many there were."""
-        expected = self.expected()
-        query = "?stale=1" if stale else ""
-        where = f"node {node.id}" + ("" if stale else ", read linearizably")
-        connection = Connection(node.address, 30.0)
-        try:
-            responses = connection.pipeline(f"/kv/{key}{query}" for key, _ in expected)
-            for count, ((key, value), response) in enumerate(zip(expected, responses)):
-                check_value(where, key, response.status, response.body, value)
-                if count % 1000 == 0:
-                    seen(count)
-        finally:
-            connection.close()
-        return len(expected)
+        pairs = [list(writer.acknowledged.items()) for writer in self.writers]
+        with ThreadPoolExecutor(len(pairs)) as pool:
+            return sum(pool.map(lambda some: read_pairs(node, stale, some), pairs))
+
+
+def read_pairs(node: Node, stale: bool, pairs: List[Tuple[str, str]]) -> int:
+    query = "?stale=1" if stale else ""
+    where = f"node {node.id}" + ("" if stale else ", read linearizably")
+    connection = Connection(node.address, 30.0)
+    try:
+        responses = connection.pipeline(f"/kv/{key}{query}" for key, _ in pairs)
+        for (key, value), response in zip(pairs, responses):
+            check_value(where, key, response.status, response.body, value)
+    finally:
+        connection.close()
+    return len(pairs)

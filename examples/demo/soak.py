@@ -5,10 +5,14 @@ cluster must go on by itself each time.
 usage: soak.py ROUNDS|SECONDSs SEED [--server PATH]      for instance: soak.py 200 7, soak.py 600s 7
 
 What is killed and when depends on the seed alone; how the nodes' threads interleave does not. kill -9 leaves
-the kernel's page cache alone: what a power cut does to unsynced files is not tried here."""
+the kernel's page cache alone: what a power cut does to unsynced files is not tried here.
+
+--wipe empties the directories whenever all nodes were killed. That must end in "lost write": it shows that a
+loss would be seen."""
 
 import argparse
 import random
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -45,8 +49,9 @@ def draw(chance: random.Random) -> Fault:
 
 
 class Soak:
-    def __init__(self, cluster: Cluster, seed: int, progress: Progress):
+    def __init__(self, cluster: Cluster, seed: int, wipe: bool, progress: Progress):
         self._cluster = cluster
+        self._wipe = wipe
         self._chance = random.Random(seed)
         self._history = History(cluster, WRITERS, KEYS, seed)
         self._progress = progress
@@ -61,7 +66,8 @@ class Soak:
             self._round(draw(self._chance))
             if self.rounds % CHECK_EVERY == 0:
                 self._check()
-        self._check()
+        if self.rounds % CHECK_EVERY != 0:
+            self._check()
         self._history.end()
         for node in self._cluster.running:
             node.stop()
@@ -85,6 +91,9 @@ class Soak:
         for victim in fault.victims:
             self._cluster.nodes[victim].kill()
             self.kills += 1
+        if self._wipe and len(fault.victims) == NODES:
+            for victim in fault.victims:
+                shutil.rmtree(self._cluster.nodes[victim].directory)
         time.sleep(fault.down)
         for victim in fault.victims:
             self._cluster.nodes[victim].start()
@@ -133,11 +142,12 @@ def main() -> int:
     parser.add_argument("length", metavar="ROUNDS|SECONDSs")
     parser.add_argument("seed", type=int)
     parser.add_argument("--server", type=Path, default=DEFAULT_SERVER)
+    parser.add_argument("--wipe", action="store_true")
     args = parser.parse_args()
     by_time = args.length.endswith("s")
     rounds = sys.maxsize if by_time else int(args.length)
     seconds = float(args.length[:-1]) if by_time else float("inf")
-    replay = f"replay: make soak {'SECONDS=' + args.length[:-1] if by_time else 'ROUNDS=' + args.length} SEED={args.seed}"
+    replay = f"replay: python3 examples/demo/soak.py {' '.join(sys.argv[1:])}"
     print(replay, flush=True)
 
     end_on_signals()
@@ -145,7 +155,7 @@ def main() -> int:
     soak = None
     try:
         with Cluster(NODES, FLAGS, args.server) as cluster:
-            soak = Soak(cluster, args.seed, progress)
+            soak = Soak(cluster, args.seed, args.wipe, progress)
             soak.run(rounds, seconds)
     except (Failure, KeyboardInterrupt) as failure:
         progress.done()

@@ -74,6 +74,11 @@ static void on_event(void *user, const rft_event_t *event) {
         node->counters.snapshots_saved++;
         node->counters.snapshot_bytes_saved += event->bytes;
         break;
+    case RFT_EVENT_RECOVERED:
+        log_line(RFT_LOG_INFO, "recovered, with the snapshot at index %" PRIu64 "%s%.*s", event->index,
+                 event->text_len > 0 ? ": " : "", (int)event->text_len,
+                 event->text_len > 0 ? event->text : "");
+        break;
     case RFT_EVENT_FAILED:
         log_line(RFT_LOG_ERROR, "this node has failed: %.*s", (int)event->text_len, event->text);
         break;

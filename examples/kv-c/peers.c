@@ -157,9 +157,8 @@ static CURL *connection(struct peers *peers) {
 /* One POST. NULL when the peer took all, else the reason. */
 static const char *post(CURL *curl, const struct batch *batch, struct curl_slist *bare,
                         struct curl_slist *framed) {
-    char url[URL_MAX + 1] = "http://";
-    strncat(url, batch->address, MEMBER_ADDRESS_MAX);
-    strcat(url, "/raft");
+    char url[URL_MAX + 1];
+    snprintf(url, sizeof url, "http://%s/raft", batch->address);
     /* A single message goes bare, as rafthttp's pipeline sends it. */
     size_t skip = batch->count == 1 ? FRAMES_HEAD : 0;
     curl_easy_setopt(curl, CURLOPT_URL, url);

@@ -354,3 +354,57 @@ impl Chosen {
         snapshots.sync()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::disk::os::OsVolume;
+    use crate::disk::record::Record;
+    use crate::disk::store::{Store, StoreOptions};
+    use crate::raftpb::entry::Entry;
+    use crate::raftpb::message::HardState;
+
+    const IDENTITY: Identity = Identity { cluster_id: 7, node_id: 1 };
+
+    /// Opens a directory with one segment: entries of these terms and indices, then a HardState.
+    fn open(entries: &[(u64, u64)], state: HardState) -> Result<Recovered> {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("wal")).unwrap();
+        let (mut buf, mut chain) = (Vec::new(), Crc::from(0));
+        Record::put_crc(&mut buf, &chain);
+        let metadata = Metadata { node_id: 1, cluster_id: 7 };
+        let mut put = |record_type, data: Vec<u8>| {
+            Record::put(&mut buf, &mut chain, record_type, data.len(), |buf| buf.extend_from_slice(&data));
+        };
+        put(RecordType::Metadata, metadata.encode_to_vec());
+        for &(term, index) in entries {
+            let mut data = Vec::new();
+            Entry { term, index, ..Entry::default() }.encode(&mut data);
+            put(RecordType::Entry, data);
+        }
+        put(RecordType::State, state.encode_to_vec());
+        let name = SegmentName { sequence: 0, index: 0 }.file_name();
+        fs::write(dir.path().join("wal").join(name), &buf).unwrap();
+        let options = StoreOptions { zeroed_bytes: 0, ..StoreOptions::new(IDENTITY) };
+        Store::open(Arc::new(OsVolume), dir.path(), options).map(|(_, recovered)| recovered)
+    }
+
+    fn what(outcome: Result<Recovered>) -> String {
+        match outcome {
+            Err(Error::Corrupt { what, .. }) => what,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_log_that_contradicts_itself_is_refused() {
+        let state = |commit| HardState { term: 2, vote: 1, commit };
+        assert_eq!(open(&[(1, 1), (2, 2)], state(2)).unwrap().entries.len(), 2);
+        assert!(what(open(&[(1, 1), (2, 2)], state(3))).contains("index 3 was committed"));
+        assert_eq!(what(open(&[(1, 1), (2, 3)], state(0))), "entry 3 behind entry 1");
+        assert_eq!(what(open(&[(2, 1), (1, 2)], state(0))), "entry 2 of term 1 behind one of term 2");
+        assert_eq!(what(open(&[(0, 1)], state(0))), "an entry of index 1 and term 0");
+    }
+}

@@ -41,7 +41,11 @@ impl Log {
 
     /// Puts the entry in its place; all behind it is overwritten.
     fn put(&mut self, entry: Entry) -> Verdict<()> {
-        self.entries.truncate((entry.index - self.base - 1) as usize);
+        let at = (entry.index - self.base - 1) as usize;
+        if self.entries.get(at).is_some_and(|old| old.term == entry.term && *old != entry) {
+            return Err(format!("a second entry {} of term {}", entry.index, entry.term));
+        }
+        self.entries.truncate(at);
         let before = self.term(entry.index - 1).unwrap_or(0);
         if entry.term < before {
             return Err(format!("entry {} of term {} behind one of term {before}", entry.index, entry.term));
