@@ -238,23 +238,31 @@ fn a_heartbeat_that_commits_more_than_the_log_holds_is_answered_with_what_it_hol
 }
 
 #[test]
-fn an_append_that_conflicts_with_a_committed_entry_is_refused() {
+fn an_append_or_a_snapshot_that_conflicts_with_a_committed_entry_is_refused() {
+    for (prev, terms) in [(1, &[2][..]), (1, &[1, 2]), (2, &[2])] {
+        let mut node = follower();
+        let commit = Message { from: 2, term: 1, commit: 3, ..Message::new(MessageType::MsgHeartbeat, 1) };
+        node.step(commit).unwrap();
+        let entries =
+            terms.iter().zip(prev + 1..).map(|(&term, index)| Entry { term, index, ..Entry::default() });
+        let entries: Entries = entries.collect();
+        let append = Message {
+            from: 3,
+            term: 2,
+            log_term: 1,
+            index: prev,
+            entries,
+            ..Message::new(MessageType::MsgApp, 1)
+        };
+        assert!(matches!(node.step(append), Err(Error::Contradiction(_))), "{prev} {terms:?}");
+        assert_eq!((node.failure(), node.status().last_index), (None, 3));
+    }
     let mut node = follower();
-    let entries = Entries::from(Entry { term: 2, index: 2, ..Entry::default() });
-    // The entry before it is older than what is committed, so it never comes to a comparison ...
-    let append =
-        Message { from: 3, term: 2, log_term: 1, index: 1, entries, ..Message::new(MessageType::MsgApp, 1) };
-    node.step(append.clone()).unwrap();
-    // ... unless it is the first behind it that differs within.
-    let entries: Entries =
-        [(1, 3), (2, 4)].map(|(term, index)| Entry { term, index, ..Entry::default() }).into_iter().collect();
-    node.step(Message { index: 2, commit: 4, entries, ..append.clone() }).unwrap();
-    assert_eq!((node.failure(), node.status().hard_state.commit), (None, 4));
-    work(&mut node);
-    let entries: Entries =
-        [(2, 3), (2, 4)].map(|(term, index)| Entry { term, index, ..Entry::default() }).into_iter().collect();
-    node.step(Message { index: 2, entries, ..append }).unwrap();
-    assert_eq!((node.failure(), node.status().last_index), (None, 4));
+    let metadata = SnapshotMetadata { conf_state: ConfState::of_voters([1, 2, 3]), index: 2, term: 2 };
+    let snapshot = Some(Box::new(Snapshot { metadata, data: Bytes::new() }));
+    let message = Message { from: 3, term: 2, snapshot, ..Message::new(MessageType::MsgSnap, 1) };
+    assert!(matches!(node.step(message), Err(Error::Contradiction(_))));
+    assert_eq!(node.failure(), None);
 }
 
 #[test]

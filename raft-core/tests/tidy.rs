@@ -1,6 +1,8 @@
 //! The rules of the house that a machine can hold: which part may know which, how long things may be, which words
 //! must not stand.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,18 +49,47 @@ fn build(name: &str, flags: &[&str], is_static: bool) -> (PathBuf, PathBuf) {
     (dir, program)
 }
 
-fn passes(command: &mut Command) {
-    let output = run(command);
+/// Gives a program a full disk and a read-only one, in a view of the file system that ends with it.
+const WITH_DISKS: &str = "mount -t tmpfs -o size=16k tmpfs \"$1\" && mount -t tmpfs -o ro,size=16k tmpfs \"$2\" && shift 2 && exec \"$@\"";
+
+/// Runs the program below `dir`, behind the words of `runner`, with the directories it asks for: one for its files, one
+/// on a disk that is full, one that cannot be written. It says so when there is none.
+fn passes(dir: &Path, runner: &[&str], program: &Path, environment: &[(&str, &str)]) {
+    let [data, full, read_only] = ["data", "full", "read_only"].map(|name| dir.join(name));
+    for dir in [&data, &full, &read_only] {
+        fs::create_dir(dir).unwrap();
+    }
+    let in_namespace = |words: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", WITH_DISKS, "sh"]).args([&full, &read_only]).args(words);
+        command
+    };
+    let mut command;
+    if in_namespace(&["true"]).output().is_ok_and(|output| output.status.success()) {
+        command = in_namespace(runner);
+        command.arg(program).args([data, full, read_only]);
+    } else {
+        println!("skipped: no full disk can be had here");
+        let read_only = forbidden(read_only).unwrap_or_default();
+        let words: Vec<&OsStr> = runner.iter().map(OsStr::new).chain([program.as_os_str()]).collect();
+        command = Command::new(words[0]);
+        command.args(&words[1..]).args([data, PathBuf::new(), read_only]);
+    }
+    let output = run(command.envs(environment.iter().copied()));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.ends_with("host: ok\n"), "{text}{}", String::from_utf8_lossy(&output.stderr));
     println!("{text}");
 }
 
-/// The directory for the files of one run.
-fn data(dir: &Path) -> PathBuf {
-    let data = dir.join("data");
-    fs::create_dir(&data).unwrap();
-    data
+/// A directory that may not be written, which the superuser does all the same.
+fn forbidden(at: PathBuf) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(&at, fs::Permissions::from_mode(0o555)).unwrap();
+    let is_forbidden = fs::write(at.join("probe"), "").is_err();
+    if !is_forbidden {
+        println!("skipped: no directory is read-only here");
+    }
+    is_forbidden.then_some(at)
 }
 
 #[test]
@@ -68,7 +98,7 @@ fn the_host_runs_against_the_shared_library() {
         return;
     }
     let (dir, program) = build("host_shared", &[], false);
-    passes(Command::new(program).arg(data(&dir)));
+    passes(&dir, &[], &program, &[]);
 }
 
 #[test]
@@ -83,11 +113,8 @@ fn the_host_runs_clean_under_address_and_undefined_behaviour_sanitizers() {
         String::from_utf8_lossy(&symbols.stdout).contains("__asan_init"),
         "the sanitizer is not in the program"
     );
-    passes(
-        Command::new(program)
-            .arg(data(&dir))
-            .env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1"),
-    );
+    let options = [("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1")];
+    passes(&dir, &[], &program, &options);
 }
 
 #[test]
@@ -96,11 +123,13 @@ fn the_host_runs_clean_under_valgrind() {
         return;
     }
     let (dir, program) = build("host_valgrind", &["-DSLOW"], false);
-    passes(
-        Command::new("valgrind")
-            .args(["--error-exitcode=1", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect"])
-            .args(["--quiet", "--fair-sched=yes"])
-            .arg(program)
-            .arg(data(&dir)),
-    );
+    let valgrind = [
+        "valgrind",
+        "--error-exitcode=1",
+        "--leak-check=full",
+        "--errors-for-leak-kinds=definite,indirect",
+        "--quiet",
+        "--fair-sched=yes",
+    ];
+    passes(&dir, &valgrind, &program, &[]);
 }

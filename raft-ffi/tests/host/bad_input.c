@@ -85,7 +85,7 @@ static void bad_messages(void)
   }
   uint64_t noise = 88172645463325252u;
   uint8_t bytes[256];
-  for (unsigned round = 0; round < 20000; round++) {
+  for (unsigned round = 0; round < LESS(20000); round++) {
     size_t len = 1 + noise % sizeof bytes;
     for (size_t at = 0; at < len; at++) {
       noise ^= noise << 13, noise ^= noise >> 7, noise ^= noise << 17;
@@ -191,4 +191,51 @@ void test_bad_input(void)
   bad_messages();
   bad_requests();
   bad_directories();
+}
+
+static void count_drop(void *user)
+{
+  ++*(int *)user;
+}
+
+static rft_status_t no_apply(void *user, const rft_entry_t *entries, size_t n)
+{
+  (void)user, (void)entries, (void)n;
+  return RFT_OK;
+}
+
+static void cannot_be_opened(const char *parent)
+{
+  char dir[512];
+  int drops = 0;
+  rft_store_t *store = NULL;
+  rft_engine_t *engine = NULL;
+  rft_config_t *config = config_of(1, 1);
+  rft_host_t host = {0};
+  int len = snprintf(dir, sizeof dir, "%s/node", parent);
+  CHECK(len > 0 && (size_t)len < sizeof dir);
+  OK(rft_config_set(config, RFT_CONFIG_SNAPSHOT_ENTRIES, 0, ERR));
+  host.size = sizeof host;
+  host.user_data = &drops;
+  host.drop = count_drop;
+  host.apply = no_apply;
+  for (int round = 0; round < 2; round++) { /* what the first try left behind does not matter */
+    rft_error_t *error = NULL;
+    CHECK(rft_store_open(config, dir, (size_t)len, &store, &error) == RFT_E_IO);
+    CHECK(strstr(rft_error_message(error), dir) != NULL); /* names the file */
+    rft_error_free(error);
+    GIVES(RFT_E_IO, rft_engine_open(config, dir, (size_t)len, &host, &engine, ERR));
+    CHECK(store == NULL && engine == NULL && drops == round + 1);
+  }
+  rft_config_free(config);
+}
+
+void test_bad_disk(void)
+{
+  const char *dirs[2] = {full_dir, read_only_dir};
+  for (int at = 0; at < 2; at++) {
+    if (dirs[at][0] != '\0') {
+      cannot_be_opened(dirs[at]);
+    }
+  }
 }

@@ -9,6 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Under valgrind a program runs thirty times slower: the clock has to wait for it, and there is less to do. */
+#ifdef SLOW
+#define TICK_MS 150
+#define LESS(number) ((number) / 10)
+#else
+#define TICK_MS 20
+#define LESS(number) (number)
+#endif
+
 /* Every fallible call of the tests gets this place for its error object; expect() looks at it and frees it. */
 extern rft_error_t *last_error;
 #define ERR (&last_error)
@@ -22,6 +31,8 @@ extern rft_error_t *last_error;
 void check(int holds, const char *what, const char *file, int line);
 void expect(rft_status_t want, rft_status_t got, const char *what, const char *file, int line);
 
+/* A directory on a disk that is full, and one that cannot be written; "" where this machine has none. */
+extern const char *full_dir, *read_only_dir;
 /* A path below the directory of this run; the result lives until the next call but three. */
 const char *below(const char *name);
 /* Milliseconds of a clock that only goes forward. */
@@ -49,5 +60,8 @@ void test_node(void);
 void test_node_with_store(void);
 void test_bad_input(void);
 void test_null_arguments(void);
+void test_bad_disk(void);
+void test_engine(void);
+void test_cluster(void);
 
 #endif

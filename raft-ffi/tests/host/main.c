@@ -5,6 +5,7 @@
 #include <time.h>
 
 rft_error_t *last_error;
+const char *full_dir, *read_only_dir;
 static const char *base;
 
 void check(int holds, const char *what, const char *file, int line)
@@ -113,14 +114,19 @@ static void part(const char *name, void (*run)(void))
 
 int main(int argc, char **argv)
 {
-  CHECK(argc == 2);
+  CHECK(argc == 4); /* a directory; one on a disk that is full, and one that cannot be written, or "" */
   base = argv[1];
+  full_dir = argv[2];
+  read_only_dir = argv[3];
   CHECK(rft_check_version() == RFT_OK);
   CHECK(strcmp(rft_version_string(), RFT_VERSION_STRING) == 0);
   part("null arguments", test_null_arguments);
   part("bad input", test_bad_input);
   part("node", test_node);
   part("node with store", test_node_with_store);
+  part("bad disk", test_bad_disk);
+  part("engine", test_engine);
+  part("cluster", test_cluster);
   puts("host: ok");
   return 0;
 }
