@@ -232,10 +232,14 @@ def hash_table(seen: Dict[int, dict]) -> str:
 
 
 def end_on_signals() -> None:
-    """SIGTERM and SIGHUP end the program the way ^C does: through every `with` and `finally`."""
+    """SIGTERM and SIGHUP end the program the way ^C does, through every `with` and `finally`. The first one
+    counts: the ones behind it must not interrupt the clearing up."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def end(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
+    def end(_number: int, _frame: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGHUP, end)
+    for number in numbers:
+        signal.signal(number, end)

@@ -191,14 +191,10 @@ def main() -> int:
     try:
         with Cluster(3, FLAGS, parser.parse_args().server) as cluster:
             rows = Demo(cluster, progress).run()
-    except Failure as failure:
+    except (Failure, OSError, KeyboardInterrupt) as failure:
         progress.done()
-        print(f"demo: FAIL: {failure}")
+        print(f"demo: FAIL: {str(failure) or 'interrupted'}")
         return 1
-    except KeyboardInterrupt:
-        progress.done()
-        print("demo: FAIL: interrupted")
-        return 130
     progress.done()
     print_table(rows)
     print("demo: PASS")

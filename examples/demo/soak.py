@@ -157,7 +157,7 @@ def main() -> int:
         with Cluster(NODES, FLAGS, args.server) as cluster:
             soak = Soak(cluster, args.seed, args.wipe, progress)
             soak.run(rounds, seconds)
-    except (Failure, KeyboardInterrupt) as failure:
+    except (Failure, OSError, KeyboardInterrupt) as failure:
         progress.done()
         where = f" in round {soak.rounds}" if soak else ""
         print(f"soak: FAIL{where}: {str(failure) or 'interrupted'}\n{replay}")

@@ -332,6 +332,16 @@ mod tests {
     }
 
     #[test]
+    fn a_store_and_its_streams_move_between_threads() {
+        fn moves<T: Send>() {}
+        moves::<Store>();
+        moves::<crate::disk::snap::reader::SnapReader>();
+        moves::<crate::disk::snap::writer::SnapWriter>();
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<SnapDir>();
+    }
+
+    #[test]
     fn a_directory_is_open_once_and_belongs_to_one_node() {
         let dir = tempfile::tempdir().unwrap();
         let (mut store, _) = open(dir.path());
