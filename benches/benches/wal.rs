@@ -164,7 +164,10 @@ struct Row {
 
 fn print_table(rows: &[Row]) {
     println!("median of a write in us, and throughput relative to the two bare loops");
-    println!("{:>14} {:>8} {:>8} {:>8} {:>12} {:>12}", "", "log", "zeroed", "growing", "of zeroed", "of growing");
+    println!(
+        "{:>14} {:>8} {:>8} {:>8} {:>12} {:>12}",
+        "", "log", "zeroed", "growing", "of zeroed", "of growing"
+    );
     for Row { cell, median, total } in rows {
         let (of_zeroed, of_growing) = (total[1] / total[0], total[2] / total[0]);
         println!(
