@@ -80,8 +80,8 @@ impl<S: Storage> Raft<S> {
         let last_index = self.log.last_index();
         let mut progress = self.fresh_progress();
         if let Some(own) = progress.get_mut(self.id()) {
-            own.become_replicate();
             own.matched = last_index;
+            own.become_replicate();
             own.recent_active = true;
         }
         self.role = Role::Leader(Box::new(LeaderState {
