@@ -87,6 +87,8 @@ pub enum Error {
     Host(i32),
     /// A panic was caught. The handle it happened in is poisoned.
     Panic(String),
+    /// The call waits, and may not be made from inside a callback: it would wait for itself.
+    Reentrant,
 }
 
 /// Which operation the operating system refused, and on which file.
@@ -151,6 +153,7 @@ impl fmt::Display for Error {
             Error::Stopped => f.write_str("the engine has stopped"),
             Error::Host(code) => write!(f, "a callback of the host failed with {code}"),
             Error::Panic(text) => write!(f, "a panic was caught: {text}"),
+            Error::Reentrant => f.write_str("this call may not be made from inside a callback"),
         }
     }
 }

@@ -8,12 +8,20 @@
 // A test program: its output is its report.
 #![allow(clippy::print_stdout)]
 
+#[path = "transcripts/cluster.rs"]
+mod cluster;
 #[path = "transcripts/confchange.rs"]
 mod confchange;
 #[path = "transcripts/datadriven.rs"]
 mod datadriven;
+#[path = "transcripts/disk.rs"]
+mod disk;
+#[path = "transcripts/interaction.rs"]
+mod interaction;
 #[path = "transcripts/kinds.rs"]
 mod kinds;
+#[path = "transcripts/member.rs"]
+mod member;
 #[path = "transcripts/parser.rs"]
 mod parser;
 #[path = "transcripts/quorum.rs"]

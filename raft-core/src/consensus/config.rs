@@ -5,13 +5,18 @@ use crate::error::{Error, Result};
 /// Ids that etcd reserves for the storage threads of a node.
 const RESERVED_IDS: [u64; 2] = [u64::MAX, u64::MAX - 1];
 
+/// More would last for years, and overflow when added up.
+const TICKS_MAX: u64 = 1 << 32;
+
 /// How a linearizable read is confirmed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadOnlyOption {
     /// By a round of heartbeats to a quorum (thesis 6.4). Needs no clock.
     #[default]
     Safe,
-    /// By the leader's lease, which trusts that clocks run at about one speed (thesis 6.4.1). Needs `check_quorum`.
+    /// By the leader's lease, while it has one, and else by a round of heartbeats. A lease trusts that no clock runs
+    /// faster than another by more than `clock_drift_percent` (thesis 6.4.1), on every node: all must set it. Needs
+    /// `check_quorum`.
     LeaseBased,
 }
 
@@ -42,6 +47,12 @@ pub struct Config {
     pub pre_vote: bool,
     /// How reads are confirmed.
     pub read_only: ReadOnlyOption,
+    /// How much faster the fastest clock of the group may run than the slowest, for lease-based reads. At most 99. The
+    /// lease is shorter than `election_ticks` by as much, and by a tick; where nothing is left, there is none.
+    pub clock_drift_percent: u64,
+    /// Ticks that this node waits longer than others before it campaigns, so that a preferred one wins; 0 is none. It
+    /// votes like all others, and campaigns at once when the leader hands over to it or the host says so.
+    pub hold_back_ticks: u64,
     /// A follower sends the proposals it gets to its leader.
     pub forward_proposals: bool,
     /// A leader turns a membership change that it must not append into an empty entry.
@@ -72,6 +83,8 @@ impl Config {
             check_quorum: true,
             pre_vote: true,
             read_only: ReadOnlyOption::Safe,
+            clock_drift_percent: 10,
+            hold_back_ticks: 0,
             forward_proposals: true,
             validate_conf_changes: true,
             step_down_on_removal: true,
@@ -89,8 +102,10 @@ impl Config {
             "heartbeat_ticks must be at least 1"
         } else if self.election_ticks <= self.heartbeat_ticks {
             "election_ticks must be more than heartbeat_ticks"
-        } else if self.election_ticks > 1 << 32 {
-            "election_ticks must be at most 2^32"
+        } else if self.election_ticks > TICKS_MAX || self.hold_back_ticks > TICKS_MAX {
+            "election_ticks and hold_back_ticks must be at most 2^32"
+        } else if self.clock_drift_percent > 99 {
+            "clock_drift_percent must be at most 99"
         } else if self.inflight_messages_max == 0 {
             "inflight_messages_max must be at least 1"
         } else if self.inflight_bytes_max != 0 && self.inflight_bytes_max < self.message_bytes_max {
@@ -107,6 +122,14 @@ impl Config {
     pub(super) fn apply_page(&self) -> u64 {
         let page = if self.apply_bytes_max == 0 { self.message_bytes_max } else { self.apply_bytes_max };
         page.max(1)
+    }
+
+    /// How long after a round of heartbeats its answers still vouch for the leader, in its own ticks.
+    ///
+    /// A follower that answered refuses to vote for `election_ticks` of its own, which may pass faster than the
+    /// leader's. What the leader counted as one tick may have begun up to a tick earlier.
+    pub(super) fn lease_ticks(&self) -> u64 {
+        (self.election_ticks * (100 - self.clock_drift_percent) / 100).saturating_sub(1)
     }
 
     /// `uncommitted_bytes_max` with 0 meaning no limit.

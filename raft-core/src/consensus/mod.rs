@@ -6,6 +6,7 @@
 
 pub mod confchange;
 pub mod config;
+pub mod describe;
 pub mod log;
 pub mod quorum;
 mod raft;

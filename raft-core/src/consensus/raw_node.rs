@@ -8,7 +8,7 @@ use super::log::entry_id::EntryId;
 use super::log::storage::Storage;
 use super::raft::state::Raft;
 use super::raft::vote::Campaign;
-use super::raft::{durable, guard, propose, replicate, snapshot, step, tick, vote};
+use super::raft::{durable, guard, propose, read_index, replicate, snapshot, step, tick, vote};
 use super::ready::{AppendTicket, ApplyTicket, Ready, SoftState};
 use super::status::Status;
 use crate::error::{Error, Result};
@@ -47,7 +47,8 @@ impl<S: Storage> RawNode<S> {
         self.run(tick::tick)
     }
 
-    /// Campaigns now instead of waiting for the election timeout.
+    /// Campaigns now instead of waiting for the election timeout. No effect on a leader, on a node that must not lead,
+    /// and with lease-based reads for an election timeout after the last word of a leader.
     pub fn campaign(&mut self) -> Result<()> {
         self.run(|raft| vote::hup(raft, Campaign::first(&raft.config)))
     }
@@ -133,6 +134,15 @@ impl<S: Storage> RawNode<S> {
         })
     }
 
+    /// The clock that drives `tick` stood still, or may have: a leader no longer trusts its lease until a quorum has
+    /// answered anew. For lease-based reads; no effect otherwise.
+    pub fn drop_lease(&mut self) -> Result<()> {
+        self.run(|raft| {
+            read_index::drop_lease(raft);
+            Ok(())
+        })
+    }
+
     /// Whether [`ready`](Self::ready) has something.
     pub fn has_ready(&self) -> bool {
         let raft = &self.raft;
@@ -169,7 +179,7 @@ impl<S: Storage> RawNode<S> {
                 must_sync: !entries.is_empty()
                     || (hard_state.term, hard_state.vote) != (old_hard_state.term, old_hard_state.vote),
                 stable: if raft.log.has_unstable_entries() { Some(raft.log.last_id()?) } else { None },
-                snapshot,
+                snapshot: snapshot.map(Box::new),
                 entries,
                 messages: after_append,
             });

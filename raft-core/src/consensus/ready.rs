@@ -51,7 +51,8 @@ pub struct AppendTicket {
     // same index: without the term their old write would be taken for the new one.
     pub(super) term: u64,
     pub(super) hard_state: Option<HardState>,
-    pub(super) snapshot: Option<Snapshot>,
+    // Rare, and large: out of line, so that moving a ticket stays cheap.
+    pub(super) snapshot: Option<Box<Snapshot>>,
     pub(super) entries: Entries,
     pub(super) must_sync: bool,
     // The end of the log when it was handed out: once this is durable, so is all before.
@@ -67,7 +68,7 @@ impl AppendTicket {
 
     /// A snapshot to save, before the entries; the state machine is to be restored from it.
     pub fn snapshot(&self) -> Option<&Snapshot> {
-        self.snapshot.as_ref()
+        self.snapshot.as_deref()
     }
 
     /// Entries to save.

@@ -1,1 +1,13 @@
-//! The write-ahead log and the snapshot files.
+//! The write-ahead log and the snapshot files, in etcd's format.
+//!
+//! [`store`] is what the engine and the C layer use; `docs/disk-format.md` draws what it leaves on disk.
+
+mod crc;
+mod frame;
+pub mod os;
+mod record;
+mod recover;
+pub mod snap;
+pub mod store;
+pub mod volume;
+mod wal;

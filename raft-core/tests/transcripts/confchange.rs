@@ -60,7 +60,8 @@ fn read_auto_leave(case: &Case) -> Result<bool, String> {
     }
 }
 
-fn read_steps(input: &str) -> Result<Vec<ConfChangeSingle>, String> {
+/// Reads steps such as `v1 l2 r3 u4`.
+pub(crate) fn read_steps(input: &str) -> Result<Vec<ConfChangeSingle>, String> {
     let step = |word: &str| {
         let kind = match word.as_bytes().first() {
             Some(b'v') => ConfChangeType::AddNode,

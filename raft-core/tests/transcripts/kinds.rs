@@ -1,7 +1,7 @@
 //! The kinds of transcripts, and who runs their commands.
 
 use super::datadriven::Case;
-use super::{confchange, parser, quorum};
+use super::{confchange, interaction, parser, quorum};
 
 /// Runs one command and returns its output. It keeps what the commands of a file share, and fails where the file
 /// asks for something that does not exist.
@@ -11,20 +11,25 @@ pub(crate) type Handler = Box<dyn FnMut(&Case) -> Result<String, String>>;
 pub(crate) struct Kind {
     /// The name of its folders.
     pub(crate) folder: &'static str,
-    /// Makes the handler for one file. Without one, files of this kind are counted and left out.
-    pub(crate) handler: Option<fn() -> Handler>,
+    /// Makes the handler for one file.
+    pub(crate) handler: fn() -> Handler,
 }
 
 pub(crate) const KINDS: [Kind; 4] = [
-    Kind { folder: "parser", handler: Some(|| Box::new(parser::run)) },
-    Kind { folder: "quorum", handler: Some(|| Box::new(quorum::run)) },
+    Kind { folder: "parser", handler: || Box::new(parser::run) },
+    Kind { folder: "quorum", handler: || Box::new(quorum::run) },
     Kind {
         folder: "confchange",
-        handler: Some(|| {
+        handler: || {
             let mut session = confchange::Session::default();
             Box::new(move |case| session.run(case))
-        }),
+        },
     },
-    // Nodes in memory that talk to each other: needs the node itself.
-    Kind { folder: "interaction", handler: None },
+    Kind {
+        folder: "interaction",
+        handler: || {
+            let mut session = interaction::Session::default();
+            Box::new(move |case| session.run(case))
+        },
+    },
 ];

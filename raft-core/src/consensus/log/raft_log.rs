@@ -154,30 +154,43 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// What a follower does with entries from its leader (thesis 3.5): if the log holds `prev`, takes them in, drops
-    /// what conflicts, moves the commit index up to what they cover, and tells the last index they cover.
+    /// what conflicts, moves the commit index up to what they cover, and tells the last index that is known to match.
     pub(crate) fn maybe_append(
         &mut self,
         prev: EntryId,
         entries: &Entries,
         commit: u64,
     ) -> Result<Option<u64>> {
+        if prev.index < self.committed {
+            // Late, or the leader does not know yet how far this log is.
+            std::iter::once(prev)
+                .chain(entries.iter().map(EntryId::from))
+                .take_while(|id| id.index <= self.committed)
+                .try_for_each(|id| self.check_committed(id))?;
+            return Ok(Some(self.committed));
+        }
         if !self.contains(prev) {
             return Ok(None);
         }
         let last = prev.index + entries.len() as u64;
         if let Some(conflict) = entries.iter().find(|entry| !self.contains(EntryId::from(*entry))) {
-            let from = conflict.index;
-            if from <= self.committed {
-                return Err(Error::Contradiction(format!(
-                    "entry {from} of term {} where the committed one has term {}",
-                    conflict.term,
-                    self.term_or_zero(from)?
-                )));
-            }
-            self.append(&suffix(entries, from))?;
+            self.append(&suffix(entries, conflict.index))?;
         }
         self.commit_to(commit.min(last))?;
         Ok(Some(last))
+    }
+
+    /// `Contradiction` if a leader has another entry where this one is committed here. A majority has lost what it had
+    /// acknowledged then, and to say that the logs match would hide that this state machine differs from the others.
+    pub(crate) fn check_committed(&self, id: EntryId) -> Result<()> {
+        match self.term(id.index) {
+            Ok(ours) if ours != id.term => Err(Error::Contradiction(format!(
+                "entry {} of term {} where the committed one has term {ours}",
+                id.index, id.term
+            ))),
+            Ok(_) | Err(Error::Compacted) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Puts entries at the end, in place of whatever is there from their first index on.

@@ -14,11 +14,6 @@ use crate::raftpb::message::{Message, MessageType};
 /// A follower takes entries in, or says where the leader had better try.
 pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, append: &Message) -> Result<()> {
     let prev = EntryId::new(append.log_term, append.index);
-    let committed = raft.log.committed();
-    if prev.index < committed {
-        raft.send(Message { index: committed, ..Message::new(MessageType::MsgAppResp, append.from) });
-        return Ok(());
-    }
     let answer = match raft.log.maybe_append(prev, &append.entries, append.commit)? {
         Some(last) => Message { index: last, ..Message::new(MessageType::MsgAppResp, append.from) },
         None => {

@@ -16,8 +16,11 @@ pub(in crate::consensus) fn appended<S: Storage>(
     raft: &mut Raft<S>,
     ticket: AppendTicket,
 ) -> Result<Vec<Message>> {
-    let AppendTicket { term, snapshot, entries, stable, mut messages, .. } = ticket;
-    raft.log.publish(snapshot.as_ref(), &entries)?;
+    let AppendTicket { term, hard_state, snapshot, entries, stable, mut messages, .. } = ticket;
+    if let Some(hard_state) = hard_state {
+        raft.outbox.durable_term = hard_state.term;
+    }
+    raft.log.publish(snapshot.as_deref(), &entries)?;
     let id = raft.id();
     for own in messages.extract_if(.., |message| message.to == id) {
         step::step(raft, own)?;

@@ -6,6 +6,7 @@ use super::read_index;
 use super::replicate;
 use super::role::Role;
 use super::state::Raft;
+use crate::consensus::config::ReadOnlyOption;
 use crate::consensus::log::storage::Storage;
 use crate::consensus::tracker::progress::ProgressState;
 use crate::error::Result;
@@ -18,8 +19,8 @@ pub(super) const LOST_TAIL: &[u8] = b"LostTail";
 /// Sends a heartbeat to every other member. Reads that wait for a quorum ride along.
 pub(super) fn broadcast<S: Storage>(raft: &mut Raft<S>) {
     let id = raft.id();
-    let Raft { role: Role::Leader(leader), log, outbox, term, .. } = raft else { return };
-    let context = leader.reads.heartbeat_context();
+    let Raft { role: Role::Leader(leader), log, outbox, term, config, now, .. } = raft else { return };
+    let context = leader.reads.begin_round(*now, config.read_only == ReadOnlyOption::LeaseBased);
     for (to, progress) in leader.progress.iter_mut() {
         if to == id {
             continue;

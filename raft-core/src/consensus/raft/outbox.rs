@@ -6,13 +6,17 @@ use crate::raftpb::message::{Message, MessageType};
 #[derive(Debug)]
 pub(in crate::consensus) struct Outbox {
     id: u64,
+    /// Whether answers to heartbeats are promises too, on which a leader may build a lease.
+    gives_leases: bool,
+    /// The term up to which this node has saved that it saw it.
+    pub(in crate::consensus) durable_term: u64,
     pub(in crate::consensus) messages: Vec<Message>,
     pub(in crate::consensus) after_append: Vec<Message>,
 }
 
 impl Outbox {
-    pub(super) fn new(id: u64) -> Self {
-        Outbox { id, messages: Vec::new(), after_append: Vec::new() }
+    pub(super) fn new(id: u64, gives_leases: bool, durable_term: u64) -> Self {
+        Outbox { id, gives_leases, durable_term, messages: Vec::new(), after_append: Vec::new() }
     }
 
     /// Sends `message`, with this node as its sender where none is set. `term` is the node's, and is written into
@@ -31,6 +35,10 @@ impl Outbox {
             // "I hold these entries" and "you have my vote" must not be said before they survive a crash. The
             // node's own answers to itself take the same way.
             MsgAppResp | MsgVoteResp | MsgPreVoteResp => self.after_append.push(message),
+            // After a crash a node keeps a promise that it may have given only if it finds that it was in a term.
+            MsgHeartbeatResp if self.gives_leases && term > self.durable_term => {
+                self.after_append.push(message)
+            }
             _ => self.messages.push(message),
         }
     }

@@ -31,15 +31,32 @@ pub(super) fn release_postponed<S: Storage>(raft: &mut Raft<S>) -> Result<()> {
 fn confirm<S: Storage>(raft: &mut Raft<S>, request: ReadRequest) {
     let (id, committed) = (raft.id(), raft.log.committed());
     let is_alone = raft.membership.voters.is_singleton() && raft.membership.voters.contains(id);
-    let by_lease = raft.config.read_only == ReadOnlyOption::LeaseBased;
-    let Some(leader) = raft.leader_state_mut() else { return };
-    // Who hands leadership over no longer has a lease: the target ignores it.
-    if is_alone || (by_lease && leader.transferee == 0) {
+    if is_alone || has_lease(raft) {
         answer(raft, committed, request);
-        return;
+    } else if let Some(leader) = raft.leader_state_mut() {
+        leader.reads.push(committed, request);
+        heartbeat::broadcast(raft);
     }
-    leader.reads.push(id, committed, request);
-    heartbeat::broadcast(raft);
+}
+
+/// Whether a quorum has lately promised not to vote for anybody else (thesis 6.4.1).
+fn has_lease<S: Storage>(raft: &Raft<S>) -> bool {
+    let Role::Leader(leader) = &raft.role else { return false };
+    // Whom the leader told to campaign need not heed the promise, and may do so any time later in this term.
+    raft.config.read_only == ReadOnlyOption::LeaseBased
+        && leader.transferee == 0
+        && !leader.has_offered
+        && leader
+            .reads
+            .confirmed_at(raft.id(), &raft.membership.voters)
+            .is_some_and(|sent| raft.now - sent < raft.config.lease_ticks())
+}
+
+/// The clock stood still for longer than a lease lasts, or may have: nothing that was promised before still counts.
+pub(in crate::consensus) fn drop_lease<S: Storage>(raft: &mut Raft<S>) {
+    if let Some(leader) = raft.leader_state_mut() {
+        leader.reads.forget_rounds();
+    }
 }
 
 /// A member answered a heartbeat that carried `context`.
@@ -47,9 +64,10 @@ pub(super) fn acknowledge<S: Storage>(raft: &mut Raft<S>, from: u64, context: &[
     if context.is_empty() {
         return;
     }
+    let id = raft.id();
     let Role::Leader(leader) = &mut raft.role else { return };
-    leader.reads.acknowledge_context(from, context);
-    for (index, request) in leader.reads.advance(&raft.membership.voters) {
+    leader.reads.acknowledge(from, context);
+    for (index, request) in leader.reads.advance(id, &raft.membership.voters) {
         answer(raft, index, request);
     }
 }

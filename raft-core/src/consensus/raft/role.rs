@@ -38,6 +38,8 @@ pub(in crate::consensus) struct LeaderState {
     pub(super) pending_conf_index: u64,
     /// Whom leadership is being handed to; 0 is nobody.
     pub(in crate::consensus) transferee: u64,
+    /// Whether any node was told to campaign in this term, whatever became of it.
+    pub(super) has_offered: bool,
     /// Payload bytes appended in this term and not applied yet. Too low after an election, never too high.
     pub(super) uncommitted_bytes: u64,
     pub(super) heartbeat_elapsed: u64,
@@ -89,6 +91,7 @@ impl<S: Storage> Raft<S> {
             reads: ReadQueue::default(),
             pending_conf_index: last_index,
             transferee: 0,
+            has_offered: false,
             uncommitted_bytes: 0,
             heartbeat_elapsed: 0,
         }));

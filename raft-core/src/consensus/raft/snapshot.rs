@@ -22,7 +22,11 @@ pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result
 
 fn install<S: Storage>(raft: &mut Raft<S>, snapshot: Snapshot) -> Result<bool> {
     let metadata = &snapshot.metadata;
-    if metadata.index <= raft.log.committed() || !matches!(raft.role, Role::Follower { .. }) {
+    if metadata.index <= raft.log.committed() {
+        raft.log.check_committed(EntryId::from(metadata))?;
+        return Ok(false);
+    }
+    if !matches!(raft.role, Role::Follower { .. }) {
         return Ok(false);
     }
     // A membership without this node is from before it was added, or from after it was removed.

@@ -3,7 +3,7 @@
 use super::outbox::Outbox;
 use super::role::{LeaderState, Role};
 use crate::consensus::confchange::restore::restore;
-use crate::consensus::config::Config;
+use crate::consensus::config::{Config, ReadOnlyOption};
 use crate::consensus::log::raft_log::RaftLog;
 use crate::consensus::log::storage::Storage;
 use crate::consensus::quorum::configuration::Configuration;
@@ -25,9 +25,15 @@ pub(in crate::consensus) struct Raft<S> {
     pub(in crate::consensus) log: RaftLog<S>,
     pub(in crate::consensus) outbox: Outbox,
     pub(in crate::consensus) read_states: Vec<ReadState>,
+    /// Ticks since the start.
+    pub(super) now: u64,
+    /// When this node last answered a leader, which may read by a lease since. A node that has ever saved anything may
+    /// have done so just before it started.
+    pub(super) promised_at: Option<u64>,
     /// Ticks since the last sign of the leader, or on a leader since the last check of its quorum.
     pub(super) election_elapsed: u64,
-    /// Drawn anew from [election_ticks, 2 * election_ticks) at each change of role (thesis 3.4).
+    /// Drawn anew from [election_ticks, 2 * election_ticks) at each change of role (thesis 3.4), and put off by what
+    /// this node holds back.
     pub(in crate::consensus) randomized_election_timeout: u64,
     rng: Rng,
 }
@@ -45,8 +51,10 @@ impl<S: Storage> Raft<S> {
             role: Role::Follower { leader: 0 },
             membership,
             log,
-            outbox: Outbox::new(config.id),
+            outbox: Outbox::new(config.id, config.read_only == ReadOnlyOption::LeaseBased, hard_state.term),
             read_states: Vec::new(),
+            now: 0,
+            promised_at: (!hard_state.is_empty()).then_some(0),
             election_elapsed: 0,
             randomized_election_timeout: 0,
             rng: Rng::new(config.seed),
@@ -111,8 +119,8 @@ impl<S: Storage> Raft<S> {
     }
 
     pub(super) fn draw_election_timeout(&mut self) {
-        self.randomized_election_timeout =
-            self.config.election_ticks + self.rng.below(self.config.election_ticks);
+        let Config { election_ticks, hold_back_ticks, .. } = self.config;
+        self.randomized_election_timeout = election_ticks + self.rng.below(election_ticks) + hold_back_ticks;
     }
 
     /// Whether an entry of this term is committed: only then does a leader know how far the log is (thesis 6.4).

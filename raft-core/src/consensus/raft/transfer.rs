@@ -26,7 +26,7 @@ pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, target: u64) -> Result<()> 
     // It has one election timeout from now.
     raft.election_elapsed = 0;
     if is_up_to_date {
-        raft.send(Message::new(MessageType::MsgTimeoutNow, target));
+        offer(raft, target);
         return Ok(());
     }
     replicate::send_append(raft, target)
@@ -37,9 +37,16 @@ pub(super) fn complete<S: Storage>(raft: &mut Raft<S>, from: u64) -> Result<()> 
     let last_index = raft.log.last_index();
     let Some(leader) = raft.leader_state() else { return Ok(()) };
     if leader.transferee == from && leader.progress.get(from).is_some_and(|p| p.matched == last_index) {
-        raft.send(Message::new(MessageType::MsgTimeoutNow, from));
+        offer(raft, from);
     }
     Ok(())
+}
+
+fn offer<S: Storage>(raft: &mut Raft<S>, target: u64) {
+    if let Some(leader) = raft.leader_state_mut() {
+        leader.has_offered = true;
+    }
+    raft.send(Message::new(MessageType::MsgTimeoutNow, target));
 }
 
 /// A follower passes the request on. Its sender is the target, also for the leader.

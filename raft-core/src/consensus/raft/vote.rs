@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::replicate;
 use super::role::Role;
 use super::state::Raft;
-use crate::consensus::config::Config;
+use crate::consensus::config::{Config, ReadOnlyOption};
 use crate::consensus::log::entry_id::EntryId;
 use crate::consensus::log::storage::Storage;
 use crate::consensus::quorum::vote_result::VoteResult;
@@ -36,6 +36,9 @@ impl Campaign {
 /// Starts a campaign, unless this node leads or must not.
 pub(in crate::consensus) fn hup<S: Storage>(raft: &mut Raft<S>, campaign: Campaign) -> Result<()> {
     if matches!(raft.role, Role::Leader(_)) || !raft.is_promotable() {
+        return Ok(());
+    }
+    if campaign != Campaign::Transfer && has_promised(raft) {
         return Ok(());
     }
     // Otherwise it could count votes by a membership that is no longer in force.
@@ -73,10 +76,16 @@ fn start<S: Storage>(raft: &mut Raft<S>, campaign: Campaign) -> Result<()> {
 /// Whether a request for votes in a newer term is to be ignored, term and all: the leader was heard of within an
 /// election timeout, so a node that was removed or cut off must not disturb (thesis 4.2.3).
 pub(super) fn is_in_lease<S: Storage>(raft: &Raft<S>, request: &Message) -> bool {
+    let hears_leader = raft.leader() != 0 && raft.election_elapsed < raft.config.election_ticks;
     raft.config.check_quorum
-        && raft.leader() != 0
-        && raft.election_elapsed < raft.config.election_ticks
+        && (hears_leader || has_promised(raft))
         && request.context.as_ref() != CAMPAIGN_TRANSFER
+}
+
+/// Whether a leader may still read by the lease that this node's last answer gave it.
+fn has_promised<S: Storage>(raft: &Raft<S>) -> bool {
+    raft.config.read_only == ReadOnlyOption::LeaseBased
+        && raft.promised_at.is_some_and(|at| raft.now - at < raft.config.election_ticks)
 }
 
 /// A request for a vote, or a question whether there would be one, in this term or a newer one.

@@ -1,0 +1,241 @@
+"""Processes of a cluster on loopback: start, kill, ask, wait; all ended when the cluster closes."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Callable, Dict, List, Optional, TypeVar
+
+from http_client import Client, Connections
+
+HERE = Path(__file__).resolve().parent
+DEFAULT_SERVER = HERE.parent / "kv-c" / "build" / "kv-c"
+T = TypeVar("T")
+
+
+class Failure(Exception):
+    """What was promised does not hold; the text says what."""
+
+
+def wait_for(what: str, seconds: float, look: Callable[[], Optional[T]]) -> T:
+    """Looks until there is something to see. OSErrors count as nothing: a node may be down for a while."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            seen = look()
+        except OSError:
+            seen = None
+        if seen:
+            return seen
+        if time.monotonic() > deadline:
+            raise Failure(f"{what}: not within {seconds:g} s")
+        time.sleep(0.005)
+
+
+def free_port(taken: List[int]) -> int:
+    """A port below the range from which the kernel picks clients' ports: nobody takes it while a node is down."""
+    while True:
+        port = random.randrange(15000, 30000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in taken:
+            taken.append(port)
+            return port
+
+
+class Node:
+    """One node: a directory, an address, and a process while it runs."""
+
+    def __init__(self, node_id: int, address: str, command: List[str], directory: Path, log: Path):
+        self.id = node_id
+        self.address = address
+        self.directory = directory
+        self._command = command
+        self._log = log
+        self._process: Optional[subprocess.Popen] = None
+        self._connections = Connections()
+
+    def start(self) -> None:
+        with open(self._log, "ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def check_alive(self) -> None:
+        """A process that has ended by itself is a failure."""
+        if self._process is not None and self._process.poll() is not None:
+            raise Failure(f"node {self.id} ended by itself, code {self._process.returncode}:\n{self.log_tail()}")
+
+    def kill(self) -> None:
+        """kill -9"""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self._connections.close()
+
+    def stop(self, seconds: float = 20.0) -> None:
+        """SIGTERM: it has to end by itself, well and in time."""
+        process, self._process = self._process, None
+        self._connections.close()
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise Failure(f"node {self.id} did not stop within {seconds:g} s:\n{self.log_tail()}") from None
+        if code != 0:
+            raise Failure(f"node {self.id} stopped with code {code}:\n{self.log_tail()}")
+
+    def run_beside(self, flags: List[str]) -> subprocess.CompletedProcess:
+        """A second process on the same directory, which has to end by itself."""
+        return subprocess.run(self._command + flags, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+
+    def status(self, with_hash: bool = False) -> dict:
+        self.check_alive()
+        path = "/status" if with_hash else "/status?hash=0"
+        response = self._connections.request(self.address, "GET", path)
+        if response.status != 200:
+            raise Failure(f"node {self.id}: GET {path} answered {response.status}")
+        status = json.loads(response.body)
+        if status["failure"] != "RFT_OK":
+            raise Failure(f"node {self.id} has failed: {status['failure']}\n{self.log_tail()}")
+        return status
+
+    def post(self, path: str, body: bytes = b""):
+        return self._connections.request(self.address, "POST", path, body)
+
+    def log_tail(self, lines: int = 15) -> str:
+        try:
+            return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return "(no log)"
+
+
+class Cluster:
+    """`with Cluster(...) as cluster`: its processes end and its files go, whatever happens inside.
+    KEEP=1 in the environment keeps the files."""
+
+    def __init__(self, size: int, flags: List[str], server: Path = DEFAULT_SERVER):
+        if not server.exists():
+            raise Failure(f"{server} is not there: build it first (make demo does)")
+        self.directory = Path(tempfile.mkdtemp(prefix="rft-"))
+        self.nodes: Dict[int, Node] = {}
+        self._flags = flags
+        self._server = server
+        self._ports: List[int] = []
+        first = {node_id: self._new_address() for node_id in range(1, size + 1)}
+        for node_id in first:
+            self._add(node_id, first, [])
+
+    def __enter__(self) -> "Cluster":
+        try:
+            for node in self.nodes.values():
+                node.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for node in self.nodes.values():
+            node.kill()
+        if os.environ.get("KEEP") == "1":
+            print(f"kept: {self.directory}", flush=True)
+        else:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def join(self, node_id: int) -> Node:
+        """Starts a node that waits to be added."""
+        addresses = {node.id: node.address for node in self.nodes.values()}
+        addresses[node_id] = self._new_address()
+        node = self._add(node_id, addresses, ["--join"])
+        node.start()
+        return node
+
+    def forget(self, node_id: int) -> None:
+        """Stops a node that is no member any more."""
+        self.nodes.pop(node_id).stop()
+
+    @property
+    def running(self) -> List[Node]:
+        return [node for node in self.nodes.values() if node.running]
+
+    def client(self) -> Client:
+        return Client([node.address for node in self.nodes.values()])
+
+    def wait_leader(self, seconds: float = 30.0) -> Node:
+        """The node that leads, once all running ones agree on it."""
+
+        def look() -> Optional[Node]:
+            seen = [node.status() for node in self.running]
+            leaders = {(status["term"], status["leader"]) for status in seen}
+            if len(leaders) != 1 or seen[0]["leader"] == 0:
+                return None
+            leader = self.nodes.get(seen[0]["leader"])
+            return leader if leader is not None and leader.running else None
+
+        return wait_for("a leader that all nodes know", seconds, look)
+
+    def wait_agreement(self, seconds: float = 30.0) -> Dict[int, dict]:
+        """Waits until all running nodes have applied the same index; the hashes must agree there.
+        Nobody may write meanwhile."""
+
+        def look() -> Optional[Dict[int, dict]]:
+            seen = {node.id: node.status(with_hash=True) for node in self.running}
+            last = max(status["last_index"] for status in seen.values())
+            if any(status["applied"] != last for status in seen.values()):
+                return None
+            return seen if len({status["state"]["applied"] for status in seen.values()}) == 1 else None
+
+        seen = wait_for("all nodes at the same applied index", seconds, look)
+        hashes = {status["state"]["hash"] for status in seen.values()}
+        if len(hashes) != 1:
+            raise Failure(f"state hashes differ at the same applied index: {hash_table(seen)}")
+        return seen
+
+    def _add(self, node_id: int, addresses: Dict[int, str], more: List[str]) -> Node:
+        members = ",".join(f"{other}={address}" for other, address in addresses.items())
+        directory = self.directory / f"node{node_id}"
+        command = [str(self._server), "--id", str(node_id), "--cluster", members, "--dir", str(directory)]
+        log = self.directory / f"node{node_id}.log"
+        node = Node(node_id, addresses[node_id], command + self._flags + more, directory, log)
+        self.nodes[node_id] = node
+        return node
+
+    def _new_address(self) -> str:
+        return f"127.0.0.1:{free_port(self._ports)}"
+
+
+def hash_table(seen: Dict[int, dict]) -> str:
+    return ", ".join(f"node {node_id} {status['state']}" for node_id, status in seen.items())
+
+
+def end_on_signals() -> None:
+    """SIGTERM and SIGHUP end the program the way ^C does: through every `with` and `finally`."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGHUP, end)

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""What a host of the key-value service answers over HTTP: ../README.md as tests. Any language's host can be
+tried: SERVER=path/to/server routes.py"""
+
+import os
+import subprocess
+import unittest
+from pathlib import Path
+
+from cluster import DEFAULT_SERVER, Cluster, Node, end_on_signals, wait_for
+from http_client import Connection, Connections
+
+SERVER = Path(os.environ.get("SERVER", DEFAULT_SERVER))
+FLAGS = ["--tick-ms", "20", "--segment-bytes", str(1 << 20)]
+VALUE_MAX = 4 << 20
+PEER = "X-Etcd-Cluster-ID: 1\r\nX-Server-From: 2\r\n"
+BARE = PEER + "Content-Type: application/protobuf\r\n"
+FRAMES = PEER + "Content-Type: application/x-raft-frames\r\n"
+
+
+class WithCluster(unittest.TestCase):
+    size = 1
+    cluster: Cluster
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.cluster = Cluster(cls.size, FLAGS, SERVER).__enter__()
+        cls.addClassCleanup(cls.cluster.close)
+        cls.cluster.wait_leader()
+
+    def setUp(self) -> None:
+        self.connections = Connections()
+        self.addCleanup(self.connections.close)
+
+    def ask(self, node: Node, method: str, path: str, body: bytes = b"", headers: str = ""):
+        return self.connections.request(node.address, method, path, body, headers)
+
+    def expect(self, status: int, node: Node, method: str, path: str, body: bytes = b"", headers: str = ""):
+        response = self.ask(node, method, path, body, headers)
+        self.assertEqual(response.status, status, response)
+        return response
+
+
+class OneNode(WithCluster):
+    @property
+    def node(self) -> Node:
+        return self.cluster.nodes[1]
+
+    def test_write_read_delete(self) -> None:
+        self.expect(404, self.node, "GET", "/kv/none")
+        self.expect(204, self.node, "PUT", "/kv/a", b"1")
+        self.assertEqual(self.expect(200, self.node, "GET", "/kv/a").body, b"1")
+        self.expect(204, self.node, "PUT", "/kv/a", b"")
+        self.assertEqual(self.expect(200, self.node, "GET", "/kv/a?stale=1").body, b"")
+        self.expect(204, self.node, "DELETE", "/kv/a")
+        self.expect(404, self.node, "GET", "/kv/a")
+        self.expect(204, self.node, "DELETE", "/kv/a")
+
+    def test_any_byte_in_a_key(self) -> None:
+        keys = ["a%00b", "a", "%2f/x", "%C3%A4", "k%25", "k" * 1024]
+        for key in keys:
+            self.expect(204, self.node, "PUT", f"/kv/{key}", key.encode())
+        for key in keys:
+            self.assertEqual(self.expect(200, self.node, "GET", f"/kv/{key}").body, key.encode())
+        self.assertEqual(self.expect(200, self.node, "GET", "/kv/%61").body, b"a")
+
+    def test_bad_keys(self) -> None:
+        self.expect(400, self.node, "PUT", "/kv/", b"x")
+        self.expect(400, self.node, "PUT", "/kv/a%2", b"x")
+        self.expect(400, self.node, "GET", "/kv/a%zz")
+        self.expect(414, self.node, "PUT", "/kv/" + "k" * 1025, b"x")
+
+    def test_limits_of_a_value(self) -> None:
+        value = os.urandom(VALUE_MAX)
+        self.expect(204, self.node, "PUT", "/kv/big", value)
+        self.assertEqual(self.expect(200, self.node, "GET", "/kv/big").body, value)
+        self.expect(413, self.node, "PUT", "/kv/big", b"", f"Content-Length: {VALUE_MAX + 1}\r\nX: ")
+        chunk = b"100000\r\n" + bytes(1 << 20) + b"\r\n"
+        connection = Connection(self.node.address, 10.0)
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.chunked("PUT", "/kv/big", [chunk] * 5 + [b"0\r\n\r\n"]).status, 413)
+        self.expect(204, self.node, "DELETE", "/kv/big")
+
+    def test_methods_and_paths(self) -> None:
+        self.expect(405, self.node, "POST", "/kv/a", b"")
+        self.expect(405, self.node, "POST", "/status", b"")
+        self.expect(405, self.node, "GET", "/members")
+        self.expect(405, self.node, "GET", "/transfer/2")
+        self.expect(404, self.node, "GET", "/nothing")
+        self.expect(400, self.node, "POST", "/transfer/0")
+        self.expect(400, self.node, "POST", "/transfer/x")
+
+    def test_bad_membership_changes(self) -> None:
+        for text in [b"", b"\n\n", b"add 2", b"add 0=a:1", b"add x=a:1", b"grow 2", b"remove", b"remove 2=a:1"]:
+            self.expect(400, self.node, "POST", "/members", text)
+        self.expect(400, self.node, "POST", "/members", b"add 2=a:1,3=b:2")
+        self.expect(400, self.node, "POST", "/members", b"remove 9\n" * 17)
+
+    def test_bad_messages(self) -> None:
+        mismatch = self.expect(412, self.node, "POST", "/raft", b"", BARE.replace("ID: 1", "ID: 2"))
+        self.assertEqual(mismatch.body.strip(), b"cluster ID mismatch")
+        self.expect(412, self.node, "POST", "/raft", b"")
+        self.expect(400, self.node, "POST", "/raft", b"", BARE.replace("From: 2", "From: two"))
+        self.expect(400, self.node, "POST", "/raft", b"\xff" * 40, BARE)
+        self.expect(400, self.node, "POST", "/raft", b"\x00" * 4, FRAMES)
+        self.expect(400, self.node, "POST", "/raft", b"\xff" * 8, FRAMES)
+        self.expect(400, self.node, "POST", "/raft", (100).to_bytes(8, "big") + b"short", FRAMES)
+        self.expect(413, self.node, "POST", "/raft", b"", f"{BARE}Content-Length: {(64 << 20) + 1}\r\nX: ")
+        for length in range(200):
+            status = self.ask(self.node, "POST", "/raft", os.urandom(length), BARE).status
+            self.assertIn(status, (204, 400, 500))
+        self.expect(204, self.node, "PUT", "/kv/after", b"still here")
+
+    def test_restart_from_a_snapshot(self) -> None:
+        self.expect(204, self.node, "PUT", "/kv/kept", b"value")
+        saved = self.node.status()["counters"]["snapshots_saved"]
+        self.expect(202, self.node, "POST", "/snapshot")
+        wait_for("a snapshot", 10, lambda: self.node.status()["counters"]["snapshots_saved"] > saved)
+        before = self.node.status()
+        for end in (self.node.stop, self.node.kill):
+            self.connections.close()
+            end()
+            self.node.start()
+            self.cluster.wait_leader()
+            after = wait_for("all applied", 10, lambda: self._all_applied())
+            self.assertGreater(after["counters"]["snapshots_restored"], 0)
+            self.assertEqual(after["state"]["keys"], before["state"]["keys"])
+            self.assertEqual(self.expect(200, self.node, "GET", "/kv/kept").body, b"value")
+        self.assertEqual(after["counters"]["restarts"], before["counters"]["restarts"] + 2)
+
+    def _all_applied(self):
+        status = self.node.status()
+        return status if status["applied"] == status["last_index"] else None
+
+    def test_a_directory_has_one_owner(self) -> None:
+        for flags, reason in [
+            ([], "RFT_E_LOCKED"),
+            (["--cluster-id", "7"], "RFT_E_"),
+        ]:
+            ended = self.node.run_beside(flags)
+            self.assertNotEqual(ended.returncode, 0)
+            self.assertIn(reason, ended.stderr)
+        self.node.stop()
+        foreign = self.node.run_beside(["--cluster-id", "7"])
+        self.assertNotEqual(foreign.returncode, 0)
+        self.assertIn("RFT_E_FOREIGN", foreign.stderr)
+        self.node.start()
+        self.cluster.wait_leader()
+
+    def test_command_line(self) -> None:
+        for flags in [[], ["--id", "1"], ["--id", "0", "--dir", "/x", "--cluster", "1=a:1"], ["--what"], ["--id"]]:
+            ended = subprocess.run([SERVER, *flags], capture_output=True, text=True, timeout=10)
+            self.assertEqual(ended.returncode, 2)
+            self.assertIn("usage:", ended.stderr)
+
+
+class ThreeNodes(WithCluster):
+    size = 3
+
+    def roles(self):
+        leader = self.cluster.wait_leader()
+        return leader, [node for node in self.cluster.running if node is not leader]
+
+    def test_followers_redirect_writes_and_answer_reads(self) -> None:
+        leader, followers = self.roles()
+        for number, follower in enumerate(followers):
+            for method, path, body in [("PUT", "/kv/r", b"x"), ("DELETE", "/kv/r%20", b""), ("POST", "/members", b"remove 9")]:
+                response = self.expect(307, follower, method, path, body)
+                self.assertEqual(response.headers["location"], f"http://{leader.address}{path}")
+            self.expect(204, leader, "PUT", "/kv/fresh", b"%d" % number)
+            self.assertEqual(self.expect(200, follower, "GET", "/kv/fresh").body, b"%d" % number)
+
+    def test_status_names_members_and_agrees(self) -> None:
+        leader, _ = self.roles()
+        self.expect(204, leader, "PUT", "/kv/s", b"x")
+        seen = self.cluster.wait_agreement()
+        for status in seen.values():
+            self.assertEqual({member["id"]: member["address"] for member in status["members"]},
+                             {node.id: node.address for node in self.cluster.nodes.values()})
+            self.assertEqual([member["flags"] for member in status["members"]], [["voter"]] * 3)
+
+    def test_transfer(self) -> None:
+        leader, followers = self.roles()
+        to = followers[0]
+        location = self.expect(307, to, "POST", f"/transfer/{to.id}").headers["location"]
+        self.assertEqual(location, f"http://{leader.address}/transfer/{to.id}")
+        self.expect(202, leader, "POST", f"/transfer/{to.id}")
+        wait_for("the transfer", 10, lambda: self.cluster.wait_leader() is to)
+
+
+class Changing(WithCluster):
+    size = 3
+
+    def test_replace_in_one_joint_change_then_lose_the_majority(self) -> None:
+        leader = self.cluster.wait_leader()
+        out = next(node for node in self.cluster.running if node is not leader)
+        self.expect(204, leader, "PUT", "/kv/j", b"x")
+        newcomer = self.cluster.join(4)
+        self.expect(204, leader, "POST", "/members", f"add 4={newcomer.address}\nremove {out.id}\n".encode())
+        wanted = [node.id for node in self.cluster.nodes.values() if node is not out]
+        wait_for("the joint change to end", 20, lambda: self._voters(leader) == wanted)
+        self.cluster.forget(out.id)
+        self.cluster.wait_agreement()
+        self.assertEqual(self.expect(200, newcomer, "GET", "/kv/j").body, b"x")
+        self.assertGreater(newcomer.status()["counters"]["snapshots_restored"], 0)
+
+        last = self.cluster.wait_leader()
+        for node in self.cluster.running:
+            if node is not last:
+                node.kill()
+        self.assertIn(self.ask(last, "PUT", "/kv/j", b"y").status, (503, 504))
+        self.assertIn(self.ask(last, "GET", "/kv/j").status, (503, 504))
+        self.assertEqual(self.expect(200, last, "GET", "/kv/j?stale=1").body, b"x")
+        last.stop()
+
+    def _voters(self, node: Node):
+        members = node.status()["members"]
+        return sorted(member["id"] for member in members if member["flags"] == ["voter"]) if all(
+            member["flags"] in (["voter"], ["learner"]) for member in members
+        ) else None
+
+
+if __name__ == "__main__":
+    end_on_signals()
+    unittest.main()

@@ -1,0 +1,34 @@
+/* The address book: which node answers where. A small value, copied freely. */
+#ifndef KV_MEMBERS_H
+#define KV_MEMBERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEMBERS_MAX 64
+#define MEMBER_ADDRESS_MAX 255
+
+struct member {
+    uint64_t id;
+    char address[MEMBER_ADDRESS_MAX + 1]; /* host:port */
+};
+
+/* Sorted by id. All zero is an empty book. */
+struct members {
+    size_t count;
+    struct member items[MEMBERS_MAX];
+};
+
+/* Adds or replaces an address; one of length 0 forgets the member. False when the book is full or the
+ * address too long. */
+bool members_set(struct members *members, uint64_t id, const char *address, size_t len);
+/* NULL when unknown. Borrowed until the book changes. */
+const char *members_address(const struct members *members, uint64_t id);
+/* Takes over a list such as "1=127.0.0.1:7001,2=127.0.0.1:7002"; "2=" forgets node 2. False at the first
+ * item that cannot be understood: the ones before it are taken over. */
+bool members_parse(struct members *members, const char *text, size_t len);
+/* A decimal number of at least 1. False when the text is anything else. */
+bool member_id_parse(const char *text, size_t len, uint64_t *id);
+
+#endif

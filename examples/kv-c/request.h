@@ -1,0 +1,32 @@
+/* One request with its whole body, and the ways to answer it. */
+#ifndef KV_REQUEST_H
+#define KV_REQUEST_H
+
+#include <microhttpd.h>
+
+#include "node.h"
+
+struct request {
+    struct node *node;
+    struct MHD_Connection *connection;
+    const char *method, *path; /* the path as sent: percent signs and all */
+    struct bytes body;
+    size_t body_max;
+    bool too_large;
+};
+
+const char *request_header(const struct request *request, const char *name);
+/* Whether the query has `name` with exactly `value`. */
+bool request_asks(const struct request *request, const char *name, const char *value);
+
+/* Each answers once; the result goes back to libmicrohttpd. */
+enum MHD_Result reply(const struct request *request, unsigned status, const char *content_type,
+                      const struct bytes *body);
+enum MHD_Result reply_empty(const struct request *request, unsigned status);
+enum MHD_Result reply_text(const struct request *request, unsigned status, const char *text);
+/* To the leader, with the same path and query; 503 with Retry-After when none is known. */
+enum MHD_Result reply_leader(const struct request *request, uint64_t leader);
+/* What a call of the library ended with, RFT_OK included; frees the error. */
+enum MHD_Result reply_status(const struct request *request, rft_status_t status, rft_error_t *error);
+
+#endif

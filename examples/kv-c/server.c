@@ -1,0 +1,112 @@
+#define _POSIX_C_SOURCE 200809L
+
+#include "server.h"
+
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "log.h"
+#include "routes.h"
+
+#define IDLE_SECONDS 120u /* a connection without a request ends */
+#define CONNECTIONS_MAX 1000u
+
+struct server {
+    struct node *node;
+    struct MHD_Daemon *daemon;
+};
+
+/* Called with the headers first, then with each piece of the body, then with none: the request is whole. */
+static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *data, size_t *len,
+                                  void **state) {
+    (void)version;
+    struct server *server = user;
+    struct request *request = *state;
+    if (request == NULL) {
+        request = calloc(1, sizeof *request);
+        if (request == NULL) {
+            return MHD_NO;
+        }
+        *state = request;
+        request->node = server->node;
+        request->connection = connection;
+        request->method = method;
+        request->path = url;
+        request->body_max = route_body_max(method, url);
+        const char *announced = request_header(request, "Content-Length");
+        request->too_large = announced != NULL && strtoull(announced, NULL, 10) > request->body_max;
+        /* Refused before the client sends it all; otherwise the body comes now. */
+        return request->too_large ? route(request) : MHD_YES;
+    }
+    if (*len > 0) {
+        /* A chunked body shows its length only as it comes. */
+        request->too_large = request->too_large || *len > request->body_max - request->body.len;
+        if (!request->too_large) {
+            bytes_append(&request->body, data, *len);
+        }
+        *len = 0;
+        return MHD_YES;
+    }
+    return route(request);
+}
+
+static void on_completed(void *user, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode why) {
+    (void)user, (void)connection, (void)why;
+    struct request *request = *state;
+    if (request != NULL) {
+        bytes_free(&request->body);
+        free(request);
+        *state = NULL;
+    }
+}
+
+/* Keys may hold any byte, %00 too: the route undoes the percent signs, which knows the length. */
+static size_t leave_escaped(void *user, struct MHD_Connection *connection, char *text) {
+    (void)user, (void)connection;
+    return strlen(text);
+}
+
+/* The first address that host:port stands for; to be freed with freeaddrinfo. */
+static struct addrinfo *resolve(const char *address) {
+    char host[MEMBER_ADDRESS_MAX + 1] = {0};
+    const char *colon = strrchr(address, ':');
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found = NULL;
+    if (colon == NULL || (size_t)(colon - address) >= sizeof host) {
+        return NULL;
+    }
+    memcpy(host, address, (size_t)(colon - address));
+    return getaddrinfo(host, colon + 1, &hints, &found) == 0 ? found : NULL;
+}
+
+struct server *server_start(struct node *node, const char *address) {
+    struct addrinfo *listen_at = resolve(address);
+    struct server *server = calloc(1, sizeof *server);
+    if (server != NULL && listen_at != NULL) {
+        unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
+        flags |= listen_at->ai_family == AF_INET6 ? (unsigned)MHD_USE_IPv6 : 0;
+        server->node = node;
+        /* A thread a connection: a write may wait for the cluster without keeping others from theirs. */
+        server->daemon =
+            MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR,
+                             listen_at->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+                             MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_CONNECTION_TIMEOUT,
+                             IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_END);
+    }
+    if (listen_at != NULL) {
+        freeaddrinfo(listen_at);
+    }
+    if (server != NULL && server->daemon == NULL) {
+        free(server);
+        return NULL;
+    }
+    return server;
+}
+
+void server_stop(struct server *server) {
+    MHD_stop_daemon(server->daemon);
+    free(server);
+}

@@ -1,0 +1,190 @@
+//! [`OsVolume`]: the operating system's files.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::volume::{Access, File, Volume};
+use crate::error::{Error, Result};
+
+/// The file system of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsVolume;
+
+impl Volume for OsVolume {
+    fn create_dir_all(&self, dir: &Path) -> Result<()> {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|error| Error::io("mkdir", dir, error))
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<String>> {
+        let failed = |error| Error::io("list", dir, error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir).map_err(failed)? {
+            if let Ok(name) = entry.map_err(failed)?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool> {
+        path.try_exists().map_err(|error| Error::io("stat", path, error))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> Result<Box<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).mode(0o600);
+        match access {
+            Access::Read => &mut options,
+            Access::Write => options.write(true),
+            Access::Create => options.write(true).create(true).truncate(true),
+        };
+        let file = options.open(path).map_err(|error| Error::io("open", path, error))?;
+        Ok(Box::new(OsFile { file, path: path.to_owned() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::rename(from, to).map_err(|error| Error::io("rename", from, error))
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        fs::remove_file(path).map_err(|error| Error::io("remove", path, error))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        let synced = fs::File::open(dir).and_then(|dir| dir.sync_all());
+        synced.map_err(|error| Error::io("fsync", dir, error))
+    }
+}
+
+struct OsFile {
+    file: fs::File,
+    // Errors name the file.
+    path: PathBuf,
+}
+
+impl OsFile {
+    fn failed(&self, operation: &'static str) -> impl FnOnce(io::Error) -> Error {
+        let path = self.path.clone();
+        move |error| Error::io(operation, &path, error)
+    }
+}
+
+impl File for OsFile {
+    fn len(&self) -> Result<u64> {
+        match self.file.metadata() {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) => Err(self.failed("stat")(error)),
+        }
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.file.read_at(&mut buf[done..], offset.saturating_add(done as u64)) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed("read")(error)),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        // Goes on after a short write or an interruption.
+        self.file.write_all_at(buf, offset).map_err(|error| self.failed("write")(error))
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.file.set_len(len).map_err(|error| self.failed("truncate")(error))
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        self.file.sync_data().map_err(|error| self.failed("fdatasync")(error))
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        self.file.sync_all().map_err(|error| self.failed("fsync")(error))
+    }
+
+    fn try_lock(&self) -> Result<bool> {
+        match lock::exclusive(&self.file) {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+            Err(error) => Err(self.failed("lock")(error)),
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+mod lock {
+    use std::fs::File;
+    use std::io;
+    use std::os::fd::AsRawFd;
+
+    /// Locks like etcd, whose tools then see that the log is in use: by open file description where the system
+    /// can, else with flock.
+    pub(super) fn exclusive(file: &File) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            let whole_file = libc::flock {
+                l_type: libc::F_WRLCK as libc::c_short,
+                l_whence: libc::SEEK_SET as libc::c_short,
+                l_start: 0,
+                l_len: 0,
+                l_pid: 0,
+            };
+            // SAFETY: the descriptor is open as long as `file` is borrowed, and the struct outlives the call.
+            if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &whole_file) } == 0 {
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            if error.raw_os_error() != Some(libc::EINVAL) {
+                return Err(error);
+            }
+        }
+        // SAFETY: the descriptor is open as long as `file` is borrowed; the call takes no pointer.
+        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            return Ok(());
+        }
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_excludes_a_second_handle_until_the_first_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let first = OsVolume.open(&path, Access::Create).unwrap();
+        let second = OsVolume.open(&path, Access::Write).unwrap();
+        assert!(first.try_lock().unwrap());
+        assert!(!second.try_lock().unwrap());
+        drop(first);
+        assert!(second.try_lock().unwrap());
+    }
+
+    #[test]
+    fn a_read_ends_where_the_file_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = OsVolume.open(&dir.path().join("file"), Access::Create).unwrap();
+        file.write_at(b"hello", 2).unwrap();
+        let mut buf = [9; 10];
+        assert_eq!(file.read_at(&mut buf, 1).unwrap(), 6);
+        assert_eq!(&buf[..6], b"\0hello");
+    }
+
+    #[test]
+    fn an_error_names_operation_and_file() {
+        let path = Path::new("/nonexistent/file");
+        let error = OsVolume.open(path, Access::Read).err().unwrap();
+        assert!(error.to_string().starts_with("open of /nonexistent/file: "), "{error}");
+    }
+}

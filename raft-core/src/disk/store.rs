@@ -1,0 +1,349 @@
+//! [`Store`]: the write-ahead log and the snapshot files as one durable thing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::record::SnapshotRecord;
+use super::recover::{Recovery, recover};
+use super::snap::dir::SnapDir;
+use super::volume::{Access, File, Volume};
+use super::wal::writer::{Sizes, WalWriter};
+use crate::error::{Error, Result};
+use crate::raftpb::conf_change::ConfState;
+use crate::raftpb::entry::Entries;
+use crate::raftpb::message::{HardState, SnapshotMetadata};
+
+/// Whose store it is. It stands in every segment, so that a directory is never taken for another node's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster.
+    pub cluster_id: u64,
+    /// The node in it.
+    pub node_id: u64,
+}
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Whose store it is.
+    pub identity: Identity,
+    /// A segment of this many bytes is followed by another. At least 4096; 64,000,000 if nothing speaks against it.
+    pub segment_bytes: u64,
+    /// How many bytes of a segment are written with zeros before it is used, by a thread of the store: an fdatasync
+    /// into such a segment costs half. 0: none, and no thread. As many as `segment_bytes` if nothing speaks against it.
+    pub zeroed_bytes: u64,
+    /// From how many snapshots a restart stays possible, should the newer ones turn out unreadable. At least 1.
+    pub snapshots_kept: usize,
+}
+
+impl StoreOptions {
+    /// The options of etcd, and three snapshots.
+    pub fn new(identity: Identity) -> Self {
+        StoreOptions { identity, segment_bytes: 64_000_000, zeroed_bytes: 64_000_000, snapshots_kept: 3 }
+    }
+
+    fn validate(&self) -> Result<()> {
+        if self.segment_bytes < 4096 {
+            return Err(Error::Config(format!(
+                "segment_bytes is {}, at least 4096 is needed",
+                self.segment_bytes
+            )));
+        }
+        if self.snapshots_kept == 0 {
+            return Err(Error::Config("snapshots_kept is 0, at least 1 is needed".into()));
+        }
+        Ok(())
+    }
+}
+
+/// What a store held when it was opened. All of it is durable.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recovered {
+    /// There is nothing yet: [`Store::bootstrap`] it, or wait to be added to a cluster.
+    pub fresh: bool,
+    /// The last one written; its commit lies between the snapshot and the last entry.
+    pub hard_state: HardState,
+    /// The newest snapshot that is readable. Index 0: none.
+    pub snapshot: SnapshotMetadata,
+    /// All entries behind the snapshot. Those above the commit may never have been committed.
+    pub entries: Entries,
+    /// What was found and mended, in plain sentences for a log.
+    pub notes: Vec<String>,
+}
+
+/// A node's durable state in one directory, open for one handle at a time.
+///
+/// Used by one thread; [`SnapDir`] is for the others. The first write or sync that fails is final: what is on disk is
+/// then unknown, every later call returns the same error, and only opening the directory again decides.
+pub struct Store {
+    wal: WalWriter,
+    snapshots: SnapDir,
+    // Index and term of the snapshots that the log records and that are there, in the order of the index.
+    recorded: Vec<(u64, u64)>,
+    snapshots_kept: usize,
+    fresh: bool,
+    failed: Option<Error>,
+    // The last field: unlocked when all else is closed.
+    _lock: Box<dyn File>,
+}
+
+impl Store {
+    /// Opens the store in `dir`, creating what is missing, and reads all of it.
+    ///
+    /// A write that a crash cut short is mended. Anything else that cannot have been written is [`Error::Corrupt`],
+    /// and leaves the directory as it is.
+    pub fn open(volume: Arc<dyn Volume>, dir: &Path, options: StoreOptions) -> Result<(Store, Recovered)> {
+        options.validate()?;
+        let (wal_dir, snap_dir) = create_dirs(&*volume, dir)?;
+        let lock = volume.open(&dir.join("LOCK"), Access::Create)?;
+        if !lock.try_lock()? {
+            return Err(Error::Locked(dir.to_owned()));
+        }
+        let snapshots = SnapDir::new(Arc::clone(&volume), &snap_dir);
+        let sizes = Sizes { segment: options.segment_bytes, zeroed: options.zeroed_bytes };
+        let Recovery { wal, usable, content } =
+            recover(volume, &wal_dir, &snapshots, options.identity, sizes)?;
+        let store = Store {
+            wal,
+            snapshots,
+            recorded: usable,
+            snapshots_kept: options.snapshots_kept,
+            fresh: content.fresh,
+            failed: None,
+            _lock: lock,
+        };
+        Ok((store, content))
+    }
+
+    /// Makes a fresh store one that has applied index 1 of term 1, with this membership and no data. A crash before
+    /// it returns leaves a fresh store.
+    pub fn bootstrap(&mut self, conf_state: &ConfState) -> Result<SnapshotMetadata> {
+        self.check_failed()?;
+        if !self.fresh {
+            return Err(Error::Config("only a fresh store can be bootstrapped".into()));
+        }
+        let metadata = SnapshotMetadata { conf_state: conf_state.clone(), index: 1, term: 1 };
+        self.latched(|store| {
+            store.snapshots.create(metadata.clone())?.finish()?;
+            Ok(())
+        })?;
+        self.record_snapshot(&metadata)?;
+        self.append(Some(&HardState { term: 1, vote: 0, commit: 1 }), &Entries::new(), true)?;
+        Ok(metadata)
+    }
+
+    /// Appends `entries`, which follow the log's last entry or overwrite some above the commit, then `hard_state`.
+    ///
+    /// When it returns, they survive the end of the process; with `must_sync` also that of the machine. It may be
+    /// false where nothing but the commit changes.
+    pub fn append(
+        &mut self,
+        hard_state: Option<&HardState>,
+        entries: &Entries,
+        must_sync: bool,
+    ) -> Result<()> {
+        self.check_failed()?;
+        // An empty one says nothing, and none is written before it.
+        let hard_state = hard_state.filter(|state| !state.is_empty());
+        self.check_append(hard_state, entries)?;
+        if hard_state.is_none() && entries.is_empty() {
+            return Ok(());
+        }
+        self.fresh = false;
+        self.latched(|store| store.wal.append(hard_state, entries, must_sync))
+    }
+
+    /// Records durably that the snapshot file of `metadata` is complete. A snapshot of this node's own leaves the log
+    /// as it is. One from a leader replaces it, as soon as a HardState that commits its index follows.
+    pub fn record_snapshot(&mut self, metadata: &SnapshotMetadata) -> Result<()> {
+        self.check_failed()?;
+        let SnapshotMetadata { conf_state, index, term } = metadata;
+        if *index == 0 || *term == 0 {
+            return Err(Error::Invariant(format!("a snapshot of index {index} and term {term}")));
+        }
+        let record = SnapshotRecord { index: *index, term: *term, conf_state: Some(conf_state.clone()) };
+        self.latched(|store| store.wal.record_snapshot(&record))?;
+        if let Err(at) = self.recorded.binary_search(&(*index, *term)) {
+            self.recorded.insert(at, (*index, *term));
+        }
+        Ok(())
+    }
+
+    /// Removes segments and snapshots that nobody needs any more: what lies before `index`, and before the oldest of
+    /// the snapshots that are kept.
+    pub fn release(&mut self, index: u64) -> Result<()> {
+        self.check_failed()?;
+        let commit = self.wal.hard_state().commit;
+        // One that is not committed yet may turn out never to have been.
+        let committed = self.recorded.iter().rev().filter(|(at, _)| *at <= commit);
+        let Some((oldest, _)) = committed.take(self.snapshots_kept).last() else {
+            return Ok(());
+        };
+        let floor = index.min(*oldest);
+        self.latched(|store| {
+            store.remove_snapshots_before(floor)?;
+            store.wal.release(floor)
+        })
+    }
+
+    /// The snapshot files.
+    pub fn snapshots(&self) -> SnapDir {
+        self.snapshots.clone()
+    }
+
+    fn remove_snapshots_before(&mut self, floor: u64) -> Result<()> {
+        let old: Vec<_> = self.snapshots.list()?.into_iter().filter(|(_, index)| *index < floor).collect();
+        for &(term, index) in &old {
+            self.snapshots.remove(term, index)?;
+        }
+        self.recorded.retain(|(index, _)| *index >= floor);
+        if old.is_empty() { Ok(()) } else { self.snapshots.sync() }
+    }
+
+    /// Refuses what replay would take for corruption.
+    fn check_append(&self, hard_state: Option<&HardState>, entries: &Entries) -> Result<()> {
+        let refuse = |what: String| Err(Error::Invariant(what));
+        let known = self.wal.hard_state();
+        let mut last = self.wal.last_index();
+        if let Some(first) = entries.first() {
+            if first.index <= known.commit || first.index > last.saturating_add(1) {
+                let (index, commit) = (first.index, known.commit);
+                return refuse(format!(
+                    "entry {index} does not go between commit {commit} and last index {last}"
+                ));
+            }
+            let (mut index, mut term) = (first.index, first.term.max(1));
+            for entry in entries.iter() {
+                if entry.index != index || entry.term < term {
+                    return refuse(format!("entry {} of term {} out of order", entry.index, entry.term));
+                }
+                last = index;
+                index = index.saturating_add(1);
+                term = entry.term;
+            }
+        }
+        if let Some(state) = hard_state
+            && (state.term < known.term || state.commit < known.commit || state.commit > last)
+        {
+            return refuse(format!("{state:?} does not follow {known:?} with last index {last}"));
+        }
+        Ok(())
+    }
+
+    fn check_failed(&self) -> Result<()> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// Does what may fail only once; the caller has seen that it has not yet.
+    fn latched(&mut self, operation: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let outcome = operation(self);
+        self.failed = outcome.as_ref().err().cloned();
+        outcome
+    }
+}
+
+/// Creates the directories that are missing, durably.
+fn create_dirs(volume: &dyn Volume, dir: &Path) -> Result<(PathBuf, PathBuf)> {
+    let (wal, snap) = (dir.join("wal"), dir.join("snap"));
+    if !volume.exists(&wal)? || !volume.exists(&snap)? {
+        volume.create_dir_all(&wal)?;
+        volume.create_dir_all(&snap)?;
+        volume.sync_dir(dir)?;
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        volume.sync_dir(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok((wal, snap))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+    use crate::disk::os::OsVolume;
+    use crate::raftpb::entry::Entry;
+
+    const IDENTITY: Identity = Identity { cluster_id: 7, node_id: 1 };
+
+    fn options() -> StoreOptions {
+        StoreOptions { segment_bytes: 4096, zeroed_bytes: 0, ..StoreOptions::new(IDENTITY) }
+    }
+
+    fn open(dir: &Path) -> (Store, Recovered) {
+        Store::open(Arc::new(OsVolume), dir, options()).unwrap()
+    }
+
+    fn entries(term: u64, indices: std::ops::RangeInclusive<u64>) -> Entries {
+        indices
+            .map(|index| Entry { term, index, data: vec![index as u8; 100].into(), ..Entry::default() })
+            .collect()
+    }
+
+    fn state(term: u64, commit: u64) -> HardState {
+        HardState { term, vote: 1, commit }
+    }
+
+    #[test]
+    fn what_was_appended_is_there_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, recovered) = open(dir.path());
+        assert!(recovered.fresh);
+        let conf_state = ConfState::of_voters([1, 2, 3]);
+        let metadata = store.bootstrap(&conf_state).unwrap();
+        store.append(Some(&state(2, 1)), &entries(2, 2..=200), true).unwrap();
+        store.append(Some(&state(2, 199)), &Entries::new(), false).unwrap();
+        drop(store);
+
+        let (store, recovered) = open(dir.path());
+        assert_eq!(recovered.hard_state, state(2, 199));
+        assert_eq!(recovered.snapshot, metadata);
+        assert_eq!(recovered.entries, entries(2, 2..=200));
+        assert_eq!((recovered.fresh, recovered.notes.len()), (false, 0));
+        assert_eq!(store.snapshots().list().unwrap(), [(1, 1)]);
+    }
+
+    #[test]
+    fn a_snapshot_is_restarted_from_and_releases_what_is_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, _) = open(dir.path());
+        store.bootstrap(&ConfState::of_voters([1])).unwrap();
+        let mut metadata = SnapshotMetadata::default();
+        for round in 1..=5 {
+            let (first, last) = (round * 100 - 98, round * 100 + 1);
+            store.append(Some(&state(1, last)), &entries(1, first..=last), true).unwrap();
+            metadata = SnapshotMetadata { conf_state: ConfState::of_voters([1]), index: last - 5, term: 1 };
+            let mut writer = store.snapshots().create(metadata.clone()).unwrap();
+            writer.write_all(format!("state at {}", last - 5).as_bytes()).unwrap();
+            writer.finish().unwrap();
+            store.record_snapshot(&metadata).unwrap();
+            store.release(last - 5).unwrap();
+        }
+        assert_eq!(store.snapshots().list().unwrap(), [(1, 496), (1, 396), (1, 296)]);
+        let segments = OsVolume.list(&dir.path().join("wal")).unwrap();
+        assert!(segments[0].starts_with("0000000000000002-"), "{segments:?}");
+        drop(store);
+
+        let (store, recovered) = open(dir.path());
+        assert_eq!(recovered.snapshot, metadata);
+        assert_eq!(recovered.entries, entries(1, 497..=501));
+        let mut text = String::new();
+        store.snapshots().open(1, 496).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "state at 496");
+    }
+
+    #[test]
+    fn a_directory_is_open_once_and_belongs_to_one_node() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut store, _) = open(dir.path());
+        store.bootstrap(&ConfState::of_voters([1])).unwrap();
+        let again = Store::open(Arc::new(OsVolume), dir.path(), options());
+        assert_eq!(again.err(), Some(Error::Locked(dir.path().to_owned())));
+        drop(store);
+        let other = StoreOptions { identity: Identity { node_id: 2, ..IDENTITY }, ..options() };
+        let foreign = Store::open(Arc::new(OsVolume), dir.path(), other).err().unwrap();
+        assert_eq!(
+            foreign,
+            Error::Foreign("it is of node 1 in cluster 7, not of node 2 in cluster 7".into())
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! [`Volume`]: the operations on files that the store needs, so that a test can count, fail or lose each of them.
+
+use std::path::Path;
+
+use crate::error::Result;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To be read; it must exist.
+    Read,
+    /// To be read and written; it must exist.
+    Write,
+    /// To be read and written; it is created, or emptied if it exists. Only the owner may read it.
+    Create,
+}
+
+/// A file system, or a part of one. Shared between threads.
+///
+/// Nothing is durable before it is synced: a file's bytes by [`File::sync_data`], its name by [`Volume::sync_dir`].
+pub trait Volume: Send + Sync {
+    /// Creates `dir` and what is missing above it. Only the owner may enter.
+    fn create_dir_all(&self, dir: &Path) -> Result<()>;
+
+    /// The names in `dir`, sorted; those that are not UTF-8 are left out.
+    fn list(&self, dir: &Path) -> Result<Vec<String>>;
+
+    /// Whether there is a file or a directory at `path`.
+    fn exists(&self, path: &Path) -> Result<bool>;
+
+    /// Opens the file at `path`.
+    fn open(&self, path: &Path, access: Access) -> Result<Box<dyn File>>;
+
+    /// Gives the file `from` the name `to`, at once also where `to` exists.
+    fn rename(&self, from: &Path, to: &Path) -> Result<()>;
+
+    /// Removes the name of the file at `path`.
+    fn remove(&self, path: &Path) -> Result<()>;
+
+    /// Makes creations, renames and removals in `dir` durable.
+    fn sync_dir(&self, dir: &Path) -> Result<()>;
+}
+
+/// An open file, closed and unlocked when it is dropped.
+pub trait File: Send + Sync {
+    /// Its size in bytes.
+    fn len(&self) -> Result<u64>;
+
+    /// Whether it has no bytes.
+    fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Reads from byte `offset` on until `buf` is full or the file ends; says how much was read.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize>;
+
+    /// Writes all of `buf` at byte `offset`, past the end too.
+    fn write_at(&self, buf: &[u8], offset: u64) -> Result<()>;
+
+    /// Cuts the file off at `len` bytes, or extends it with zeros.
+    fn set_len(&self, len: u64) -> Result<()>;
+
+    /// Makes the bytes durable, and of the metadata what reading them back needs.
+    fn sync_data(&self) -> Result<()>;
+
+    /// Makes bytes and metadata durable.
+    fn sync_all(&self) -> Result<()>;
+
+    /// Locks the file against every other handle, without waiting: false if another holds it.
+    fn try_lock(&self) -> Result<bool>;
+}

@@ -1,0 +1,127 @@
+//! [`Checkpoint`]: when the driver has a snapshot taken, and what it does with it.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::driver::Driver;
+use super::event::{Event, Level};
+use super::outcome::Outcome;
+use super::work::{ApplierJob, Saved, WriterJob};
+use crate::consensus::log::storage::Storage as _;
+use crate::error::{Error, Result};
+
+/// What the driver knows of this node's own snapshots.
+pub(super) struct Checkpoint {
+    /// Taken after so many applied entries; 0 is never.
+    pub(super) entries: u64,
+    /// Entries kept in memory behind one.
+    pub(super) trailing: u64,
+    /// The newest one that the log names, or is about to: of this node or from a leader.
+    pub(super) index: u64,
+    // Where the last try began, so that one that fails is not repeated at once.
+    tried: u64,
+    under_way: bool,
+    asked: bool,
+    // For a peer that cannot be helped with the newest one, and not before this time.
+    wanted: bool,
+    not_before: Option<Instant>,
+}
+
+impl Checkpoint {
+    pub(super) fn new(entries: u64, trailing: u64, index: u64) -> Self {
+        Checkpoint {
+            entries,
+            trailing,
+            index,
+            tried: index,
+            under_way: false,
+            asked: false,
+            wanted: false,
+            not_before: None,
+        }
+    }
+
+    /// A request waits for one.
+    pub(super) fn ask(&mut self) {
+        self.asked = true;
+    }
+
+    fn is_due(&self, applied: u64, now: Instant) -> bool {
+        let many = self.entries != 0 && applied.saturating_sub(self.index.max(self.tried)) >= self.entries;
+        let wanted = self.wanted && self.not_before.is_none_or(|time| time <= now);
+        !self.under_way && (many || wanted || self.asked)
+    }
+}
+
+impl Driver {
+    /// Begins a snapshot if it is time for one.
+    pub(super) fn checkpoint(&mut self) {
+        if self.node.storage_mut().take_wanted().is_some() {
+            self.checkpoint.wanted = true;
+        }
+        let applied = self.applied();
+        if !self.checkpoint.is_due(applied, self.now) {
+            return;
+        }
+        self.checkpoint.under_way = true;
+        self.checkpoint.wanted = false;
+        self.checkpoint.asked = false;
+        self.checkpoint.tried = applied;
+        self.shared.pending.lock().snapshot_begun();
+        self.hand_to_applier(ApplierJob::Save);
+    }
+
+    /// The applier has taken a snapshot, or has not.
+    pub(super) fn saved(&mut self, result: Result<Option<Saved>>) {
+        match result {
+            // A leader's snapshot may have overtaken it. The log must not name an older one behind a newer one.
+            Ok(Some(saved)) if saved.metadata.index > self.checkpoint.index => {
+                self.checkpoint.index = saved.metadata.index;
+                self.hand_to_writer(WriterJob::Record(saved));
+            }
+            Ok(_) => {
+                let newest = self.node.storage().snapshot_metadata();
+                let outcome = match newest.index {
+                    0 => Outcome::from(&Error::SnapshotTemporarilyUnavailable),
+                    index => Outcome::done(index, newest.term),
+                };
+                self.snapshot_ended(outcome);
+            }
+            Err(error) => {
+                self.checkpoint.not_before = self.now.checked_add(self.election_timeout);
+                self.snapshot_ended(Outcome::from(&error));
+            }
+        }
+    }
+
+    /// The log names the snapshot: entries it covers can go, and peers can have it.
+    pub(super) fn recorded(&mut self, saved: Saved) -> Result<()> {
+        let Saved { metadata, bytes } = saved;
+        let (index, term) = (metadata.index, metadata.term);
+        let storage = self.node.storage_mut();
+        match storage.create_snapshot(index, metadata.conf_state, Bytes::new()) {
+            Ok(()) | Err(Error::SnapshotOutOfDate) => {}
+            Err(error) => return Err(error),
+        }
+        let keep_from = index.saturating_sub(self.checkpoint.trailing);
+        if keep_from >= storage.first_index() && keep_from <= storage.snapshot_metadata().index {
+            storage.compact(keep_from)?;
+        }
+        self.shared.log(Level::Info, &format!("snapshot {index} of {bytes} bytes is durable"));
+        self.hand_to_applier(ApplierJob::Event(Event::SnapshotSaved { index, term, bytes }));
+        self.snapshot_ended(Outcome::done(index, term));
+        Ok(())
+    }
+
+    fn snapshot_ended(&mut self, outcome: Outcome) {
+        self.checkpoint.under_way = false;
+        let mut outcomes = Vec::new();
+        {
+            let mut pending = self.shared.pending.lock();
+            pending.snapshot_ended(outcome, &mut outcomes);
+            self.checkpoint.asked = pending.wants_snapshot();
+        }
+        self.tell(outcomes);
+    }
+}

@@ -1,0 +1,107 @@
+//! [`Code`]: what happened, as a number that means the same in every language.
+
+use crate::error::{Dropped, Error};
+
+/// The status of a call or of a request. The numbers are part of the C interface and are never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(i32)]
+pub enum Code {
+    /// Done.
+    Ok = 0,
+    /// An argument is null, zero, too long or unknown.
+    InvalidArg = -1,
+    /// A setting is out of range, or settings contradict each other.
+    Config = -2,
+    /// A queue is full, or the handle is in use by another thread; trying again later helps.
+    Busy = -3,
+    /// A panic was caught; the handle is poisoned.
+    Panic = -4,
+    /// Malformed bytes.
+    Decode = -5,
+    /// A message of a kind that may not come from a peer.
+    LocalMessage = -6,
+    /// A response from a node that is not a member.
+    UnknownPeer = -7,
+    /// The message is for another node.
+    WrongReceiver = -8,
+    /// Certainly not applied: this node does not lead.
+    NotLeader = -9,
+    /// Certainly not applied: a transfer is under way, too much is uncommitted, or another leader's entry took its place.
+    Dropped = -10,
+    /// Certainly not applied: another change is pending, or this one does not fit the membership.
+    ConfChange = -11,
+    /// More bytes or items than the limit allows.
+    TooLarge = -12,
+    /// The wait ended first: it may or may not be applied.
+    TimedOut = -13,
+    /// Leadership was lost in flight: it may or may not be applied.
+    Unknown = -14,
+    /// The engine is stopping or has stopped. In an outcome: it may or may not be applied.
+    Stopped = -15,
+    /// The entries have been compacted away.
+    Compacted = -16,
+    /// The entries are not there yet.
+    Unavailable = -17,
+    /// The snapshot is older than what there is.
+    SnapshotOld = -18,
+    /// There is no snapshot right now.
+    SnapshotUnavailable = -19,
+    /// The operating system refused. A failed write or fsync is final.
+    Io = -20,
+    /// A file holds what cannot have been written.
+    Corrupt = -21,
+    /// The directory is open elsewhere.
+    Locked = -22,
+    /// The directory belongs to another node or cluster.
+    Foreign = -23,
+    /// A callback of the host failed.
+    Host = -24,
+    /// A broken invariant: the node has stopped, for good.
+    Invariant = -25,
+    /// The call may not be made from inside a callback.
+    Reentrant = -26,
+    /// Calls out of order.
+    Misuse = -27,
+}
+
+impl From<&Error> for Code {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Config(_) => Code::Config,
+            // A message that cannot be right: no part of it was used.
+            Error::Decode(_) | Error::Contradiction(_) => Code::Decode,
+            Error::ProposalDropped(Dropped::NoLeader | Dropped::NotLeader(_)) => Code::NotLeader,
+            Error::ProposalDropped(Dropped::Transferring | Dropped::NotMember | Dropped::UncommittedFull) => {
+                Code::Dropped
+            }
+            Error::ConfChange(_) => Code::ConfChange,
+            Error::StepLocalMessage(_) => Code::LocalMessage,
+            Error::StepPeerNotFound(_) => Code::UnknownPeer,
+            Error::WrongReceiver(_) => Code::WrongReceiver,
+            Error::Compacted => Code::Compacted,
+            Error::Unavailable => Code::Unavailable,
+            Error::SnapshotOutOfDate => Code::SnapshotOld,
+            Error::SnapshotTemporarilyUnavailable => Code::SnapshotUnavailable,
+            Error::Invariant(_) => Code::Invariant,
+            Error::Io(_) => Code::Io,
+            Error::Corrupt { .. } => Code::Corrupt,
+            Error::Locked(_) => Code::Locked,
+            Error::Foreign(_) => Code::Foreign,
+            Error::Busy => Code::Busy,
+            Error::TooLarge { .. } => Code::TooLarge,
+            Error::TimedOut => Code::TimedOut,
+            Error::Stopped => Code::Stopped,
+            Error::Host(_) => Code::Host,
+            Error::Panic(_) => Code::Panic,
+            Error::Reentrant => Code::Reentrant,
+        }
+    }
+}
+
+/// The leader that an error names, or 0.
+pub(super) fn leader_in(error: &Error) -> u64 {
+    match error {
+        Error::ProposalDropped(Dropped::NotLeader(id)) => *id,
+        _ => 0,
+    }
+}

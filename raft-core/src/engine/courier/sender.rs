@@ -1,0 +1,319 @@
+//! [`Sender`]: the books about snapshots on their way out, one for each receiver.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::effects::Effects;
+use super::files::FileJob;
+use super::header::Header;
+use crate::error::Result;
+use crate::raftpb::message::{Message, Snapshot, SnapshotMetadata};
+
+/// Chunks on their way to one receiver.
+pub(super) const WINDOW: u64 = 4;
+
+/// How often a window is sent again before the receiver is given up.
+const TRIES_MAX: u32 = 10;
+
+pub(crate) struct Sender {
+    nonce: u64,
+    chunk_bytes: usize,
+    resend_ticks: u64,
+    transfers: BTreeMap<u64, Transfer>,
+}
+
+struct Transfer {
+    // The core's message, without bytes.
+    message: Message,
+    metadata: SnapshotMetadata,
+    // Known once the file has been looked at.
+    total: Option<u64>,
+    // The receiver has everything before `acked`; everything before `next` was sent. acked <= next <= total.
+    acked: u64,
+    next: u64,
+    reading: bool,
+    idle_ticks: u64,
+    tries: u32,
+}
+
+impl Sender {
+    /// `nonce` is another one in every run of the engine.
+    pub(crate) fn new(nonce: u64, chunk_bytes: usize, resend_ticks: u64) -> Self {
+        Sender { nonce, chunk_bytes, resend_ticks, transfers: BTreeMap::new() }
+    }
+
+    /// The core wants the snapshot that `message` names to go to its receiver.
+    pub(crate) fn begin(&mut self, mut message: Message, effects: &mut Effects) {
+        let Some(metadata) = message.snapshot.as_ref().map(|snapshot| snapshot.metadata.clone()) else {
+            return;
+        };
+        let to = message.to;
+        if let Some(transfer) = self.transfers.get_mut(&to)
+            && transfer.metadata == metadata
+        {
+            transfer.message.term = message.term;
+            return;
+        }
+        message.snapshot = Some(Box::new(Snapshot { data: Bytes::new(), metadata: metadata.clone() }));
+        let transfer = Transfer {
+            message,
+            metadata,
+            total: None,
+            acked: 0,
+            next: 0,
+            reading: false,
+            idle_ticks: 0,
+            tries: 0,
+        };
+        self.transfers.insert(to, transfer);
+        self.go_on(to, effects);
+    }
+
+    /// A piece of the file was read.
+    pub(crate) fn read(
+        &mut self,
+        to: u64,
+        index: u64,
+        offset: u64,
+        result: Result<(u64, Bytes)>,
+        effects: &mut Effects,
+    ) {
+        let Some(transfer) = self.transfers.get_mut(&to) else { return };
+        if !transfer.reading || transfer.metadata.index != index {
+            return;
+        }
+        transfer.reading = false;
+        let (total, data) = match result {
+            Ok(read) => read,
+            Err(error) => {
+                effects.notes.push(format!("snapshot {index} cannot be sent to node {to}: {error}"));
+                return self.end(to, false, effects);
+            }
+        };
+        transfer.total = Some(total);
+        if total <= self.chunk_bytes as u64 {
+            effects.messages.push(transfer.piece(data, None));
+            // Nobody acknowledges it. If it is lost, the probe that follows finds out, and the core begins again.
+            return self.end(to, true, effects);
+        }
+        // The receiver may have asked for something else meanwhile.
+        if offset == transfer.next {
+            let header = Header { nonce: self.nonce, offset, total, crc: crc32fast::hash(&data) };
+            transfer.next += data.len() as u64;
+            effects.messages.push(transfer.piece(data, Some(header)));
+        }
+        self.go_on(to, effects);
+    }
+
+    /// The receiver says which byte it wants next.
+    pub(crate) fn acknowledged(&mut self, message: &Message, header: Header, effects: &mut Effects) {
+        let Some(transfer) = self.transfers.get_mut(&message.from) else { return };
+        let same = (transfer.metadata.index, transfer.metadata.term) == (message.index, message.log_term);
+        if !same || header.nonce != self.nonce || transfer.total != Some(header.total) {
+            return;
+        }
+        if message.reject {
+            effects.notes.push(format!("node {} does not take snapshot {}", message.from, message.index));
+            return self.end(message.from, false, effects);
+        }
+        if header.offset > transfer.acked && header.offset <= header.total {
+            transfer.acked = header.offset;
+            transfer.next = transfer.next.max(header.offset);
+            transfer.idle_ticks = 0;
+            transfer.tries = 0;
+        }
+        if transfer.acked == header.total {
+            return self.end(message.from, true, effects);
+        }
+        self.go_on(message.from, effects);
+    }
+
+    /// Time passes: what is not acknowledged is sent again, and a receiver that stays silent is given up.
+    pub(crate) fn tick(&mut self, effects: &mut Effects) {
+        let waiting: Vec<u64> = self.transfers.keys().copied().collect();
+        for to in waiting {
+            let Some(transfer) = self.transfers.get_mut(&to) else { continue };
+            if transfer.reading {
+                continue;
+            }
+            transfer.idle_ticks += 1;
+            if transfer.idle_ticks < self.resend_ticks {
+                continue;
+            }
+            transfer.idle_ticks = 0;
+            transfer.tries += 1;
+            if transfer.tries > TRIES_MAX {
+                self.end(to, false, effects);
+            } else {
+                transfer.next = transfer.acked;
+                self.go_on(to, effects);
+            }
+        }
+    }
+
+    /// This node leads no more: nothing it began is to go on.
+    pub(crate) fn clear(&mut self, effects: &mut Effects) {
+        effects.jobs.extend(self.transfers.keys().map(|&to| FileJob::Close { to }));
+        self.transfers.clear();
+    }
+
+    fn end(&mut self, to: u64, arrived: bool, effects: &mut Effects) {
+        self.transfers.remove(&to);
+        effects.jobs.push(FileJob::Close { to });
+        effects.reports.push((to, arrived));
+    }
+
+    /// Reads the next chunk if the window has room for it.
+    fn go_on(&mut self, to: u64, effects: &mut Effects) {
+        let Some(transfer) = self.transfers.get_mut(&to) else { return };
+        let window = WINDOW.saturating_mul(self.chunk_bytes as u64);
+        let room = transfer.next - transfer.acked < window;
+        let more = transfer.total.is_none_or(|total| transfer.next < total);
+        if transfer.reading || !room || !more {
+            return;
+        }
+        transfer.reading = true;
+        let (term, index, offset) = (transfer.metadata.term, transfer.metadata.index, transfer.next);
+        effects.jobs.push(FileJob::Read { to, term, index, offset, len: self.chunk_bytes });
+    }
+}
+
+impl Transfer {
+    fn piece(&self, data: Bytes, header: Option<Header>) -> Message {
+        let context = header.map_or_else(Bytes::new, Header::to_bytes);
+        let snapshot = Some(Box::new(Snapshot { data, metadata: self.metadata.clone() }));
+        Message { snapshot, context, ..self.message.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::raftpb::message::MessageType;
+
+    const CHUNK: u64 = 100;
+    const TOTAL: u64 = 1000;
+
+    fn sender() -> Sender {
+        Sender::new(7, CHUNK as usize, 5)
+    }
+
+    fn named(index: u64) -> Message {
+        let metadata = SnapshotMetadata { index, term: 3, ..SnapshotMetadata::default() };
+        let snapshot = Some(Box::new(Snapshot { data: Bytes::new(), metadata }));
+        Message { from: 1, term: 3, snapshot, ..Message::new(MessageType::MsgSnap, 2) }
+    }
+
+    /// Does the reads that `effects` asks for, as far as there are any; returns the offsets of what is sent.
+    fn read_all(sender: &mut Sender, mut effects: Effects) -> (Vec<u64>, Effects) {
+        let mut offsets = Vec::new();
+        loop {
+            let mut next = Effects::default();
+            let reads = effects.jobs.iter().filter_map(|job| match job {
+                FileJob::Read { to, index, offset, .. } => Some((*to, *index, *offset)),
+                _ => None,
+            });
+            let mut any = false;
+            for (to, index, offset) in reads {
+                any = true;
+                sender.read(to, index, offset, Ok((TOTAL, Bytes::from(vec![1; CHUNK as usize]))), &mut next);
+            }
+            offsets
+                .extend(next.messages.iter().map(|message| Header::read(&message.context).unwrap().offset));
+            if !any {
+                return (offsets, effects);
+            }
+            effects = next;
+        }
+    }
+
+    fn begin(sender: &mut Sender) -> Vec<u64> {
+        let mut effects = Effects::default();
+        sender.begin(named(50), &mut effects);
+        read_all(sender, effects).0
+    }
+
+    fn wants(sender: &mut Sender, offset: u64, reject: bool) -> (Vec<u64>, Effects) {
+        let header = Header { nonce: 7, offset, total: TOTAL, crc: 0 };
+        let answer = Message {
+            from: 2,
+            index: 50,
+            log_term: 3,
+            reject,
+            ..Message::new(MessageType::MsgSnapStatus, 1)
+        };
+        let mut effects = Effects::default();
+        sender.acknowledged(&answer, header, &mut effects);
+        read_all(sender, effects)
+    }
+
+    #[test]
+    fn a_short_one_goes_whole_and_is_reported_at_once() {
+        let mut sender = sender();
+        let mut effects = Effects::default();
+        sender.begin(named(50), &mut effects);
+        assert!(matches!(effects.jobs[..], [FileJob::Read { to: 2, index: 50, offset: 0, len: 100, .. }]));
+        let mut effects = Effects::default();
+        sender.read(2, 50, 0, Ok((5, Bytes::from_static(b"state"))), &mut effects);
+        assert_eq!(effects.messages[0].snapshot.as_ref().unwrap().data, "state");
+        assert!(effects.messages[0].context.is_empty());
+        assert_eq!(effects.reports, [(2, true)]);
+    }
+
+    #[test]
+    fn a_window_of_chunks_is_on_its_way() {
+        let mut sender = sender();
+        assert_eq!(begin(&mut sender), [0, 100, 200, 300]);
+        assert_eq!(wants(&mut sender, 100, false).0, [400]);
+        assert_eq!(wants(&mut sender, 100, false).0, []);
+        assert_eq!(wants(&mut sender, 300, false).0, [500, 600]);
+        // What it has from before is not sent again.
+        assert_eq!(wants(&mut sender, 800, false).0, [800, 900]);
+        let (sent, effects) = wants(&mut sender, TOTAL, false);
+        assert_eq!((sent, effects.reports), (vec![], vec![(2, true)]));
+    }
+
+    #[test]
+    fn what_is_not_acknowledged_is_sent_again_and_in_the_end_given_up() {
+        let mut sender = sender();
+        begin(&mut sender);
+        wants(&mut sender, 100, false);
+        let mut reports = Vec::new();
+        for round in 0..=TRIES_MAX {
+            let mut effects = Effects::default();
+            (0..5).for_each(|_| sender.tick(&mut effects));
+            reports.append(&mut effects.reports);
+            let (sent, _) = read_all(&mut sender, effects);
+            assert_eq!(sent, if round < TRIES_MAX { vec![100, 200, 300, 400] } else { vec![] });
+        }
+        assert_eq!(reports, [(2, false)]);
+    }
+
+    #[test]
+    fn refusals_and_unreadable_files_end_it() {
+        let mut sender = sender();
+        begin(&mut sender);
+        assert_eq!(wants(&mut sender, 0, true).1.reports, [(2, false)]);
+        let mut effects = Effects::default();
+        sender.begin(named(51), &mut effects);
+        sender.read(2, 51, 0, Err(Error::Unavailable), &mut effects);
+        assert_eq!((effects.reports.len(), effects.notes.len()), (1, 1));
+        // Strangers and late answers change nothing.
+        assert_eq!(wants(&mut sender, 100, false).1.reports, []);
+    }
+
+    #[test]
+    fn the_core_may_ask_again_and_a_newer_snapshot_takes_over() {
+        let mut sender = sender();
+        begin(&mut sender);
+        assert_eq!(begin(&mut sender), []);
+        let mut effects = Effects::default();
+        sender.begin(named(60), &mut effects);
+        assert!(matches!(effects.jobs[..], [FileJob::Read { index: 60, offset: 0, .. }]));
+        sender.clear(&mut effects);
+        assert!(matches!(effects.jobs.last(), Some(FileJob::Close { to: 2 })));
+        assert!(sender.transfers.is_empty());
+    }
+}

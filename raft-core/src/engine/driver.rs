@@ -1,0 +1,323 @@
+//! [`Driver`]: the thread that owns consensus and the clock. It never touches a file, and the only callback it makes is
+//! `send`, so heartbeats leave on time whatever disk and state machine do.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Select, Sender};
+
+use super::checkpoint::Checkpoint;
+use super::clock::Clock;
+use super::courier::effects::Effects;
+use super::courier::files::FileDone;
+use super::courier::receiver::Receiver as SnapshotReceiver;
+use super::courier::sender::Sender as SnapshotSender;
+use super::event::{Event, Level};
+use super::outcome::Outcome;
+use super::requests::InHand;
+use super::shared::{Shared, guarded};
+use super::work::{ApplierJob, Completion, WriterJob};
+use crate::consensus::log::memory_storage::MemoryStorage;
+use crate::consensus::raw_node::RawNode;
+use crate::consensus::ready::SoftState;
+use crate::consensus::status::RoleKind;
+use crate::error::{Error, Result};
+use crate::raftpb::message::{Message, MessageType};
+
+pub(super) struct Driver {
+    pub(super) shared: Arc<Shared>,
+    pub(super) node: RawNode<MemoryStorage>,
+    pub(super) clock: Clock,
+    pub(super) woken: Receiver<()>,
+    pub(super) completions: Receiver<Completion>,
+    pub(super) writer: Sender<WriterJob>,
+    pub(super) applier: Sender<ApplierJob>,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) sender: SnapshotSender,
+    pub(super) receiver: SnapshotReceiver,
+    pub(super) in_hand: InHand,
+    /// Payload of one append, about; more become several.
+    pub(super) group_bytes_max: u64,
+    pub(super) election_timeout: Duration,
+    /// Numbers the questions for reads. Starts elsewhere in every run: an answer to the last one must not be taken for
+    /// one of this.
+    pub(super) read_context: u64,
+    /// Tickets that the applier holds.
+    pub(super) applying: usize,
+    /// A `MsgSnap` whose file is durable, for consensus.
+    pub(super) received: Option<Message>,
+    /// The term in which the pending proposals were appended.
+    pub(super) lead_term: u64,
+    pub(super) role: RoleKind,
+    /// When the tickets that the writer holds were given to it.
+    pub(super) writing_since: VecDeque<Instant>,
+    /// When leadership was last offered to somebody with a better disk.
+    pub(super) offered: Option<Instant>,
+    /// The time of this turn.
+    pub(super) now: Instant,
+}
+
+impl Driver {
+    /// Works until the engine is told to end, or something ends it.
+    pub(super) fn run(mut self) {
+        self.shared.enter();
+        if let Err(error) = guarded(|| self.work()).and_then(|result| result) {
+            self.shared.fail(error);
+        }
+        // What remains is answered under a guard of its own; a second panic leaves nothing to be done.
+        let _ = guarded(|| self.finish());
+    }
+
+    fn work(&mut self) -> Result<()> {
+        loop {
+            self.wait();
+            // In this order, what a thread learned from a completion is known here before what it asks next.
+            let open = self.shared.inbox.take(&mut self.in_hand.inputs);
+            self.now = Instant::now();
+            self.take_completions()?;
+            if !open {
+                return Ok(());
+            }
+            self.work_off()?;
+            self.install()?;
+            self.tick()?;
+            self.pump()?;
+            self.checkpoint();
+            self.publish();
+        }
+    }
+
+    fn wait(&self) {
+        let timeout = self.clock.next().saturating_duration_since(Instant::now());
+        if timeout.is_zero() || !self.completions.is_empty() {
+            return;
+        }
+        // `ready` leaves completions in their channel, where they are taken in one go.
+        let mut select = Select::new();
+        select.recv(&self.woken);
+        select.recv(&self.completions);
+        let _ = select.ready_timeout(timeout);
+        while self.woken.try_recv().is_ok() {}
+    }
+
+    fn take_completions(&mut self) -> Result<()> {
+        while let Ok(completion) = self.completions.try_recv() {
+            match completion {
+                Completion::Appended(tickets) => {
+                    for ticket in tickets {
+                        self.writing_since.pop_front();
+                        let restored = ticket.snapshot().map(|snapshot| snapshot.metadata.clone());
+                        let messages = self.node.appended(ticket)?;
+                        self.dispatch(messages)?;
+                        if let Some(metadata) = restored {
+                            self.hand_to_applier(ApplierJob::Restore(metadata));
+                        }
+                    }
+                }
+                Completion::Applied(ticket) => {
+                    self.applying = self.applying.saturating_sub(1);
+                    self.node.applied(ticket)?;
+                }
+                Completion::Saved(result) => self.saved(result),
+                Completion::Recorded(saved) => self.recorded(saved)?,
+                Completion::File(done) => self.file_done(done)?,
+                Completion::Failed(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn file_done(&mut self, done: FileDone) -> Result<()> {
+        let mut effects = Effects::default();
+        match done {
+            FileDone::Read { to, index, offset, result } => {
+                self.sender.read(to, index, offset, result, &mut effects);
+            }
+            FileDone::Written { transfer, result } => {
+                self.receiver.written(transfer, result, &mut effects);
+            }
+        }
+        self.carry_out(effects)
+    }
+
+    fn tick(&mut self) -> Result<()> {
+        let due = self.clock.due(self.now);
+        if due.late > self.election_timeout {
+            self.shared.log(Level::Warn, &format!("the driver was held up for {:?}", due.late));
+        }
+        for _ in 0..due.ticks {
+            let result = self.node.tick();
+            self.tolerate(result, "tick")?;
+            let mut effects = Effects::default();
+            self.sender.tick(&mut effects);
+            self.receiver.tick(&mut effects);
+            self.carry_out(effects)?;
+        }
+        if due.ticks > 0 {
+            self.expire()?;
+            self.watch_disk()?;
+        }
+        Ok(())
+    }
+
+    /// Takes what consensus wants done until it wants no more. Messages leave first: a leader's appends are on their way
+    /// while its own disk writes (thesis 10.2.1).
+    fn pump(&mut self) -> Result<()> {
+        while self.node.has_ready() {
+            let ready = self.node.ready()?;
+            if let Some(soft_state) = ready.soft_state {
+                self.note_role(soft_state)?;
+            }
+            self.dispatch(ready.messages)?;
+            self.confirm_reads(ready.read_states);
+            if let Some(ticket) = ready.append {
+                if let Some(snapshot) = ticket.snapshot() {
+                    self.checkpoint.index = snapshot.metadata.index;
+                }
+                self.writing_since.push_back(self.now);
+                self.hand_to_writer(WriterJob::Append(ticket));
+            }
+            if let Some(ticket) = ready.apply {
+                self.applying += 1;
+                self.hand_to_applier(ApplierJob::Apply(ticket));
+            }
+        }
+        Ok(())
+    }
+
+    fn note_role(&mut self, soft_state: SoftState) -> Result<()> {
+        let SoftState { leader, role } = soft_state;
+        if self.role == RoleKind::Leader && role != RoleKind::Leader {
+            self.shared.pending.lock().orphan(self.now + self.election_timeout * 2);
+            let mut effects = Effects::default();
+            self.sender.clear(&mut effects);
+            self.carry_out(effects)?;
+        }
+        self.role = role;
+        let term = self.node.status().hard_state.term;
+        self.hand_to_applier(ApplierJob::Event(Event::Role { role, term, leader }));
+        Ok(())
+    }
+
+    /// Gives messages to the host, except for snapshots, which the courier takes.
+    fn dispatch(&mut self, mut messages: Vec<Message>) -> Result<()> {
+        let mut effects = Effects::default();
+        for message in messages.extract_if(.., |message| message.msg_type == MessageType::MsgSnap) {
+            self.sender.begin(message, &mut effects);
+        }
+        effects.messages = messages;
+        self.carry_out(effects)
+    }
+
+    /// Does what the courier wants done.
+    pub(super) fn carry_out(&mut self, effects: Effects) -> Result<()> {
+        let Effects { messages, jobs, reports, steps, notes } = effects;
+        if !messages.is_empty() {
+            self.shared.call(|host| host.send(&messages))?;
+        }
+        jobs.into_iter().for_each(|job| self.hand_to_applier(ApplierJob::File(job)));
+        for (id, arrived) in reports {
+            let result = self.node.report_snapshot(id, arrived);
+            self.tolerate(result, "report of a snapshot")?;
+        }
+        let waiting = self.received.take();
+        self.received = waiting.into_iter().chain(steps).max_by_key(snapshot_index);
+        notes.iter().for_each(|note| self.shared.log(Level::Warn, note));
+        Ok(())
+    }
+
+    /// Tells consensus of a snapshot from its leader, once nothing is being applied: a membership change that came back
+    /// behind it would be made again, on the membership of the snapshot.
+    fn install(&mut self) -> Result<()> {
+        if self.applying > 0 {
+            return Ok(());
+        }
+        let Some(message) = self.received.take() else { return Ok(()) };
+        let result = self.node.step(message);
+        self.tolerate(result, "snapshot")
+    }
+
+    /// A leader whose disk stands still offers its leadership to the member that is furthest. It goes on leading until
+    /// somebody takes it: entries that the others have saved are committed without it.
+    fn watch_disk(&mut self) -> Result<()> {
+        let limit = self.election_timeout * 2;
+        let stalled = self.writing_since.front().is_some_and(|&since| self.now.duration_since(since) > limit);
+        let offered = self.offered.is_some_and(|at| self.now.duration_since(at) <= limit);
+        if !stalled || offered || self.role != RoleKind::Leader {
+            return Ok(());
+        }
+        let status = self.node.status();
+        let able = status.progress.iter().filter(|(id, progress)| {
+            *id != status.id && progress.recent_active && status.membership.voters.contains(*id)
+        });
+        let Some((to, _)) = able.max_by_key(|(_, progress)| progress.matched) else { return Ok(()) };
+        self.shared.log(Level::Warn, &format!("the disk stands still: node {to} is asked to lead"));
+        self.offered = Some(self.now);
+        let result = self.node.transfer_leader(*to);
+        self.tolerate(result, "transfer of leadership")
+    }
+
+    /// Shows the state of this turn to everybody, and then says that the membership changes in it are done.
+    fn publish(&mut self) {
+        let status = self.node.status();
+        let applied = status.applied;
+        *self.shared.status.lock() = status;
+        let snapshot_index = self.node.storage().snapshot_metadata().index;
+        self.shared.snapshot_index.store(snapshot_index, Ordering::Release);
+        let mut outcomes = Vec::new();
+        self.shared.pending.lock().settle_changes(applied, &mut outcomes);
+        self.tell(outcomes);
+    }
+
+    /// Answers everything that is left, so that nobody waits for an engine that has ended.
+    fn finish(&mut self) {
+        let failure = self.shared.failure().cloned();
+        self.shared.inbox.close(Error::Stopped);
+        let outcome = Outcome::from(failure.as_ref().unwrap_or(&Error::Stopped));
+        let mut outcomes = Vec::new();
+        loop {
+            let in_hand = std::mem::take(&mut self.in_hand);
+            in_hand.into_replies().for_each(|reply| reply.answer(outcome, &mut outcomes));
+            self.shared.inbox.take(&mut self.in_hand.inputs);
+            if self.in_hand.inputs.is_empty() {
+                break;
+            }
+        }
+        self.shared.pending.lock().close(outcome, &mut outcomes);
+        self.tell(outcomes);
+        if let Some(error) = failure {
+            self.hand_to_applier(ApplierJob::Event(Event::Failed { error }));
+        }
+        let mut status = self.shared.status.lock();
+        (status.role, status.leader) = (RoleKind::Follower, 0);
+        status.progress.clear();
+    }
+
+    /// How far the host's state machine is.
+    pub(super) fn applied(&self) -> u64 {
+        self.shared.applied.load(Ordering::Acquire)
+    }
+
+    /// Has the applier tell the host.
+    pub(super) fn tell(&self, outcomes: Vec<Outcome>) {
+        if !outcomes.is_empty() {
+            self.hand_to_applier(ApplierJob::Outcomes(outcomes));
+        }
+    }
+
+    pub(super) fn hand_to_applier(&self, job: ApplierJob) {
+        // A thread that is gone has said why in its last completion.
+        let _ = self.applier.send(job);
+    }
+
+    pub(super) fn hand_to_writer(&self, job: WriterJob) {
+        let _ = self.writer.send(job);
+    }
+}
+
+/// Where the snapshot stands that a message names; 0 is none.
+pub(super) fn snapshot_index(message: &Message) -> u64 {
+    message.snapshot.as_ref().map_or(0, |snapshot| snapshot.metadata.index)
+}

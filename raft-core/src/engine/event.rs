@@ -1,0 +1,72 @@
+//! [`Event`]: what a host may want to know.
+
+use crate::consensus::status::RoleKind;
+use crate::error::Error;
+use crate::raftpb::conf_change::ConfState;
+
+/// Something that happened in an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The role, the term or the known leader changed.
+    Role {
+        /// What this node is now.
+        role: RoleKind,
+        /// The term.
+        term: u64,
+        /// Who leads; 0 if nobody is known to.
+        leader: u64,
+    },
+    /// A membership change was applied.
+    Membership {
+        /// The entry that changed it.
+        index: u64,
+        /// The membership from there on.
+        conf_state: ConfState,
+    },
+    /// A snapshot of the state machine is durable.
+    SnapshotSaved {
+        /// The last entry it covers.
+        index: u64,
+        /// That entry's term.
+        term: u64,
+        /// Bytes that the host wrote.
+        bytes: u64,
+    },
+    /// The state machine was replaced by a snapshot from the leader.
+    SnapshotRestored {
+        /// The last entry it covers.
+        index: u64,
+        /// That entry's term.
+        term: u64,
+        /// Bytes that the host read.
+        bytes: u64,
+    },
+    /// The engine has stopped for good. Its status can still be read.
+    Failed {
+        /// Why.
+        error: Error,
+    },
+    /// The engine came back from its directory.
+    Recovered {
+        /// The index of the snapshot it started from; 0 is none.
+        index: u64,
+        /// The last entry of the log.
+        last_index: u64,
+        /// What was mended or removed, in plain sentences.
+        notes: Vec<String>,
+    },
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum Level {
+    /// The engine cannot go on.
+    Error = 1,
+    /// Something is not as it should be.
+    Warn = 2,
+    /// Seldom, and good to know.
+    Info = 3,
+    /// For those who look for a fault.
+    Debug = 4,
+}

@@ -1,0 +1,179 @@
+//! [`Inbox`]: what host threads hand to the driver, bounded in items and bytes.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::Mutex;
+
+use super::outcome::Reply;
+use crate::error::{Error, Result};
+use crate::raftpb::conf_change::ConfChangeV2;
+use crate::raftpb::message::Message;
+
+/// One call of a host thread.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// Proposals with the host's numbers.
+    Propose(Vec<(Bytes, u64)>),
+    /// One proposal whose caller waits.
+    ProposeWait(Bytes, Reply),
+    /// A linearizable read.
+    Read(Reply),
+    /// A membership change.
+    Change(ConfChangeV2, Reply),
+    /// Leadership is to go to this node.
+    TransferLeader(u64),
+    /// A snapshot is to be taken.
+    Snapshot(Reply),
+    /// An election is to start.
+    Campaign,
+    /// A message from a peer.
+    Step(Message),
+    /// The transport could not reach this node.
+    Unreachable(u64),
+}
+
+/// What an input counts besides its payload: about what it takes in memory.
+const OVERHEAD: usize = 64;
+
+impl Input {
+    fn size(&self) -> (usize, usize) {
+        match self {
+            Input::Propose(proposals) => {
+                (proposals.len(), proposals.iter().map(|(data, _)| data.len().saturating_add(OVERHEAD)).sum())
+            }
+            Input::ProposeWait(data, _) => (1, data.len().saturating_add(OVERHEAD)),
+            Input::Change(change, _) => (1, change.context.len().saturating_add(OVERHEAD)),
+            Input::Step(message) => (1, message.encoded_len().saturating_add(OVERHEAD)),
+            Input::Read(_)
+            | Input::TransferLeader(_)
+            | Input::Snapshot(_)
+            | Input::Campaign
+            | Input::Unreachable(_) => (1, OVERHEAD),
+        }
+    }
+}
+
+/// The queue between host threads and the driver. Closing it is one step under the lock, so an input is either taken
+/// by the driver or refused to its caller, never forgotten between the two.
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    wake: Sender<()>,
+    items_max: usize,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    inputs: VecDeque<Input>,
+    // What is queued, and what the driver took and has not finished: both are memory.
+    items: usize,
+    bytes: usize,
+    items_taken: usize,
+    bytes_taken: usize,
+    closed: Option<Error>,
+}
+
+impl Inbox {
+    /// An open inbox, and the channel that tells when there is something in it.
+    pub(super) fn new(items_max: usize, bytes_max: usize) -> (Inbox, Receiver<()>) {
+        let (wake, woken) = bounded(1);
+        (Inbox { state: Mutex::default(), wake, items_max, bytes_max }, woken)
+    }
+
+    /// Queues an input, or says why not: `Busy`, or what the inbox was closed with.
+    pub(super) fn push(&self, input: Input) -> Result<()> {
+        let (items, bytes) = input.size();
+        let (items_max, bytes_max) = match input {
+            Input::Step(_) => (self.items_max, self.bytes_max),
+            _ => (self.items_max - self.items_max / 8, self.bytes_max - self.bytes_max / 8),
+        };
+        let first = {
+            let mut state = self.state.lock();
+            if let Some(error) = &state.closed {
+                return Err(error.clone());
+            }
+            // One input always fits into an empty inbox: what it may hold is checked where it is made.
+            let room = state.items.saturating_add(items) <= items_max
+                && state.bytes.saturating_add(bytes) <= bytes_max;
+            if !room && state.items > 0 {
+                return Err(Error::Busy);
+            }
+            state.items += items;
+            state.bytes = state.bytes.saturating_add(bytes);
+            state.inputs.push_back(input);
+            state.inputs.len() == 1
+        };
+        if first {
+            let _ = self.wake.try_send(()); // full: the driver is being woken already
+        }
+        Ok(())
+    }
+
+    /// Exchanges the queue for `emptied`, whose inputs are done. False once the inbox is closed.
+    pub(super) fn take(&self, emptied: &mut VecDeque<Input>) -> bool {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        std::mem::swap(&mut state.inputs, emptied);
+        state.items -= state.items_taken;
+        state.bytes -= state.bytes_taken;
+        state.items_taken = state.items;
+        state.bytes_taken = state.bytes;
+        state.closed.is_none()
+    }
+
+    /// Refuses all that comes from now on with `error`. The first reason stands.
+    pub(super) fn close(&self, error: Error) {
+        self.state.lock().closed.get_or_insert(error);
+        let _ = self.wake.try_send(());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proposals(n: usize, len: usize) -> Input {
+        Input::Propose((0..n).map(|_| (Bytes::from(vec![0; len]), 1)).collect())
+    }
+
+    #[test]
+    fn it_is_bounded_in_items_and_keeps_room_for_peers() {
+        let (inbox, woken) = Inbox::new(8, 1 << 20);
+        for _ in 0..7 {
+            inbox.push(proposals(1, 1)).unwrap();
+        }
+        assert_eq!(inbox.push(proposals(1, 1)), Err(Error::Busy));
+        assert_eq!(inbox.push(Input::Campaign), Err(Error::Busy));
+        inbox.push(Input::Step(Message::default())).unwrap();
+        assert_eq!(inbox.push(Input::Step(Message::default())), Err(Error::Busy));
+        assert_eq!(woken.len(), 1);
+    }
+
+    #[test]
+    fn what_the_driver_holds_counts_until_it_comes_back() {
+        let (inbox, _woken) = Inbox::new(8, 1000);
+        inbox.push(proposals(2, 300)).unwrap();
+        assert_eq!(inbox.push(proposals(1, 300)), Err(Error::Busy));
+        let mut inputs = VecDeque::new();
+        assert!(inbox.take(&mut inputs));
+        assert_eq!(inputs.len(), 1);
+        assert_eq!(inbox.push(proposals(1, 300)), Err(Error::Busy));
+        inputs.clear();
+        assert!(inbox.take(&mut inputs));
+        inbox.push(proposals(1, 300)).unwrap();
+    }
+
+    #[test]
+    fn a_closed_inbox_gives_what_it_has_and_takes_no_more() {
+        let (inbox, _woken) = Inbox::new(8, 1000);
+        inbox.push(Input::Campaign).unwrap();
+        inbox.close(Error::Stopped);
+        inbox.close(Error::Busy);
+        assert_eq!(inbox.push(Input::Campaign), Err(Error::Stopped));
+        let mut inputs = VecDeque::new();
+        assert!(!inbox.take(&mut inputs));
+        assert_eq!(inputs.len(), 1);
+    }
+}

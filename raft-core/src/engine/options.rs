@@ -1,0 +1,133 @@
+//! [`Options`]: the settings of an engine.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::consensus::config::{Config, ReadOnlyOption};
+use crate::error::{Error, Result};
+
+/// The settings of an [`Engine`](super::node::Engine).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The settings of the consensus core. `applied`, `apply_unstable` and `forward_proposals` are the engine's to
+    /// set; `read_only` must be safe, because a process can be stopped for longer than any lease.
+    pub consensus: Config,
+    /// The length of a tick, 1 ms to 60 s; default 100 ms.
+    pub tick_interval: Duration,
+    /// The most proposals, reads, changes and peer messages that wait for the driver; default 8192. The last eighth
+    /// is kept for peer messages, so that a full queue does not cost a leader its followers.
+    pub queue_items_max: usize,
+    /// The most bytes that wait for the driver, with an eighth kept likewise; default 64 MiB.
+    pub queue_bytes_max: usize,
+    /// The most bytes of one proposal; default 8 MiB.
+    pub proposal_bytes_max: usize,
+    /// A snapshot is taken after so many applied entries; default 10000, 0 is only by call or for a peer that needs one.
+    pub snapshot_entries: u64,
+    /// Entries kept in memory behind a snapshot for slow followers; default 5000.
+    pub snapshot_trailing: u64,
+    /// A snapshot longer than this travels in chunks of it; default 256 KiB, at least 1 KiB, at most 64 MiB.
+    pub snapshot_chunk_bytes: usize,
+    /// Where a segment of the write-ahead log ends, in bytes; default 64000000.
+    pub segment_bytes: u64,
+    /// The cluster; default 1. A directory remembers it.
+    pub cluster_id: u64,
+    /// The first members of a new cluster, the same on each of them. None: this node waits to be added. Read only when
+    /// the directory is fresh.
+    pub voters: Vec<u64>,
+}
+
+impl Options {
+    /// The settings that suit most, for node `id`. The seed comes from the id and the clock.
+    pub fn new(id: u64) -> Self {
+        let mut consensus = Config::new(id);
+        consensus.seed = id.rotate_left(32) ^ clock_number();
+        consensus.forward_proposals = false;
+        Options {
+            consensus,
+            tick_interval: Duration::from_millis(100),
+            queue_items_max: 8192,
+            queue_bytes_max: 64 << 20,
+            proposal_bytes_max: 8 << 20,
+            snapshot_entries: 10_000,
+            snapshot_trailing: 5_000,
+            snapshot_chunk_bytes: 256 << 10,
+            segment_bytes: 64_000_000,
+            cluster_id: 1,
+            voters: Vec::new(),
+        }
+    }
+
+    /// Whether the settings are in range and fit each other.
+    pub fn validate(&self) -> Result<()> {
+        self.consensus.validate()?;
+        let ticks = Duration::from_millis(1)..=Duration::from_secs(60);
+        let fault = if self.consensus.read_only != ReadOnlyOption::Safe {
+            "the engine offers safe reads only"
+        } else if !ticks.contains(&self.tick_interval) {
+            "tick_interval must be 1 ms to 60 s"
+        } else if self.queue_items_max == 0 {
+            "queue_items_max must be at least 1"
+        } else if self.proposal_bytes_max == 0 {
+            "proposal_bytes_max must be at least 1"
+        } else if self.queue_bytes_max < self.proposal_bytes_max {
+            "queue_bytes_max must be at least proposal_bytes_max"
+        } else if !(1 << 10..=64 << 20).contains(&self.snapshot_chunk_bytes) {
+            "snapshot_chunk_bytes must be 1 KiB to 64 MiB"
+        } else if self.segment_bytes == 0 {
+            "segment_bytes must be at least 1"
+        } else if let Some(fault) = self.voters_fault() {
+            fault
+        } else {
+            return Ok(());
+        };
+        Err(Error::Config(fault.to_owned()))
+    }
+
+    fn voters_fault(&self) -> Option<&'static str> {
+        let mut sorted = self.voters.clone();
+        sorted.sort_unstable();
+        if sorted.windows(2).any(|pair| pair[0] == pair[1]) {
+            Some("a voter is named twice")
+        } else if sorted.first() == Some(&0) {
+            Some("a voter's id must not be 0")
+        } else if !sorted.is_empty() && !sorted.contains(&self.consensus.id) {
+            Some("voters must name this node, or nobody if it waits to be added")
+        } else {
+            None
+        }
+    }
+
+    /// The length of an election timeout, at the least.
+    pub(super) fn election_timeout(&self) -> Duration {
+        let ticks = u32::try_from(self.consensus.election_ticks).unwrap_or(u32::MAX);
+        self.tick_interval.saturating_mul(ticks)
+    }
+}
+
+/// A number that differs from run to run, from the nanoseconds of the clock on the wall.
+pub(super) fn clock_number() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(change: impl FnOnce(&mut Options)) -> String {
+        let mut options = Options::new(1);
+        change(&mut options);
+        options.validate().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_each_fault_is_named() {
+        Options::new(1).validate().unwrap();
+        assert!(fault(|o| o.consensus.id = 0).contains("id must not be 0"));
+        assert!(fault(|o| o.tick_interval = Duration::ZERO).contains("tick_interval"));
+        assert!(fault(|o| o.queue_items_max = 0).contains("queue_items_max"));
+        assert!(fault(|o| o.queue_bytes_max = 1).contains("queue_bytes_max"));
+        assert!(fault(|o| o.snapshot_chunk_bytes = 1).contains("snapshot_chunk_bytes"));
+        assert!(fault(|o| o.voters = vec![1, 2, 1]).contains("twice"));
+        assert!(fault(|o| o.voters = vec![2, 3]).contains("this node"));
+        assert!(fault(|o| o.consensus.read_only = ReadOnlyOption::LeaseBased).contains("safe reads"));
+    }
+}

@@ -1,0 +1,107 @@
+//! [`Outcome`]: the one answer to a request, and the way it takes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex};
+
+use super::code::{Code, leader_in};
+use crate::error::Error;
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The number that the host gave it; 0 for a call that waits.
+    pub request: u64,
+    /// `Ok`, or why not. The code tells whether a proposal certainly was not applied.
+    pub code: Code,
+    /// Where a proposal or change was applied, what a read may rely on, or what a snapshot covers; 0 if it is not `Ok`.
+    pub index: u64,
+    /// The term of a proposal or change or snapshot that is `Ok`; else 0.
+    pub term: u64,
+    /// With `NotLeader`: who leads; 0 if nobody is known to.
+    pub leader: u64,
+}
+
+impl Outcome {
+    /// Done, at `index` of `term`.
+    pub(super) fn done(index: u64, term: u64) -> Self {
+        Outcome { request: 0, code: Code::Ok, index, term, leader: 0 }
+    }
+
+    /// Not done, or not known to be.
+    pub(super) fn not(code: Code) -> Self {
+        Outcome { request: 0, code, index: 0, term: 0, leader: 0 }
+    }
+}
+
+impl From<&Error> for Outcome {
+    fn from(error: &Error) -> Self {
+        Outcome { leader: leader_in(error), ..Outcome::not(Code::from(error)) }
+    }
+}
+
+/// Where the outcome of a request goes. Answering uses it up, so that there is one at most.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// Nobody asked.
+    Silent,
+    /// To the host, under this number.
+    Request(u64),
+    /// To the thread that waits.
+    Waiter(Arc<Waiter>),
+}
+
+impl Reply {
+    /// The reply to a request numbered by the host.
+    pub(super) fn to(request: u64) -> Self {
+        if request == 0 { Reply::Silent } else { Reply::Request(request) }
+    }
+
+    /// The number by which `apply` knows it.
+    pub(super) fn request(&self) -> u64 {
+        match self {
+            Reply::Request(request) => *request,
+            Reply::Silent | Reply::Waiter(_) => 0,
+        }
+    }
+
+    /// Wakes the waiter, or puts the outcome with those for the host.
+    pub(super) fn answer(self, outcome: Outcome, outcomes: &mut Vec<Outcome>) {
+        match self {
+            Reply::Silent => {}
+            Reply::Request(request) => outcomes.push(Outcome { request, ..outcome }),
+            Reply::Waiter(waiter) => waiter.answer(outcome),
+        }
+    }
+
+    /// Whether it goes to `waiter`.
+    pub(super) fn is_for(&self, waiter: &Arc<Waiter>) -> bool {
+        matches!(self, Reply::Waiter(own) if Arc::ptr_eq(own, waiter))
+    }
+}
+
+/// A thread that waits for one outcome.
+#[derive(Debug, Default)]
+pub(super) struct Waiter {
+    outcome: Mutex<Option<Outcome>>,
+    answered: Condvar,
+}
+
+impl Waiter {
+    /// Waits until `deadline`. None: there is no outcome yet.
+    pub(super) fn wait_until(&self, deadline: Instant) -> Option<Outcome> {
+        let mut outcome = self.outcome.lock();
+        while outcome.is_none() {
+            if self.answered.wait_until(&mut outcome, deadline).timed_out() {
+                break;
+            }
+        }
+        *outcome
+    }
+
+    fn answer(&self, outcome: Outcome) {
+        *self.outcome.lock() = Some(outcome);
+        self.answered.notify_one();
+    }
+}

@@ -1,0 +1,212 @@
+//! The driver's way with requests: from the inbox to consensus, and what consensus says at once.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::code::Code;
+use super::courier::effects::Effects;
+use super::courier::header::Header;
+use super::driver::{Driver, snapshot_index};
+use super::event::Level;
+use super::inbox::Input;
+use super::outcome::{Outcome, Reply};
+use super::pending::Situation;
+use crate::consensus::log::entry_id::EntryId;
+use crate::consensus::ready::ReadState;
+use crate::error::Result;
+use crate::raftpb::conf_change::ConfChangeV2;
+use crate::raftpb::message::{Message, MessageType};
+
+/// Requests that the driver holds between the inbox and the table of pending ones. They lie here and not on the stack,
+/// so that a panic in between leaves them to be answered.
+#[derive(Default)]
+pub(super) struct InHand {
+    pub(super) inputs: VecDeque<Input>,
+    payloads: Vec<Bytes>,
+    payload_bytes: u64,
+    replies: VecDeque<Reply>,
+    reads: Vec<Reply>,
+}
+
+impl InHand {
+    fn push(&mut self, data: Bytes, reply: Reply) {
+        self.payload_bytes = self.payload_bytes.saturating_add(data.len() as u64);
+        self.payloads.push(data);
+        self.replies.push_back(reply);
+    }
+
+    /// The engine ends: every reply there is.
+    pub(super) fn into_replies(self) -> impl Iterator<Item = Reply> {
+        let queued = self.inputs.into_iter().flat_map(|input| match input {
+            Input::Propose(list) => list.into_iter().map(|(_, request)| Reply::to(request)).collect(),
+            Input::ProposeWait(_, reply)
+            | Input::Read(reply)
+            | Input::Change(_, reply)
+            | Input::Snapshot(reply) => vec![reply],
+            Input::TransferLeader(_) | Input::Campaign | Input::Step(_) | Input::Unreachable(_) => Vec::new(),
+        });
+        self.replies.into_iter().chain(self.reads).chain(queued)
+    }
+}
+
+impl Driver {
+    /// Works off the inputs that were taken from the inbox. Proposals that stand side by side become one append, and all
+    /// reads one question.
+    pub(super) fn work_off(&mut self) -> Result<()> {
+        while let Some(input) = self.in_hand.inputs.pop_front() {
+            match input {
+                Input::Propose(list) => {
+                    for (data, request) in list {
+                        self.in_hand.push(data, Reply::to(request));
+                    }
+                }
+                Input::ProposeWait(data, reply) => self.in_hand.push(data, reply),
+                Input::Read(reply) => self.in_hand.reads.push(reply),
+                Input::Change(change, reply) => self.change(&change, reply)?,
+                Input::Snapshot(reply) => {
+                    self.shared.pending.lock().snapshot_asked(reply);
+                    self.checkpoint.ask();
+                }
+                Input::TransferLeader(to) => {
+                    self.propose()?;
+                    let result = self.node.transfer_leader(to);
+                    self.tolerate(result, "transfer of leadership")?;
+                }
+                Input::Campaign => {
+                    let result = self.node.campaign();
+                    self.tolerate(result, "campaign")?;
+                }
+                Input::Step(message) => self.step(message)?,
+                Input::Unreachable(id) => {
+                    let result = self.node.report_unreachable(id);
+                    self.tolerate(result, "report of an unreachable node")?;
+                }
+            }
+            // A refusal for too many uncommitted bytes is for one append as a whole: it must not grow without bound.
+            if self.in_hand.payload_bytes >= self.group_bytes_max {
+                self.propose()?;
+            }
+        }
+        self.propose()?;
+        let reads = std::mem::take(&mut self.in_hand.reads);
+        self.ask_for_reads(reads, false)
+    }
+
+    /// Appends the proposals in hand, if this node leads.
+    fn propose(&mut self) -> Result<()> {
+        if self.in_hand.payloads.is_empty() {
+            return Ok(());
+        }
+        let payloads = std::mem::take(&mut self.in_hand.payloads);
+        self.in_hand.payload_bytes = 0;
+        let result = self.node.propose(payloads);
+        self.proposed(result, false)
+    }
+
+    fn change(&mut self, change: &ConfChangeV2, reply: Reply) -> Result<()> {
+        self.propose()?;
+        self.in_hand.replies.push_back(reply);
+        let result = self.node.propose_conf_change(change);
+        self.proposed(result, true)
+    }
+
+    /// Consensus has taken what the replies in hand are for, or has not.
+    fn proposed(&mut self, result: Result<Option<EntryId>>, change: bool) -> Result<()> {
+        let error = match result {
+            Ok(Some(EntryId { term, index })) => {
+                let mut pending = self.shared.pending.lock();
+                if term != self.lead_term {
+                    // Lost and won again before anybody looked.
+                    pending.orphan(self.now + self.election_timeout * 2);
+                    self.lead_term = term;
+                }
+                pending.proposed(index, term, change, std::mem::take(&mut self.in_hand.replies));
+                return Ok(());
+            }
+            Ok(None) => None,
+            Err(error) => Some(error),
+        };
+        let outcome = error.as_ref().map_or(Outcome::not(Code::Unknown), Outcome::from);
+        let mut outcomes = Vec::new();
+        for reply in self.in_hand.replies.drain(..) {
+            reply.answer(outcome, &mut outcomes);
+        }
+        self.tell(outcomes);
+        self.node.failure().map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    /// Asks the leader for an index at which these reads are linearizable.
+    pub(super) fn ask_for_reads(&mut self, reads: Vec<Reply>, again: bool) -> Result<()> {
+        if reads.is_empty() {
+            return Ok(());
+        }
+        let context = self.read_context;
+        self.read_context = context.wrapping_add(1);
+        let deadline = self.now + self.election_timeout;
+        self.shared.pending.lock().asked(context, again, deadline, reads);
+        let result = self.node.read_index(Bytes::copy_from_slice(&context.to_le_bytes()));
+        self.tolerate(result, "read")
+    }
+
+    /// The leader has answered.
+    pub(super) fn confirm_reads(&mut self, states: Vec<ReadState>) {
+        let mut outcomes = Vec::new();
+        for ReadState { index, context } in states {
+            let Ok(context) = <[u8; 8]>::try_from(context.as_ref()) else { continue };
+            self.shared.pending.lock().confirmed(u64::from_le_bytes(context), index, &mut outcomes);
+        }
+        self.tell(outcomes);
+    }
+
+    /// Answers what has waited too long, or asks again.
+    pub(super) fn expire(&mut self) -> Result<()> {
+        let situation = Situation {
+            now: self.now,
+            committed: self.shared.status.lock().hard_state.commit,
+            leader: self.node.leader(),
+        };
+        let mut outcomes = Vec::new();
+        let again = self.shared.pending.lock().expire(situation, &mut outcomes);
+        self.tell(outcomes);
+        self.ask_for_reads(again, true)
+    }
+
+    /// Takes a message from a peer. Snapshots and what is said about them are the courier's.
+    fn step(&mut self, message: Message) -> Result<()> {
+        let mut effects = Effects::default();
+        match message.msg_type {
+            MessageType::MsgSnap => {
+                let (term, committed) = {
+                    let status = self.node.status();
+                    (status.hard_state.term, status.hard_state.commit)
+                };
+                // One that waits for consensus need not be received again.
+                let known = committed.max(self.received.as_ref().map_or(0, snapshot_index));
+                self.receiver.receive(message, term, known, &mut effects);
+            }
+            MessageType::MsgSnapStatus => {
+                if let Some(header) = Header::read(&message.context) {
+                    self.sender.acknowledged(&message, header, &mut effects);
+                }
+            }
+            _ => {
+                let result = self.node.step(message);
+                return self.tolerate(result, "message");
+            }
+        }
+        self.carry_out(effects)
+    }
+
+    /// Logs a refusal and goes on; passes on what has stopped the node.
+    pub(super) fn tolerate(&self, result: Result<()>, what: &str) -> Result<()> {
+        match (result, self.node.failure()) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(failure)) => Err(failure.clone()),
+            (Err(error), None) => {
+                self.shared.log(Level::Debug, &format!("{what} refused: {error}"));
+                Ok(())
+            }
+        }
+    }
+}

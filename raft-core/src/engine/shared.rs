@@ -1,0 +1,113 @@
+//! [`Shared`]: what the handle and the three threads of an engine have in common.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::event::Level;
+use super::host::Host;
+use super::inbox::Inbox;
+use super::pending::Pending;
+use crate::consensus::status::Status;
+use crate::error::{Error, Result};
+
+/// Shared by reference; each lock is held for a few instructions and never across a callback.
+pub(super) struct Shared {
+    pub(super) host: Arc<dyn Host>,
+    pub(super) inbox: Inbox,
+    pub(super) pending: Mutex<Pending>,
+    pub(super) status: Mutex<Status>,
+    /// How far the host's state machine is.
+    pub(super) applied: AtomicU64,
+    /// Where the newest snapshot stands that the log names.
+    pub(super) snapshot_index: AtomicU64,
+    failure: OnceLock<Error>,
+    stopping: AtomicBool,
+}
+
+thread_local! {
+    // The engine that the current thread belongs to, by the address of its `Shared`.
+    static ENGINE: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Shared {
+    pub(super) fn new(host: Arc<dyn Host>, inbox: Inbox, status: Status, applied: u64) -> Self {
+        Shared {
+            host,
+            inbox,
+            pending: Mutex::new(Pending::new(applied)),
+            status: Mutex::new(status),
+            applied: AtomicU64::new(applied),
+            snapshot_index: AtomicU64::new(applied),
+            failure: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes the current thread one of this engine's own.
+    pub(super) fn enter(self: &Arc<Self>) {
+        ENGINE.set(Arc::as_ptr(self).addr());
+    }
+
+    /// Whether the current thread is one of this engine's own, that is: whether a callback is calling.
+    pub(super) fn is_own_thread(self: &Arc<Self>) -> bool {
+        ENGINE.get() == Arc::as_ptr(self).addr()
+    }
+
+    /// Calls the host and stops a panic there.
+    pub(super) fn call<T>(&self, callback: impl FnOnce(&dyn Host) -> T) -> Result<T> {
+        guarded(|| callback(self.host.as_ref()))
+    }
+
+    /// Hands a line to the host's log.
+    pub(super) fn log(&self, level: Level, text: &str) {
+        // Nobody is left to be told that the log itself fails.
+        let _ = self.call(|host| host.log(level, text));
+    }
+
+    /// The engine ends because of `error`; the first one stands.
+    pub(super) fn fail(&self, error: Error) {
+        if self.failure.set(error.clone()).is_ok() {
+            self.log(Level::Error, &error.to_string());
+        }
+        self.inbox.close(error);
+    }
+
+    /// Why the engine ended, if not because it was told to.
+    pub(super) fn failure(&self) -> Option<&Error> {
+        self.failure.get()
+    }
+
+    /// The engine is told to end.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.inbox.close(Error::Stopped);
+    }
+
+    /// Whether what is not begun should be left alone.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire) || self.failure.get().is_some()
+    }
+}
+
+/// Calls `body` and turns a panic in it into an error.
+pub(super) fn guarded<T>(body: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
+        let text = panic_text(payload.as_ref());
+        // What was thrown may panic again when it is dropped.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        Error::Panic(text)
+    })
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "no text".to_owned(),
+    }
+}

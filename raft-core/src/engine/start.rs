@@ -1,0 +1,130 @@
+//! From a directory to the three parts of an engine, before any thread runs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::unbounded;
+
+use super::applier::{Applier, restore};
+use super::checkpoint::Checkpoint;
+use super::clock::Clock;
+use super::courier::files::Files;
+use super::courier::receiver::Receiver;
+use super::courier::sender::Sender;
+use super::driver::Driver;
+use super::event::Event;
+use super::host::Host;
+use super::inbox::Inbox;
+use super::options::{Options, clock_number};
+use super::requests::InHand;
+use super::shared::{Shared, guarded};
+use super::work::ApplierJob;
+use super::writer::Writer;
+use crate::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
+use crate::consensus::log::storage::Storage as _;
+use crate::consensus::raw_node::RawNode;
+use crate::disk::store::{Identity, Recovered, Store, StoreOptions};
+use crate::disk::volume::Volume;
+use crate::error::{Error, Result};
+use crate::raftpb::conf_change::ConfState;
+use crate::raftpb::message::HardState;
+
+/// From how many snapshots a restart stays possible, should the newest turn out unreadable.
+const SNAPSHOTS_KEPT: usize = 3;
+
+/// An engine whose threads have not started.
+pub(super) struct Parts {
+    pub(super) shared: Arc<Shared>,
+    pub(super) driver: Driver,
+    pub(super) writer: Writer,
+    pub(super) applier: Applier,
+}
+
+/// Opens the store, restores the host and builds the rest.
+pub(super) fn start(
+    volume: Arc<dyn Volume>,
+    options: &Options,
+    dir: &Path,
+    host: Arc<dyn Host>,
+) -> Result<Parts> {
+    let (store, recovered) = open_store(volume, options, dir)?;
+    let at = recovered.snapshot.clone();
+    // The snapshot that a new cluster starts from holds a membership and no state.
+    if at.index > BOOTSTRAP_INDEX {
+        guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
+    }
+    let mut config = options.consensus.clone();
+    config.applied = at.index;
+    config.apply_unstable = false;
+    config.forward_proposals = false;
+    let storage = MemoryStorage::recovered(recovered.hard_state, at.clone(), recovered.entries);
+    let last_index = storage.last_index();
+    let node = RawNode::new(config, storage)?;
+
+    let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
+    let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index));
+    let (to_driver, completions) = unbounded();
+    let (to_writer, writer_jobs) = unbounded();
+    let (to_applier, applier_jobs) = unbounded();
+    let event = Event::Recovered { index: at.index, last_index, notes: recovered.notes };
+    let _ = to_applier.send(ApplierJob::Event(event));
+    let snapshots = store.snapshots();
+    let writer =
+        Writer { shared: Arc::clone(&shared), store, jobs: writer_jobs, completions: to_driver.clone() };
+    let applier = Applier {
+        shared: Arc::clone(&shared),
+        jobs: applier_jobs,
+        completions: to_driver,
+        files: Files::new(snapshots.clone()),
+        snapshots,
+        saved_index: at.index,
+        at: at.clone(),
+    };
+    let now = Instant::now();
+    let election_ticks = options.consensus.election_ticks;
+    let driver = Driver {
+        shared: Arc::clone(&shared),
+        role: node.status().role,
+        node,
+        clock: Clock::new(options.tick_interval, now),
+        woken,
+        completions,
+        writer: to_writer,
+        applier: to_applier,
+        checkpoint: Checkpoint::new(options.snapshot_entries, options.snapshot_trailing, at.index),
+        sender: Sender::new(clock_number(), options.snapshot_chunk_bytes, election_ticks),
+        receiver: Receiver::new(options.consensus.id, election_ticks),
+        in_hand: InHand::default(),
+        group_bytes_max: options.consensus.message_bytes_max.max(1),
+        election_timeout: options.election_timeout(),
+        read_context: clock_number(),
+        applying: 0,
+        received: None,
+        lead_term: 0,
+        writing_since: Default::default(),
+        offered: None,
+        now,
+    };
+    Ok(Parts { shared, driver, writer, applier })
+}
+
+/// Opens the store and makes a fresh one a first member, if it is to be one.
+fn open_store(volume: Arc<dyn Volume>, options: &Options, dir: &Path) -> Result<(Store, Recovered)> {
+    let identity = Identity { cluster_id: options.cluster_id, node_id: options.consensus.id };
+    let store_options = StoreOptions {
+        segment_bytes: options.segment_bytes,
+        zeroed_bytes: options.segment_bytes,
+        snapshots_kept: SNAPSHOTS_KEPT,
+        ..StoreOptions::new(identity)
+    };
+    let (mut store, mut recovered) = Store::open(volume, dir, store_options)?;
+    if recovered.fresh && !options.voters.is_empty() {
+        recovered.snapshot = store.bootstrap(&ConfState::of_voters(options.voters.iter().copied()))?;
+        recovered.hard_state = HardState { term: 1, vote: 0, commit: BOOTSTRAP_INDEX };
+    }
+    if recovered.snapshot.index == 0 && !recovered.entries.is_empty() {
+        return Err(Error::corrupt(dir, 0, "a log without the snapshot it follows"));
+    }
+    Ok((store, recovered))
+}

@@ -1,0 +1,420 @@
+//! What a store does with damaged, foreign, torn and half-made directories.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "support/memory_volume.rs"]
+#[allow(dead_code)]
+mod memory_volume;
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memory_volume::MemoryVolume;
+use raft_core::disk::os::OsVolume;
+use raft_core::disk::store::{Identity, Recovered, Store, StoreOptions};
+use raft_core::disk::volume::{Access, Volume};
+use raft_core::error::{Error, Result};
+use raft_core::raftpb::conf_change::ConfState;
+use raft_core::raftpb::entry::{Entries, Entry};
+use raft_core::raftpb::message::{HardState, SnapshotMetadata};
+
+const DIR: &str = "/node";
+
+fn options() -> StoreOptions {
+    let identity = Identity { cluster_id: 7, node_id: 1 };
+    StoreOptions { segment_bytes: 4096, zeroed_bytes: 0, snapshots_kept: 2, ..StoreOptions::new(identity) }
+}
+
+fn open(volume: &MemoryVolume) -> Result<(Store, Recovered)> {
+    Store::open(Arc::new(volume.clone()), DIR.as_ref(), options())
+}
+
+fn entries(term: u64, indices: std::ops::RangeInclusive<u64>) -> Entries {
+    indices.map(|index| Entry { term, index, data: vec![0xee; 200].into(), ..Entry::default() }).collect()
+}
+
+fn state(term: u64, commit: u64) -> HardState {
+    HardState { term, vote: 1, commit }
+}
+
+fn metadata(term: u64, index: u64) -> SnapshotMetadata {
+    SnapshotMetadata { conf_state: ConfState::of_voters([1, 2]), index, term }
+}
+
+fn snapshot(store: &mut Store, term: u64, index: u64) {
+    let mut writer = store.snapshots().create(metadata(term, index)).unwrap();
+    writer.write_all(b"state").unwrap();
+    writer.finish().unwrap();
+    store.record_snapshot(&metadata(term, index)).unwrap();
+}
+
+fn indices(recovered: &Recovered) -> Vec<(u64, u64)> {
+    recovered.entries.iter().map(|entry| (entry.index, entry.term)).collect()
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(DIR).join(name)
+}
+
+/// Entries 2 to 10 of term 1 in one segment, all committed.
+fn small() -> MemoryVolume {
+    let volume = MemoryVolume::default();
+    let (mut store, _) = open(&volume).unwrap();
+    store.bootstrap(&ConfState::of_voters([1, 2])).unwrap();
+    for index in 2..=10 {
+        store.append(Some(&state(1, index - 1)), &entries(1, index..=index), true).unwrap();
+    }
+    volume
+}
+
+const FIRST: &str = "wal/0000000000000000-0000000000000000.wal";
+
+fn with_first(volume: &MemoryVolume, change: impl FnOnce(&mut Vec<u8>)) -> MemoryVolume {
+    let changed = volume.copied();
+    let mut content = changed.files()[&path(FIRST)].clone();
+    change(&mut content);
+    changed.put(&path(FIRST), &content);
+    changed
+}
+
+#[test]
+fn a_log_cut_off_at_any_byte_opens_with_what_is_before_and_goes_on() {
+    let volume = small();
+    let whole = volume.files()[&path(FIRST)].len();
+    let bootstrapped = 250; // about where the first entry starts
+    for zeros in [0, 3000] {
+        let mut counts = Vec::new();
+        for len in bootstrapped..=whole {
+            // With zeros behind it, only a sector's end is where a crash can stop a write.
+            if zeros > 0 && len % 512 != 0 {
+                continue;
+            }
+            let torn = with_first(&volume, |content| {
+                content.truncate(len);
+                content.resize(len + zeros, 0);
+            });
+            let (mut store, recovered) =
+                open(&torn).unwrap_or_else(|error| panic!("cut at {len} of {whole}: {error}"));
+            let count = recovered.entries.len() as u64;
+            let commit = recovered.hard_state.commit;
+            // Entry 2 has been committed by no record but its successor's, and index 1 by the bootstrap.
+            assert!(commit == count.max(1) || commit + 1 == count, "cut at {len}");
+            store.append(Some(&state(2, commit)), &entries(2, count + 2..=count + 2), true).unwrap();
+            drop(store);
+            let (_, again) = open(&torn).unwrap();
+            assert_eq!((again.entries.len() as u64, again.notes.len()), (count + 1, 0), "cut at {len}");
+            counts.push(count);
+        }
+        assert!(counts.is_sorted());
+        let range = if zeros > 0 { (1, 7) } else { (0, 9) };
+        assert_eq!((counts.first(), counts.last()), (Some(&range.0), Some(&range.1)));
+    }
+}
+
+#[test]
+fn what_is_cut_off_is_kept_aside() {
+    let volume = small();
+    let torn = with_first(&volume, |content| content.truncate(content.len() - 5));
+    let before = torn.files()[&path(FIRST)].clone();
+    let (_, recovered) = open(&torn).unwrap();
+    assert_eq!(recovered.notes.len(), 1, "{:?}", recovered.notes);
+    assert_eq!(torn.files()[&path(&format!("{FIRST}.broken"))], before);
+}
+
+#[test]
+fn a_flipped_bit_is_found_and_nothing_is_touched() {
+    let volume = small();
+    let (_, good) = open(&volume).unwrap();
+    let len = volume.files()[&path(FIRST)].len();
+    for bit in 0..len * 8 {
+        let rotten = with_first(&volume, |content| content[bit / 8] ^= 1 << (bit % 8));
+        let before = rotten.files();
+        match open(&rotten) {
+            Err(Error::Corrupt { .. }) => assert_eq!(rotten.files(), before, "bit {bit}"),
+            Err(other) => panic!("bit {bit}: {other}"),
+            Ok((_, recovered)) => assert_eq!(recovered, good, "bit {bit} of byte {} is believed", bit / 8),
+        }
+    }
+}
+
+#[test]
+fn rot_behind_the_end_is_cut_off() {
+    let volume = with_first(&small(), |content| {
+        content.resize(content.len() + 2000, 0);
+        let last = content.len() - 1;
+        content[last] = 1;
+    });
+    let (_, recovered) = open(&volume).unwrap();
+    assert_eq!((recovered.entries.len(), recovered.notes.len()), (9, 1));
+}
+
+#[test]
+fn an_overwritten_entry_does_not_come_back_behind_a_snapshot() {
+    // etcd's issue 22442: 1 to 5 of term 1, then 3 and 4 of term 2, then a snapshot at 4.
+    let volume = MemoryVolume::default();
+    let (mut store, _) = open(&volume).unwrap();
+    store.append(Some(&state(1, 0)), &entries(1, 1..=5), true).unwrap();
+    store.append(Some(&state(2, 4)), &entries(2, 3..=4), true).unwrap();
+    snapshot(&mut store, 2, 4);
+    drop(store);
+    let (_, recovered) = open(&volume).unwrap();
+    assert_eq!(recovered.snapshot, metadata(2, 4));
+    assert_eq!(indices(&recovered), []);
+}
+
+#[test]
+fn a_leaders_snapshot_clears_a_tail_that_it_contradicts() {
+    let volume = small();
+    let (mut store, _) = open(&volume).unwrap();
+    store.append(None, &entries(1, 11..=15), true).unwrap();
+    snapshot(&mut store, 2, 12);
+    store.append(Some(&state(2, 12)), &Entries::new(), true).unwrap();
+    store.append(Some(&state(2, 13)), &entries(2, 13..=13), true).unwrap();
+    drop(store);
+    let (_, recovered) = open(&volume).unwrap();
+    assert_eq!(recovered.snapshot, metadata(2, 12));
+    assert_eq!(indices(&recovered), [(13, 2)]);
+}
+
+#[test]
+fn a_leaders_snapshot_that_was_not_committed_leaves_the_old_log_and_can_come_again() {
+    let volume = small();
+    let (mut store, _) = open(&volume).unwrap();
+    snapshot(&mut store, 2, 12);
+    store.append(None, &entries(2, 13..=14), true).unwrap();
+    drop(store);
+    let (mut store, recovered) = open(&volume).unwrap();
+    assert_eq!((recovered.snapshot.index, recovered.entries.len()), (1, 9));
+    assert_eq!(recovered.notes.len(), 2, "{:?}", recovered.notes);
+    assert_eq!(store.snapshots().list().unwrap(), [(1, 1)]);
+
+    snapshot(&mut store, 2, 12);
+    store.append(Some(&state(2, 12)), &Entries::new(), true).unwrap();
+    drop(store);
+    let (_, recovered) = open(&volume).unwrap();
+    assert_eq!(recovered.snapshot, metadata(2, 12));
+    assert_eq!(indices(&recovered), [], "13 and 14 went with the first attempt");
+}
+
+/// Snapshots at 20, 40 and 60, two of them kept, entries up to 70.
+fn with_snapshots() -> MemoryVolume {
+    let volume = MemoryVolume::default();
+    let (mut store, _) = open(&volume).unwrap();
+    store.bootstrap(&ConfState::of_voters([1, 2])).unwrap();
+    for index in 2..=70 {
+        store.append(Some(&state(1, index)), &entries(1, index..=index), true).unwrap();
+        if index % 20 == 0 {
+            snapshot(&mut store, 1, index);
+            store.release(index).unwrap();
+        }
+    }
+    assert_eq!(store.snapshots().list().unwrap(), [(1, 60), (1, 40)]);
+    volume
+}
+
+#[test]
+fn an_unreadable_snapshot_is_set_aside_for_the_next_older() {
+    let volume = with_snapshots();
+    assert!((2..5).contains(&segments(&volume).len()), "{:?} are left", segments(&volume));
+    let newest = path("snap/0000000000000001-000000000000003c.snap");
+    let whole = volume.files()[&newest].clone();
+    for bit in 0..whole.len() * 8 {
+        let rotten = volume.copied();
+        let mut content = whole.clone();
+        content[bit / 8] ^= 1 << (bit % 8);
+        rotten.put(&newest, &content);
+        let (store, recovered) = open(&rotten).unwrap();
+        assert_eq!(recovered.snapshot, metadata(1, 40), "bit {bit}");
+        assert_eq!(recovered.entries, entries(1, 41..=70), "bit {bit}");
+        assert_eq!(store.snapshots().list().unwrap(), [(1, 40)], "bit {bit}");
+        assert_eq!(rotten.files()[&newest.with_extension("snap.broken")], content);
+    }
+    let short = volume.copied();
+    short.put(&newest, &[]);
+    assert_eq!(open(&short).unwrap().1.snapshot, metadata(1, 40));
+}
+
+#[test]
+fn without_a_snapshot_that_the_log_needs_there_is_no_start() {
+    let volume = with_snapshots();
+    for index in [40, 60] {
+        volume.remove(&path(&format!("snap/0000000000000001-{index:016x}.snap"))).unwrap();
+    }
+    let before = volume.files();
+    let error = open(&volume).err().unwrap();
+    assert!(matches!(&error, Error::Corrupt { what, .. } if what.contains("no snapshot")), "{error}");
+    assert_eq!(volume.files(), before);
+}
+
+fn segments(volume: &MemoryVolume) -> Vec<PathBuf> {
+    volume.files().into_keys().filter(|path| path.extension() == Some("wal".as_ref())).collect()
+}
+
+#[test]
+fn a_flipped_bit_in_any_segment_is_found() {
+    let volume = with_snapshots();
+    let (_, good) = open(&volume).unwrap();
+    let mut found = 0;
+    for path in segments(&volume) {
+        let content = volume.files()[&path].clone();
+        for bit in (0..content.len() * 8).step_by(11) {
+            let rotten = volume.copied();
+            let mut content = content.clone();
+            content[bit / 8] ^= 1 << (bit % 8);
+            rotten.put(&path, &content);
+            match open(&rotten) {
+                Err(Error::Corrupt { .. }) => found += 1,
+                Err(other) => panic!("bit {bit} of {}: {other}", path.display()),
+                Ok((_, recovered)) => assert_eq!(recovered, good, "bit {bit} of {}", path.display()),
+            }
+        }
+    }
+    assert!(found > 5000, "{found} flips were found");
+}
+
+#[test]
+fn a_missing_segment_is_no_start_unless_a_snapshot_lies_behind_it() {
+    let volume = with_snapshots();
+    let wal = segments(&volume);
+    let broken = volume.copied();
+    broken.remove(&wal[wal.len() - 2]).unwrap();
+    let before = broken.files();
+    assert!(matches!(open(&broken), Err(Error::Corrupt { .. })));
+    assert_eq!(broken.files(), before);
+
+    // A release removes from the front; a crash in it can leave a segment that nothing connects with the others.
+    let torn = volume.copied();
+    let old = path("wal/0000000000000000-0000000000000000.wal");
+    torn.put(&old, &volume.files()[&wal[0]]);
+    let (_, recovered) = open(&torn).unwrap();
+    assert_eq!((recovered.snapshot.index, recovered.notes.len()), (60, 1), "{:?}", recovered.notes);
+    assert_eq!(segments(&torn), wal);
+}
+
+#[test]
+fn what_a_restart_would_refuse_is_refused_at_once() {
+    let volume = MemoryVolume::default();
+    let (mut store, _) = open(&volume).unwrap();
+    store.bootstrap(&ConfState::of_voters([1, 2])).unwrap();
+    store.append(Some(&state(1, 1)), &entries(1, 2..=4), true).unwrap();
+    let refused = store.append(Some(&state(1, 9)), &Entries::new(), true);
+    assert!(matches!(refused, Err(Error::Invariant(_))), "{refused:?}");
+    let gap = store.append(None, &entries(1, 6..=6), true);
+    assert!(matches!(gap, Err(Error::Invariant(_))), "{gap:?}");
+    // Refusing is not failing.
+    store.append(Some(&state(1, 5)), &entries(1, 5..=5), true).unwrap();
+    let committed = store.append(None, &entries(2, 5..=5), true);
+    assert!(matches!(committed, Err(Error::Invariant(_))), "{committed:?}");
+    drop(store);
+    assert_eq!(open(&volume).unwrap().1.entries, entries(1, 2..=5));
+}
+
+#[test]
+fn snapshots_without_a_log_are_not_taken_for_a_fresh_store() {
+    let volume = with_snapshots();
+    for name in volume.list(&path("wal")).unwrap() {
+        volume.remove(&path("wal").join(name)).unwrap();
+    }
+    let before = volume.files();
+    assert!(matches!(open(&volume), Err(Error::Corrupt { .. })));
+    assert_eq!(volume.files(), before);
+}
+
+#[test]
+fn leftovers_are_removed() {
+    let volume = small();
+    for name in ["wal/spare.tmp", "wal/0.tmp", "snap/x.snap.3.tmp"] {
+        volume.put(&path(name), b"junk");
+    }
+    let orphan = "snap/0000000000000001-0000000000000009.snap";
+    volume.put(&path(orphan), b"never recorded");
+    volume.put(&path("snap/readme"), b"not ours");
+    let (_, recovered) = open(&volume).unwrap();
+    assert_eq!(recovered.notes.len(), 1, "{:?}", recovered.notes);
+    let files: Vec<_> = volume.files().into_keys().collect();
+    let left = ["LOCK", "snap/0000000000000001-0000000000000001.snap", "snap/readme", FIRST];
+    assert_eq!(files, left.map(path));
+}
+
+#[test]
+fn a_log_in_use_by_somebody_else_is_left_alone() {
+    let volume = small();
+    let held = volume.open(&path(FIRST), Access::Write).unwrap();
+    assert!(held.try_lock().unwrap());
+    assert!(matches!(open(&volume), Err(Error::Locked(_))));
+    drop(held);
+    assert!(open(&volume).is_ok());
+}
+
+#[test]
+fn a_snapshot_streams_in_and_out() {
+    let volume = MemoryVolume::default();
+    let (store, _) = open(&volume).unwrap();
+    let snapshots = store.snapshots();
+    let mut writer = snapshots.create(metadata(3, 50)).unwrap();
+    let mut expected = Vec::new();
+    // More than the sync step, in pieces on both sides of the buffer's size.
+    for round in 0..40u32 {
+        let piece = vec![round as u8; if round % 2 == 0 { 1000 } else { 1 << 20 }];
+        writer.write_all(&piece).unwrap();
+        expected.extend(piece);
+    }
+    assert_eq!(snapshots.list().unwrap(), []);
+    let info = writer.finish().unwrap();
+    assert_eq!((info.data_len, &info.metadata), (expected.len() as u64, &metadata(3, 50)));
+    let mut reader = snapshots.open(3, 50).unwrap();
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read).unwrap();
+    assert!(read == expected, "the data comes back");
+    reader.seek_to(expected.len() as u64 - 3);
+    read.clear();
+    reader.read_to_end(&mut read).unwrap();
+    assert_eq!(read, [39, 39, 39]);
+    reader.seek_to(u64::MAX);
+    assert_eq!(reader.read(&mut [0; 8]).unwrap(), 0);
+}
+
+#[test]
+fn an_unfinished_snapshot_leaves_nothing() {
+    let volume = MemoryVolume::default();
+    let (store, _) = open(&volume).unwrap();
+    let mut writer = store.snapshots().create(metadata(3, 50)).unwrap();
+    writer.write_all(b"half").unwrap();
+    assert_eq!(volume.list(&path("snap")).unwrap().len(), 1);
+    drop(writer);
+    assert_eq!(volume.list(&path("snap")).unwrap().len(), 0);
+    assert!(matches!(store.snapshots().create(metadata(0, 50)), Err(Error::Config(_))));
+}
+
+#[test]
+fn bad_options_are_named() {
+    let volume = MemoryVolume::default();
+    for (options, word) in [
+        (StoreOptions { segment_bytes: 100, ..options() }, "segment_bytes"),
+        (StoreOptions { snapshots_kept: 0, ..options() }, "snapshots_kept"),
+    ] {
+        let error = Store::open(Arc::new(volume.clone()), DIR.as_ref(), options).err().unwrap();
+        assert!(matches!(&error, Error::Config(text) if text.contains(word)), "{error}");
+    }
+    assert!(volume.files().is_empty());
+}
+
+#[test]
+fn segments_made_ready_ahead_are_used_and_the_last_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = StoreOptions { segment_bytes: 64 << 10, zeroed_bytes: 64 << 10, ..options() };
+    let (mut store, _) = Store::open(Arc::new(OsVolume), dir.path(), options.clone()).unwrap();
+    store.bootstrap(&ConfState::of_voters([1])).unwrap();
+    for index in 2..=2000 {
+        store.append(Some(&state(1, index)), &entries(1, index..=index), true).unwrap();
+    }
+    drop(store);
+    let wal = dir.path().join("wal");
+    let names = OsVolume.list(&wal).unwrap();
+    assert!(names.len() > 4 && names.iter().all(|name| name.ends_with(".wal")), "{names:?}");
+    let last = OsVolume.open(&wal.join(names.last().unwrap()), Access::Read).unwrap();
+    assert_eq!(last.len().unwrap(), 64 << 10, "the last segment was made ready ahead");
+    let (_, recovered) = Store::open(Arc::new(OsVolume), dir.path(), options).unwrap();
+    assert_eq!(recovered.entries, entries(1, 2..=2000));
+}

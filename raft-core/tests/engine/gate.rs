@@ -1,0 +1,124 @@
+//! A gate that threads wait at while it is shut, and a volume whose syncs pass one, or fail.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+use raft_core::disk::os::OsVolume;
+use raft_core::disk::volume::{Access, File, Volume};
+use raft_core::error::{Error, Result};
+
+#[derive(Default)]
+pub(crate) struct Gate {
+    shut: Mutex<bool>,
+    opened: Condvar,
+    waiting: AtomicUsize,
+}
+
+impl Gate {
+    pub(crate) fn open() -> Self {
+        Gate::default()
+    }
+
+    /// Waits while it is shut.
+    pub(crate) fn pass(&self) {
+        let mut shut = self.shut.lock();
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        while *shut {
+            self.opened.wait(&mut shut);
+        }
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_shut(&self, shut: bool) {
+        *self.shut.lock() = shut;
+        self.opened.notify_all();
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+}
+
+/// The operating system's files, except that syncs of data pass a gate and fail when they are told to.
+#[derive(Clone, Default)]
+pub(crate) struct GatedVolume {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) fails: Arc<AtomicBool>,
+}
+
+struct GatedFile {
+    file: Box<dyn File>,
+    volume: GatedVolume,
+    is_log: bool,
+}
+
+impl Volume for GatedVolume {
+    fn create_dir_all(&self, dir: &Path) -> Result<()> {
+        OsVolume.create_dir_all(dir)
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<String>> {
+        OsVolume.list(dir)
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool> {
+        OsVolume.exists(path)
+    }
+
+    fn open(&self, path: &Path, access: Access) -> Result<Box<dyn File>> {
+        let file = OsVolume.open(path, access)?;
+        let is_log = path.parent().is_some_and(|dir| dir.ends_with("wal"));
+        Ok(Box::new(GatedFile { file, volume: self.clone(), is_log }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        OsVolume.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        OsVolume.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        OsVolume.sync_dir(dir)
+    }
+}
+
+impl File for GatedFile {
+    fn len(&self) -> Result<u64> {
+        self.file.len()
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        self.file.read_at(buf, offset)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        self.file.write_at(buf, offset)
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        if self.is_log {
+            self.volume.gate.pass();
+            if self.volume.fails.load(Ordering::SeqCst) {
+                return Err(Error::io("fdatasync", Path::new("x.wal"), std::io::Error::from_raw_os_error(5)));
+            }
+        }
+        self.file.sync_data()
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        self.file.sync_all()
+    }
+
+    fn try_lock(&self) -> Result<bool> {
+        self.file.try_lock()
+    }
+}

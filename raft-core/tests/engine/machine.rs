@@ -1,0 +1,171 @@
+//! A state machine and a transport for tests: it keeps every command in order, and every outcome and event.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+use bytes::Bytes;
+use crossbeam_channel::Sender;
+use parking_lot::Mutex;
+use raft_core::engine::event::{Event, Level};
+use raft_core::engine::host::{Applied, Host, SnapshotRead};
+use raft_core::engine::outcome::Outcome;
+use raft_core::raftpb::entry::EntryType;
+use raft_core::raftpb::message::Message;
+
+use crate::gate::Gate;
+
+type Hook = Box<dyn Fn(&[Applied<'_>]) + Send + Sync>;
+
+/// One node's host.
+pub(crate) struct Machine {
+    pub(crate) id: u64,
+    pub(crate) state: Mutex<State>,
+    pub(crate) outcomes: Mutex<HashMap<u64, Vec<Outcome>>>,
+    pub(crate) events: Mutex<Vec<Event>>,
+    pub(crate) log: Mutex<Vec<String>>,
+    /// What `apply` and `snapshot_save` answer when it is not 0.
+    pub(crate) apply_code: AtomicI32,
+    pub(crate) save_code: AtomicI32,
+    /// Whether `apply` and `send` panic.
+    pub(crate) apply_panics: AtomicBool,
+    pub(crate) send_panics: AtomicBool,
+    /// `snapshot_save` waits here.
+    pub(crate) save_gate: Gate,
+    /// Called at the end of `apply`.
+    pub(crate) hook: Mutex<Option<Hook>>,
+    transport: Sender<Message>,
+}
+
+/// What a snapshot holds: everything there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) commands: Vec<Bytes>,
+    pub(crate) changes: Vec<Bytes>,
+    pub(crate) applied: u64,
+}
+
+impl Machine {
+    pub(crate) fn new(id: u64, transport: Sender<Message>) -> Arc<Self> {
+        Arc::new(Machine {
+            id,
+            state: Mutex::default(),
+            outcomes: Mutex::default(),
+            events: Mutex::default(),
+            log: Mutex::default(),
+            apply_code: AtomicI32::new(0),
+            save_code: AtomicI32::new(0),
+            apply_panics: AtomicBool::new(false),
+            send_panics: AtomicBool::new(false),
+            save_gate: Gate::open(),
+            hook: Mutex::new(None),
+            transport,
+        })
+    }
+
+    pub(crate) fn commands(&self) -> Vec<Bytes> {
+        self.state.lock().commands.clone()
+    }
+
+    pub(crate) fn outcome(&self, request: u64) -> Option<Outcome> {
+        self.outcomes.lock().get(&request).map(|all| all[0])
+    }
+
+    pub(crate) fn has_event(&self, test: impl Fn(&Event) -> bool) -> bool {
+        self.events.lock().iter().any(test)
+    }
+}
+
+impl Host for Machine {
+    fn send(&self, messages: &[Message]) {
+        assert!(!self.send_panics.load(Ordering::SeqCst), "send panics");
+        for message in messages {
+            let _ = self.transport.send(message.clone());
+        }
+    }
+
+    fn apply(&self, entries: &[Applied<'_>]) -> Result<(), i32> {
+        assert!(!self.apply_panics.load(Ordering::SeqCst), "apply panics");
+        match self.apply_code.load(Ordering::SeqCst) {
+            0 => {}
+            code => return Err(code),
+        }
+        {
+            let mut state = self.state.lock();
+            for applied in entries {
+                let entry = applied.entry;
+                assert!(entry.index > state.applied, "{} again behind {}", entry.index, state.applied);
+                state.applied = entry.index;
+                let data = Bytes::copy_from_slice(applied.context);
+                match entry.entry_type {
+                    EntryType::Normal => state.commands.push(data),
+                    EntryType::ConfChange | EntryType::ConfChangeV2 => state.changes.push(data),
+                }
+            }
+        }
+        if let Some(hook) = self.hook.lock().as_ref() {
+            hook(entries);
+        }
+        Ok(())
+    }
+
+    fn snapshot_save(&self, writer: &mut dyn Write) -> Result<(), i32> {
+        self.save_gate.pass();
+        match self.save_code.load(Ordering::SeqCst) {
+            0 => {}
+            code => return Err(code),
+        }
+        let state = self.state.lock().clone();
+        let mut put = |bytes: &[u8]| writer.write_all(bytes).map_err(|_| 7);
+        put(&state.applied.to_le_bytes())?;
+        for list in [&state.commands, &state.changes] {
+            put(&(list.len() as u64).to_le_bytes())?;
+            for bytes in list {
+                put(&(bytes.len() as u64).to_le_bytes())?;
+                put(bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot_restore(&self, reader: &mut dyn SnapshotRead) -> Result<(), i32> {
+        let len = reader.len();
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).map_err(|_| 8)?;
+        assert_eq!(bytes.len() as u64, len);
+        let mut rest = bytes.as_slice();
+        let number = |rest: &mut &[u8]| {
+            let (head, tail) = rest.split_at(8);
+            *rest = tail;
+            u64::from_le_bytes(head.try_into().unwrap())
+        };
+        let mut state = State { applied: number(&mut rest), ..State::default() };
+        for list in [&mut state.commands, &mut state.changes] {
+            for _ in 0..number(&mut rest) {
+                let len = number(&mut rest) as usize;
+                let (head, tail) = rest.split_at(len);
+                list.push(Bytes::copy_from_slice(head));
+                rest = tail;
+            }
+        }
+        assert!(rest.is_empty());
+        *self.state.lock() = state;
+        Ok(())
+    }
+
+    fn outcome(&self, outcomes: &[Outcome]) {
+        let mut all = self.outcomes.lock();
+        for outcome in outcomes {
+            all.entry(outcome.request).or_default().push(*outcome);
+        }
+    }
+
+    fn event(&self, event: &Event) {
+        self.events.lock().push(event.clone());
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        self.log.lock().push(format!("{level:?} {text}"));
+    }
+}

@@ -1,0 +1,189 @@
+//! Snapshots: taken, compacted behind, restarted from, and sent whole and in pieces.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use raft_core::engine::code::Code;
+use raft_core::engine::event::Event;
+use raft_core::engine::options::Options;
+use raft_core::raftpb::conf_change::ConfChangeType;
+use raft_core::raftpb::message::MessageType;
+
+use crate::world::{World, wait_for, wait_until};
+
+fn often(options: &mut Options) {
+    options.snapshot_entries = 20;
+    options.snapshot_trailing = 5;
+}
+
+#[test]
+fn the_policy_takes_them_and_a_restart_begins_with_the_newest() {
+    let mut world = World::new(&[1], often);
+    (0..100).for_each(|n| world.write(&format!("{n}")));
+    let engine = &world.node(1).engine;
+    wait_until("compaction", || engine.status().status.first_index > 70);
+    let status = engine.status();
+    assert!(status.snapshot_index >= status.status.first_index);
+    assert!(
+        world
+            .node(1)
+            .machine
+            .has_event(|event| matches!(event, Event::SnapshotSaved { bytes, .. } if *bytes > 100))
+    );
+    world.stop(1);
+    world.start(1, &[1]);
+    // What the snapshot holds is there before anything is applied.
+    let commands = world.node(1).machine.commands();
+    assert!(commands.len() > 70, "{}", commands.len());
+    world.write("after");
+    assert_eq!(world.agreed(101).len(), 101);
+}
+
+#[test]
+fn one_is_taken_by_request_and_only_once_for_one_state() {
+    let world = World::new(&[1], |_| {});
+    world.write("x");
+    let node = world.node(1);
+    node.engine.snapshot(1).unwrap();
+    let first = wait_for("a snapshot", || node.machine.outcome(1));
+    assert_eq!(first.code, Code::Ok);
+    assert_eq!(first.index, node.engine.status().status.applied);
+    node.engine.snapshot(2).unwrap();
+    let second = wait_for("a snapshot", || node.machine.outcome(2));
+    assert_eq!((second.code, second.index, second.term), (Code::Ok, first.index, first.term));
+    world.write("y");
+    node.machine.save_code.store(5, Ordering::SeqCst);
+    node.engine.snapshot(3).unwrap();
+    assert_eq!(wait_for("a failure", || node.machine.outcome(3)).code, Code::Host);
+    node.machine.save_code.store(0, Ordering::SeqCst);
+    node.engine.snapshot(4).unwrap();
+    assert!(wait_for("a snapshot", || node.machine.outcome(4)).index > first.index);
+}
+
+#[test]
+fn requests_while_one_is_taken_wait_for_the_next() {
+    let world = World::new(&[1], |_| {});
+    world.write("x");
+    let node = world.node(1);
+    node.machine.save_gate.set_shut(true);
+    node.engine.snapshot(1).unwrap();
+    wait_until("the snapshot to be under way", || node.machine.save_gate.waiting() == 1);
+    node.engine.propose(vec![(Bytes::from_static(b"y"), 0)]).unwrap();
+    node.engine.snapshot(2).unwrap();
+    // The log goes on while the state machine is busy.
+    let status = || node.engine.status().status;
+    wait_until("the entry to be committed", || status().hard_state.commit > status().applied);
+    node.machine.save_gate.set_shut(false);
+    let first = wait_for("the first", || node.machine.outcome(1));
+    let second = wait_for("the second", || node.machine.outcome(2));
+    assert!(second.index > first.index);
+}
+
+/// Adds node 4 to a cluster whose log is compacted, and promotes it.
+fn install_newcomer(world: &mut World, entries: usize) {
+    (0..entries).for_each(|n| world.write(&format!("entry {n} {}", "x".repeat(50))));
+    let leader = world.leader();
+    wait_until("compaction", || world.node(leader).engine.status().status.first_index > 20);
+    world.start(4, &[]);
+    world.change(ConfChangeType::AddLearnerNode, 4);
+    let commands = world.agreed(entries);
+    assert_eq!(commands.len(), entries);
+    let machine = Arc::clone(&world.node(4).machine);
+    wait_until("the event", || machine.has_event(|event| matches!(event, Event::SnapshotRestored { .. })));
+    world.change(ConfChangeType::AddNode, 4);
+    world.write("with four");
+    world.agreed(entries + 1);
+    assert!(world.node(4).engine.status().status.membership.conf_state().voters.contains(&4));
+    // It starts again from the snapshot it was sent.
+    world.stop(4);
+    world.start(4, &[]);
+    world.write("again");
+    world.agreed(entries + 2);
+}
+
+#[test]
+fn a_newcomer_is_installed_from_a_short_snapshot_in_one_message() {
+    let mut world = World::new(&[1, 2, 3], often);
+    let pieces = Arc::new(AtomicU64::new(0));
+    let seen = Arc::clone(&pieces);
+    world.set_filter(move |message| {
+        if message.msg_type == MessageType::MsgSnap && !message.context.is_empty() {
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+        true
+    });
+    install_newcomer(&mut world, 60);
+    assert_eq!(pieces.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_newcomer_is_installed_from_chunks_some_of_which_are_lost() {
+    let mut world = World::new(&[1, 2, 3], |options| {
+        often(options);
+        options.snapshot_chunk_bytes = 1024;
+    });
+    let (pieces, lost) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (seen, dropped) = (Arc::clone(&pieces), Arc::clone(&lost));
+    world.set_filter(move |message| {
+        let is_courier = matches!(message.msg_type, MessageType::MsgSnap | MessageType::MsgSnapStatus);
+        if !is_courier {
+            return true;
+        }
+        assert!(message.snapshot.as_ref().is_none_or(|snapshot| snapshot.data.len() <= 1024));
+        let lose = seen.fetch_add(1, Ordering::SeqCst) % 5 == 3;
+        dropped.fetch_add(u64::from(lose), Ordering::SeqCst);
+        !lose
+    });
+    install_newcomer(&mut world, 120);
+    assert!(pieces.load(Ordering::SeqCst) >= 10, "{pieces:?}");
+    assert!(lost.load(Ordering::SeqCst) >= 2, "{lost:?}");
+}
+
+#[test]
+fn a_transfer_goes_on_where_it_was_broken_off() {
+    let mut world = World::new(&[1, 2, 3], |options| {
+        often(options);
+        options.snapshot_chunk_bytes = 1024;
+    });
+    // Nothing passes for a while after the third chunk; what the newcomer has then is not sent again.
+    let sent = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let seen = Arc::clone(&sent);
+    let mut pause = 0;
+    world.set_filter(move |message| {
+        if message.msg_type != MessageType::MsgSnap || message.context.is_empty() {
+            return true;
+        }
+        let offset = u64::from_le_bytes(message.context[16..24].try_into().unwrap());
+        if seen.lock().len() == 3 && pause < 8 {
+            pause += 1;
+            return false;
+        }
+        seen.lock().push((message.snapshot.as_ref().unwrap().metadata.index, offset));
+        true
+    });
+    install_newcomer(&mut world, 120);
+    let sent = sent.lock();
+    let first = sent[0].0;
+    let of_first: Vec<u64> = sent.iter().filter(|(index, _)| *index == first).map(|(_, at)| *at).collect();
+    assert_eq!(of_first[..4], [0, 1024, 2048, 3072], "{sent:?}");
+}
+
+#[test]
+fn a_follower_that_was_away_too_long_is_given_a_snapshot() {
+    let mut world = World::new(&[1, 2, 3], often);
+    world.write("first");
+    let away = world.leader() % 3 + 1;
+    world.stop(away);
+    (0..60).for_each(|n| world.write(&format!("{n}")));
+    let leader = world.leader();
+    wait_until("compaction", || world.node(leader).engine.status().status.first_index > 40);
+    world.start(away, &[1, 2, 3]);
+    world.agreed(61);
+    assert!(world.node(away).machine.has_event(|event| matches!(event, Event::SnapshotRestored { .. })));
+    world.write("last");
+    world.agreed(62);
+    world.stop(away);
+    world.start(away, &[1, 2, 3]);
+    assert_eq!(world.agreed(62).len(), 62);
+}

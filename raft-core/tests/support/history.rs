@@ -1,0 +1,259 @@
+//! A history of a store in steps, and a model of what a restart may find at any point of it.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+
+use raft_core::disk::store::{Identity, Recovered, Store, StoreOptions};
+use raft_core::error::{Error, Result};
+use raft_core::raftpb::conf_change::ConfState;
+use raft_core::raftpb::entry::{Entries, Entry};
+use raft_core::raftpb::message::{HardState, SnapshotMetadata};
+
+pub(crate) const DIR: &str = "/node";
+
+/// Small segments, and no thread whose calls would be counted at random.
+pub(crate) fn options() -> StoreOptions {
+    let identity = Identity { cluster_id: 0xc1, node_id: 1 };
+    StoreOptions { segment_bytes: 4096, zeroed_bytes: 0, snapshots_kept: 2, ..StoreOptions::new(identity) }
+}
+
+/// What a node does with its store.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Bootstrap,
+    /// Entries of one term from the first to the last index, then term and commit.
+    Append {
+        term: u64,
+        first: u64,
+        last: u64,
+        commit: u64,
+    },
+    /// Only the commit.
+    Commit {
+        term: u64,
+        commit: u64,
+    },
+    /// A snapshot file, then its record; of this node or of a leader.
+    Snapshot {
+        term: u64,
+        index: u64,
+    },
+    Release {
+        index: u64,
+    },
+}
+
+/// Bootstrap, appends that cut segments, an overwrite, snapshots of the node's own, a release, a snapshot from a leader
+/// that conflicts with the tail, one that lies beyond it, and work after each.
+pub(crate) fn script() -> Vec<Step> {
+    use Step::*;
+    vec![
+        Bootstrap,
+        Append { term: 1, first: 2, last: 4, commit: 1 },
+        Append { term: 1, first: 5, last: 12, commit: 4 },
+        Commit { term: 1, commit: 10 },
+        Append { term: 2, first: 11, last: 14, commit: 10 },
+        Snapshot { term: 1, index: 9 },
+        Append { term: 2, first: 15, last: 22, commit: 14 },
+        Append { term: 2, first: 23, last: 30, commit: 20 },
+        Append { term: 3, first: 24, last: 25, commit: 20 },
+        Snapshot { term: 2, index: 18 },
+        Release { index: 18 },
+        Append { term: 3, first: 26, last: 34, commit: 25 },
+        Snapshot { term: 3, index: 25 },
+        Release { index: 25 },
+        // A leader of term 4 has other entries from 30 on.
+        Snapshot { term: 4, index: 30 },
+        Append { term: 4, first: 31, last: 33, commit: 30 },
+        Append { term: 4, first: 34, last: 40, commit: 33 },
+        Snapshot { term: 5, index: 60 },
+        Commit { term: 5, commit: 60 },
+        Append { term: 5, first: 61, last: 70, commit: 61 },
+        Snapshot { term: 5, index: 61 },
+        Release { index: 61 },
+        Append { term: 6, first: 65, last: 75, commit: 64 },
+    ]
+}
+
+/// An error, and whether the store itself reported it.
+pub(crate) struct Trouble {
+    pub(crate) error: Error,
+    pub(crate) of_store: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Write {
+    Entry(u64, u64),
+    State(HardState),
+    Snapshot(u64, u64),
+}
+
+/// What the log says when it is read up to some record.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Model {
+    state: HardState,
+    log: BTreeMap<u64, u64>,
+    snapshots: Vec<(u64, u64)>,
+    // A leader's snapshot and what follows it, until a commit makes it the log.
+    received: Option<(u64, BTreeMap<u64, u64>)>,
+}
+
+impl Model {
+    fn write(&mut self, write: &Write) {
+        match *write {
+            Write::Entry(index, term) => {
+                let log = self.received.as_mut().map_or(&mut self.log, |(_, log)| log);
+                log.split_off(&index);
+                log.insert(index, term);
+            }
+            Write::State(state) => {
+                self.state = state;
+                if let Some((_, log)) = self.received.take_if(|(index, _)| *index <= state.commit) {
+                    self.log = log;
+                }
+            }
+            Write::Snapshot(index, term) => {
+                self.snapshots.push((index, term));
+                if self.log.get(&index) != Some(&term) {
+                    self.received = Some((index, BTreeMap::new()));
+                }
+            }
+        }
+    }
+
+    /// HardState, snapshot and entries as a restart gives them.
+    fn view(&self) -> (HardState, (u64, u64), Vec<(u64, u64)>) {
+        let committed = self.snapshots.iter().filter(|(index, _)| *index <= self.state.commit);
+        let snapshot = committed.max().copied().unwrap_or_default();
+        let entries = self.log.iter().filter(|(index, _)| **index > snapshot.0);
+        (self.state, snapshot, entries.map(|(index, term)| (*index, *term)).collect())
+    }
+}
+
+/// What is durable, and what has been written since.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct World {
+    durable: Model,
+    written: Vec<Write>,
+}
+
+impl World {
+    /// A world in which all of this is durable.
+    pub(crate) fn of(recovered: &Recovered) -> Self {
+        let SnapshotMetadata { index, term, .. } = recovered.snapshot;
+        let durable = Model {
+            state: recovered.hard_state,
+            log: recovered.entries.iter().map(|entry| (entry.index, entry.term)).collect(),
+            snapshots: Vec::from_iter((index > 0).then_some((index, term))),
+            received: None,
+        };
+        World { durable, written: Vec::new() }
+    }
+
+    /// Compares with what a restart has found: all that is durable, and a part of what was written since.
+    pub(crate) fn check(&self, recovered: &Recovered, what: &str) {
+        let SnapshotMetadata { index, term, .. } = recovered.snapshot;
+        for entry in recovered.entries.iter() {
+            assert_eq!(entry.data, payload(entry.index, entry.term), "{what}: entry {}", entry.index);
+        }
+        let entries = recovered.entries.iter().map(|entry| (entry.index, entry.term)).collect();
+        let found = (recovered.hard_state, (index, term), entries);
+        let mut model = self.durable.clone();
+        let mut allowed = vec![model.view()];
+        for write in &self.written {
+            model.write(write);
+            allowed.push(model.view());
+        }
+        // Before the first HardState there is nothing to be found.
+        allowed.iter_mut().filter(|view| view.0.is_empty()).for_each(|view| *view = Default::default());
+        assert!(allowed.contains(&found), "{what}\nfound {found:?}\nallowed {allowed:#?}");
+        assert_eq!(recovered.fresh, recovered.hard_state.is_empty(), "{what}");
+    }
+
+    pub(crate) fn play(&mut self, store: &mut Store, step: &Step) -> std::result::Result<(), Trouble> {
+        let of_store = |error| Trouble { error, of_store: true };
+        match *step {
+            Step::Bootstrap => {
+                let state = HardState { term: 1, vote: 0, commit: 1 };
+                self.written.extend([Write::Snapshot(1, 1), Write::State(state)]);
+                store.bootstrap(&ConfState::of_voters([1, 2, 3])).map_err(of_store)?;
+                self.synced();
+            }
+            Step::Append { term, first, last, commit } => {
+                self.append(store, term, first, last, commit).map_err(of_store)?;
+            }
+            Step::Commit { term, commit } => {
+                let state = HardState { term, vote: 1, commit };
+                let must_sync = term != self.now().state.term;
+                self.written.push(Write::State(state));
+                store.append(Some(&state), &Entries::new(), must_sync).map_err(of_store)?;
+                if must_sync {
+                    self.synced();
+                }
+            }
+            Step::Snapshot { term, index } => {
+                let conf_state = ConfState::of_voters([1, 2, 3]);
+                let metadata = SnapshotMetadata { conf_state, index, term };
+                write_snapshot(store, &metadata).map_err(|error| Trouble { error, of_store: false })?;
+                self.written.push(Write::Snapshot(index, term));
+                store.record_snapshot(&metadata).map_err(of_store)?;
+                self.synced();
+            }
+            Step::Release { index } => {
+                store.release(index).map_err(of_store)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends something that follows whatever there is.
+    pub(crate) fn go_on(&mut self, store: &mut Store) -> Result<()> {
+        let (state, snapshot, entries) = self.now().view();
+        let last = entries.last().map_or(snapshot.0, |(index, _)| *index);
+        self.append(store, state.term + 1, last + 1, last + 3, state.commit)
+    }
+
+    fn append(&mut self, store: &mut Store, term: u64, first: u64, last: u64, commit: u64) -> Result<()> {
+        let state = HardState { term, vote: 1, commit };
+        self.written.extend((first..=last).map(|index| Write::Entry(index, term)));
+        self.written.push(Write::State(state));
+        let entries = (first..=last).map(|index| Entry {
+            term,
+            index,
+            data: payload(index, term).into(),
+            ..Entry::default()
+        });
+        store.append(Some(&state), &entries.collect(), true)?;
+        self.synced();
+        Ok(())
+    }
+
+    fn now(&self) -> Model {
+        let mut model = self.durable.clone();
+        self.written.iter().for_each(|write| model.write(write));
+        model
+    }
+
+    fn synced(&mut self) {
+        self.durable = self.now();
+        self.written.clear();
+    }
+}
+
+/// Between nothing and more than a sector, without zeros.
+fn payload(index: u64, term: u64) -> Vec<u8> {
+    vec![index as u8 | 0x80; (index * 7 + term) as usize * 37 % 700]
+}
+
+fn write_snapshot(store: &Store, metadata: &SnapshotMetadata) -> Result<()> {
+    let text = format!("the state at {}", metadata.index).repeat(50);
+    let mut writer = store.snapshots().create(metadata.clone())?;
+    // An error comes out of finish.
+    let _ = writer.write_all(text.as_bytes());
+    writer.finish()?;
+    let mut read = String::new();
+    let mut reader = store.snapshots().open(metadata.term, metadata.index)?;
+    reader.read_to_string(&mut read).map_err(|error| Error::Decode(error.to_string()))?;
+    assert_eq!(read, text);
+    Ok(())
+}

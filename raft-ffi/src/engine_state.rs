@@ -1,0 +1,99 @@
+//! What an `rft_engine_t` points to.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use raft_core::engine::code::Code;
+use raft_core::engine::event::Level;
+use raft_core::engine::host::Host;
+use raft_core::engine::node::Engine;
+use raft_core::engine::options::Options;
+use raft_core::engine::outcome::Outcome;
+use raft_core::error::Error;
+
+use crate::boundary::{Checked, Failure, Noun, Out};
+use crate::callbacks::{Callbacks, outcome_of};
+use crate::config::Settings;
+use crate::config::rft_config_key::*;
+use crate::data::{rft_member_t, rft_node_status_t};
+use crate::engine::rft_engine_t;
+use crate::host::rft_outcome_t;
+use crate::membership;
+use crate::payload;
+
+/// An engine, and the host it works for.
+pub(crate) struct EngineState {
+    pub(crate) engine: Engine,
+    pub(crate) proposal_bytes_max: usize,
+    host: Arc<Callbacks>,
+}
+
+impl Noun for EngineState {
+    type Opaque = rft_engine_t;
+    const MAGIC: u64 = u64::from_le_bytes(*b"rft engi");
+    const NAME: &'static str = "engine";
+}
+
+impl EngineState {
+    pub(crate) fn open(settings: &Settings, dir: &Path, host: Callbacks) -> Checked<Self> {
+        settings.validate()?;
+        host.check(settings.get(RFT_CONFIG_SNAPSHOT_ENTRIES) != 0)?;
+        let host = Arc::new(host);
+        let engine = Engine::open(options(settings), dir, Arc::clone(&host) as Arc<dyn Host>)?;
+        Ok(EngineState { engine, proposal_bytes_max: settings.size(RFT_CONFIG_PROPOSAL_BYTES_MAX), host })
+    }
+
+    pub(crate) fn step(&self, encoded: Bytes) -> Checked<()> {
+        Ok(self.engine.step(payload::decode(encoded)?)?)
+    }
+
+    pub(crate) fn status(&self) -> rft_node_status_t {
+        let status = self.engine.status();
+        membership::status(&status.status, status.snapshot_index, status.failure.as_ref())
+    }
+
+    pub(crate) fn members(&self) -> Vec<rft_member_t> {
+        let status = self.engine.status().status;
+        membership::members(&status.membership.conf_state(), &status.progress)
+    }
+
+    /// Stops the engine, if this thread may; says so in the log if not.
+    pub(crate) fn may_be_freed(&self) -> bool {
+        // Stopping tells from inside of a callback that it is one, and does nothing then.
+        let is_inside = self.engine.stop(Duration::ZERO) == Err(Error::Reentrant);
+        if is_inside {
+            self.host.log(Level::Error, "rft_engine_free was called from inside a callback, and did nothing");
+        }
+        !is_inside
+    }
+}
+
+fn options(settings: &Settings) -> Options {
+    let mut options = Options::new(settings.get(RFT_CONFIG_ID));
+    let seed = settings.seed.unwrap_or(options.consensus.seed);
+    options.consensus = settings.consensus();
+    options.consensus.seed = seed;
+    options.tick_interval = Duration::from_millis(settings.get(RFT_CONFIG_TICK_INTERVAL_MS));
+    options.queue_items_max = settings.size(RFT_CONFIG_QUEUE_ITEMS_MAX);
+    options.queue_bytes_max = settings.size(RFT_CONFIG_QUEUE_BYTES_MAX);
+    options.proposal_bytes_max = settings.size(RFT_CONFIG_PROPOSAL_BYTES_MAX);
+    options.snapshot_entries = settings.get(RFT_CONFIG_SNAPSHOT_ENTRIES);
+    options.snapshot_trailing = settings.get(RFT_CONFIG_SNAPSHOT_TRAILING);
+    options.snapshot_chunk_bytes = settings.size(RFT_CONFIG_SNAPSHOT_CHUNK_BYTES);
+    options.segment_bytes = settings.get(RFT_CONFIG_SEGMENT_BYTES);
+    options.cluster_id = settings.get(RFT_CONFIG_CLUSTER_ID);
+    options.voters = settings.voters.clone();
+    options
+}
+
+/// Gives the outcome of a call that waited to the host: all of it where there is a place, and the status as the
+/// call's own.
+pub(crate) fn answer(outcome: &Outcome, out: Out<rft_outcome_t>) -> Checked<()> {
+    out.set(outcome_of(outcome));
+    match outcome.code {
+        Code::Ok => Ok(()),
+        code => Err(Failure::Outcome(code.into(), outcome.leader)),
+    }
+}

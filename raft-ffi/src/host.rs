@@ -1,0 +1,140 @@
+//! The host: what an engine needs of your program.
+//!
+//! The callbacks of one engine come from three threads of its own, named below. None of them is called while
+//! another one of the same thread is at work. Inside of a callback every call on the engine is allowed but those that
+//! wait, which return RFT_E_REENTRANT. A callback must return and must not throw: a C++ exception or a longjmp that
+//! leaves it is undefined behaviour. What a callback gets is borrowed until it returns.
+
+use std::ffi::{c_char, c_void};
+
+use crate::data::{rft_entry_t, rft_message_t};
+use crate::snapshot::{rft_snapshot_reader_t, rft_snapshot_writer_t};
+use crate::status::rft_status_t;
+
+/// What became of a request.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct rft_outcome_t {
+    /// The number the host gave it; 0 for a call that waits.
+    pub request: u64,
+    /// RFT_OK: applied at this node, or readable, or saved. Else why not; the code tells whether a proposal certainly
+    /// was not applied.
+    pub status: rft_status_t,
+    /// 0.
+    pub reserved0: u32,
+    /// With RFT_OK: the entry of a proposal or change, what a read sees at the least, what a snapshot covers.
+    pub index: u64,
+    /// With RFT_OK: the term of that entry; 0 for a read.
+    pub term: u64,
+    /// With RFT_E_NOT_LEADER: the leader; 0 is unknown.
+    pub leader: u64,
+    /// 0.
+    pub reserved: [u64; 2],
+}
+
+/// What an event tells. Pass over a number you do not know.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum rft_event_kind {
+    /// Role, term or known leader changed: `role`, `term`, `leader`.
+    RFT_EVENT_ROLE = 1,
+    /// A membership change was applied: `index`. rft_engine_members tells the members.
+    RFT_EVENT_MEMBERSHIP = 2,
+    /// A snapshot of the state machine is durable: `index`, `term`, `bytes`.
+    RFT_EVENT_SNAPSHOT_SAVED = 3,
+    /// The state machine was replaced by a leader's snapshot: `index`, `term`, `bytes`.
+    RFT_EVENT_SNAPSHOT_RESTORED = 4,
+    /// The engine has stopped for good: `status`, `text`. rft_engine_status still works.
+    RFT_EVENT_FAILED = 5,
+    /// The engine came up from its directory, with the snapshot at `index`: `text` tells, a sentence a line, what was
+    /// mended.
+    RFT_EVENT_RECOVERED = 6,
+}
+
+/// Something that happened. What its kind does not name is 0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct rft_event_t {
+    /// One of the RFT_EVENT_ constants.
+    pub kind: i32,
+    /// One of the RFT_ROLE_ constants.
+    pub role: i32,
+    /// A term.
+    pub term: u64,
+    /// The leader; 0 is none.
+    pub leader: u64,
+    /// An entry.
+    pub index: u64,
+    /// The length of a snapshot.
+    pub bytes: u64,
+    /// Why the engine stopped.
+    pub status: rft_status_t,
+    /// 0.
+    pub reserved0: u32,
+    /// UTF-8, ends with NUL; NULL when there is none.
+    pub text: *const c_char,
+    /// Its bytes, without the NUL.
+    pub text_len: usize,
+    /// 0.
+    pub reserved: [u64; 2],
+}
+
+/// How much a log line matters.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum rft_log_level {
+    /// The engine cannot go on.
+    RFT_LOG_ERROR = 1,
+    /// Something is not as it should be.
+    RFT_LOG_WARN = 2,
+    /// Seldom, and good to know.
+    RFT_LOG_INFO = 3,
+    /// For those who look for a fault.
+    RFT_LOG_DEBUG = 4,
+}
+
+/// The host's side of an engine. Borrowed for rft_engine_open, which copies it. Set all of it to 0 first: a callback
+/// that is NULL is not called.
+///
+/// `user_data` belongs to the engine from the call of rft_engine_open on, also when that fails, until `drop`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct rft_host_t {
+    /// sizeof(rft_host_t): tells the library how much of it this host knows.
+    pub size: usize,
+    /// The first argument of every callback.
+    pub user_data: *mut c_void,
+    /// Frees user_data: exactly once, after the last callback, also when rft_engine_open fails. On the thread that frees
+    /// the engine, or on the engine's last one.
+    pub drop: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
+    /// Brings messages to their receivers' rft_engine_step. Driver thread: must not block, because heartbeats wait
+    /// behind it. May lose messages. NULL: all are lost, which a cluster of one node does not notice.
+    pub send: Option<unsafe extern "C" fn(user_data: *mut c_void, messages: *const rft_message_t, n: usize)>,
+    /// Applies entries to the state machine, in order, each exactly once between two restores. An entry without payload
+    /// is left out. Applier thread: may take its time. Anything but RFT_OK stops the engine with RFT_E_HOST. Never
+    /// NULL.
+    pub apply: Option<
+        unsafe extern "C" fn(user_data: *mut c_void, entries: *const rft_entry_t, n: usize) -> rft_status_t,
+    >,
+    /// Writes the state machine, as of the last apply, with rft_snapshot_write. Applier thread: applying waits, nothing
+    /// else does. Anything but RFT_OK: no snapshot this time. NULL only together with snapshot_restore, and with
+    /// RFT_CONFIG_SNAPSHOT_ENTRIES 0.
+    pub snapshot_save: Option<
+        unsafe extern "C" fn(user_data: *mut c_void, writer: *mut rft_snapshot_writer_t) -> rft_status_t,
+    >,
+    /// Replaces the whole state machine with what rft_snapshot_read gives. Applier thread, and during rft_engine_open
+    /// the thread that opens. Anything but RFT_OK stops the engine with RFT_E_HOST.
+    pub snapshot_restore: Option<
+        unsafe extern "C" fn(user_data: *mut c_void, reader: *mut rft_snapshot_reader_t) -> rft_status_t,
+    >,
+    /// Tells what became of requests, each exactly once, after the apply that decided it. Applier thread. NULL when
+    /// only calls that wait are used.
+    pub outcome:
+        Option<unsafe extern "C" fn(user_data: *mut c_void, outcomes: *const rft_outcome_t, n: usize)>,
+    /// Tells what happened. Applier thread. May be NULL.
+    pub event: Option<unsafe extern "C" fn(user_data: *mut c_void, event: *const rft_event_t)>,
+    /// A line for the log: one of the RFT_LOG_ constants, and `len` bytes of UTF-8 that end with NUL. Any thread of
+    /// the engine, also two at once: must not block. May be NULL.
+    pub log:
+        Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, text: *const c_char, len: usize)>,
+}

@@ -1,0 +1,279 @@
+//! Requests: what an engine is asked for.
+//!
+//! A request that was accepted with a number other than 0 gets exactly one outcome, in bounded time, also when
+//! leadership is lost, when the engine fails and when it stops. A request that was refused gets none. The outcome
+//! comes through rft_host_t.outcome, or, for the calls that wait, as their result.
+
+use std::time::Duration;
+
+use crate::boundary::{Out, array, call, node_id, shared};
+use crate::data::{rft_bytes_t, rft_change_t};
+use crate::engine::rft_engine_t;
+use crate::engine_state::{EngineState, answer};
+use crate::error::rft_error_t;
+use crate::host::rft_outcome_t;
+use crate::membership;
+use crate::payload;
+use crate::status::rft_status_t;
+
+/// One proposal of a batch.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct rft_proposal_t {
+    /// The payload; may be NULL when `len` is 0. An empty one has an outcome, and no entry comes to `apply`.
+    pub data: *const u8,
+    /// Its bytes.
+    pub len: usize,
+    /// A number of your own, for the outcome and for `apply` at this engine; 0 wants no outcome.
+    pub request: u64,
+}
+
+/// Proposes entries, all of them or none, in this order, and returns at once.
+///
+/// @param engine borrowed for the call
+/// @param proposals the payloads, which are copied; borrowed for the call
+/// @param n how many there are; 0 does nothing
+/// @param err see rft_error_t; may be NULL
+/// @return RFT_OK: each request with a number gets its one outcome; RFT_E_INVALID_ARG; RFT_E_BUSY: the queue is full;
+/// RFT_E_TOO_LARGE: one exceeds RFT_CONFIG_PROPOSAL_BYTES_MAX, or all together the queue; RFT_E_STOPPED; RFT_E_PANIC;
+/// or why the engine failed. Without RFT_OK there is no outcome
+/// @par Thread
+/// Any. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_propose(
+    engine: *mut rft_engine_t,
+    proposals: *const rft_proposal_t,
+    n: usize,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || {
+            let proposals = array(proposals, n, "proposals")?;
+            let engine = shared::<EngineState>(engine)?;
+            let piece = |proposal: &rft_proposal_t| rft_bytes_t { data: proposal.data, len: proposal.len };
+            let payloads = payload::share(proposals, piece, engine.proposal_bytes_max, "proposals")?;
+            let requests = proposals.iter().map(|proposal| proposal.request);
+            Ok(engine.engine.propose(payloads.into_iter().zip(requests).collect())?)
+        })
+    }
+}
+
+/// Proposes one entry and waits for its outcome. `apply` sees it with request 0.
+///
+/// @param engine borrowed for the call
+/// @param data the payload, which is copied; borrowed for the call
+/// @param len its bytes
+/// @param timeout_ms how long to wait at the most
+/// @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+/// @param err see rft_error_t; may be NULL
+/// @return the outcome's status. RFT_OK: applied here; RFT_E_NOT_LEADER: see rft_error_leader; RFT_E_DROPPED;
+/// RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_TOO_LARGE; RFT_E_REENTRANT; RFT_E_STOPPED;
+/// RFT_E_PANIC; or why the engine failed
+/// @par Thread
+/// Any but those of the callbacks. Blocks for timeout_ms at the most.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_propose_wait(
+    engine: *mut rft_engine_t,
+    data: *const u8,
+    len: usize,
+    timeout_ms: u32,
+    out: *mut rft_outcome_t,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || {
+            let out = Out::optional(out, "out")?;
+            let engine = shared::<EngineState>(engine)?;
+            let piece = [rft_bytes_t { data, len }];
+            let mut payloads = payload::share(&piece, |piece| *piece, engine.proposal_bytes_max, "data")?;
+            let payload = payloads.pop().unwrap_or_default();
+            answer(&engine.engine.propose_wait(payload, milliseconds(timeout_ms))?, out)
+        })
+    }
+}
+
+/// Asks for a linearizable read and returns at once. When the outcome comes, the state machine holds all that was
+/// acknowledged anywhere before this call; read it then, in the callback or after it.
+///
+/// @param engine borrowed for the call
+/// @param request a number of your own for the outcome
+/// @param err see rft_error_t; may be NULL
+/// @return RFT_OK: the request gets its one outcome; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why
+/// the engine failed
+/// @par Thread
+/// Any. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_read(
+    engine: *mut rft_engine_t,
+    request: u64,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe { call(err, || Ok(shared::<EngineState>(engine)?.engine.read(request)?)) }
+}
+
+/// Waits until the state machine may be read, see rft_engine_read.
+///
+/// @param engine borrowed for the call
+/// @param timeout_ms how long to wait at the most
+/// @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+/// @param err see rft_error_t; may be NULL
+/// @return the outcome's status. RFT_OK: read now; RFT_E_NOT_LEADER: no leader is known, or none answers;
+/// RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine
+/// failed
+/// @par Thread
+/// Any but those of the callbacks. Blocks for timeout_ms at the most.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_read_wait(
+    engine: *mut rft_engine_t,
+    timeout_ms: u32,
+    out: *mut rft_outcome_t,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || {
+            let out = Out::optional(out, "out")?;
+            let engine = shared::<EngineState>(engine)?;
+            answer(&engine.engine.read_wait(milliseconds(timeout_ms))?, out)
+        })
+    }
+}
+
+/// Proposes a membership change and returns at once. The outcome comes when it is in force here.
+///
+/// @param engine borrowed for the call
+/// @param changes the steps; borrowed for the call; NULL when there are none
+/// @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
+/// @param transition one of the RFT_TRANSITION_ constants
+/// @param context bytes that every node's `apply` gets with the change, an address for instance; borrowed for the call
+/// @param len how many bytes
+/// @param request a number of your own for the outcome; 0 wants none
+/// @param err see rft_error_t; may be NULL
+/// @return RFT_OK: the request gets its one outcome (RFT_E_CONF_CHANGE: another change is pending, or this one does not
+/// fit); RFT_E_INVALID_ARG: NULL, an id that is none, an unknown constant; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED;
+/// RFT_E_PANIC; or why the engine failed
+/// @par Thread
+/// Any. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_change(
+    engine: *mut rft_engine_t,
+    changes: *const rft_change_t,
+    n: usize,
+    transition: i32,
+    context: *const u8,
+    len: usize,
+    request: u64,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || {
+            let engine = shared::<EngineState>(engine)?;
+            let context = payload::copy(context, len, "context")?;
+            let change = membership::change(array(changes, n, "changes")?, transition, context)?;
+            Ok(engine.engine.change(change, request)?)
+        })
+    }
+}
+
+/// Proposes a membership change and waits until it is in force here.
+///
+/// @param engine borrowed for the call
+/// @param changes the steps; borrowed for the call; NULL when there are none
+/// @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
+/// @param transition one of the RFT_TRANSITION_ constants
+/// @param context bytes that every node's `apply` gets with the change; borrowed for the call
+/// @param len how many bytes
+/// @param timeout_ms how long to wait at the most
+/// @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+/// @param err see rft_error_t; may be NULL
+/// @return the outcome's status. RFT_OK: in force; RFT_E_CONF_CHANGE: another change is pending, or this one does not
+/// fit; RFT_E_NOT_LEADER; RFT_E_DROPPED; RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_TOO_LARGE;
+/// RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+/// @par Thread
+/// Any but those of the callbacks. Blocks for timeout_ms at the most.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_change_wait(
+    engine: *mut rft_engine_t,
+    changes: *const rft_change_t,
+    n: usize,
+    transition: i32,
+    context: *const u8,
+    len: usize,
+    timeout_ms: u32,
+    out: *mut rft_outcome_t,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || {
+            let out = Out::optional(out, "out")?;
+            let engine = shared::<EngineState>(engine)?;
+            let context = payload::copy(context, len, "context")?;
+            let change = membership::change(array(changes, n, "changes")?, transition, context)?;
+            answer(&engine.engine.change_wait(change, milliseconds(timeout_ms))?, out)
+        })
+    }
+}
+
+/// Asks the leader, this node or another, to hand its leadership to a member. The status tells whether it did.
+///
+/// @param engine borrowed for the call
+/// @param to the member
+/// @param err see rft_error_t; may be NULL
+/// @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the
+/// engine failed
+/// @par Thread
+/// Any. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_transfer_leader(
+    engine: *mut rft_engine_t,
+    to: u64,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe { call(err, || Ok(shared::<EngineState>(engine)?.engine.transfer_leader(node_id(to, "to")?)?)) }
+}
+
+/// Has a snapshot taken now. The outcome carries its index once it is durable, and the log before it is dropped.
+///
+/// @param engine borrowed for the call
+/// @param request a number of your own for the outcome; 0 wants none
+/// @param err see rft_error_t; may be NULL
+/// @return RFT_OK: the request gets its one outcome; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why
+/// the engine failed
+/// @par Thread
+/// Any. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_snapshot(
+    engine: *mut rft_engine_t,
+    request: u64,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe { call(err, || Ok(shared::<EngineState>(engine)?.engine.snapshot(request)?)) }
+}
+
+/// Campaigns now, instead of waiting for the election timeout.
+///
+/// @param engine borrowed for the call
+/// @param err see rft_error_t; may be NULL
+/// @return RFT_OK, also where the node may not campaign; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or
+/// why the engine failed
+/// @par Thread
+/// Any. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_campaign(
+    engine: *mut rft_engine_t,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe { call(err, || Ok(shared::<EngineState>(engine)?.engine.campaign()?)) }
+}
+
+fn milliseconds(timeout: u32) -> Duration {
+    Duration::from_millis(timeout.into())
+}
