@@ -40,7 +40,11 @@ pub(in crate::consensus) fn appended<S: Storage>(
 
 /// Membership changes among applied entries take effect. Comes before `applied` for the same ticket.
 pub(in crate::consensus) fn reconfigure<S: Storage>(raft: &mut Raft<S>, ticket: &ApplyTicket) -> Result<()> {
-    for entry in ticket.entries().iter().filter(|entry| entry.entry_type != EntryType::Normal) {
+    // A snapshot received since the ticket was handed out has brought the membership behind its entries: done again,
+    // a change would be done to what came after it.
+    let covered = raft.log.applied().max(raft.log.first_index().saturating_sub(1));
+    let fresh = ticket.entries().iter().filter(|entry| entry.index > covered);
+    for entry in fresh.filter(|entry| entry.entry_type != EntryType::Normal) {
         let change = propose::conf_change(entry)?;
         reconfigure::apply(raft, &change)?;
     }
