@@ -64,6 +64,7 @@ test-rust:
 	@scripts/need.sh cargo gcc
 	@scripts/need.sh --optional 'the run of the C host under valgrind' valgrind || true
 	@scripts/need.sh --optional 'the header under clang' clang || true
+	$(CARGO) build --workspace # the C hosts in the tests link what lies in target/debug
 	$(CARGO) test --workspace
 
 test-c: kv three-nodes
