@@ -259,6 +259,16 @@ impl<S: Storage> RawNode<S> {
         self.raft.membership.conf_state()
     }
 
+    /// Which disk each member is known to stand on, by ascending id: to be kept over a restart.
+    pub fn known_stores(&self) -> &[(u64, u64)] {
+        self.raft.stores.known()
+    }
+
+    /// Takes up what [`known_stores`](Self::known_stores) said before a restart.
+    pub fn learn_stores(&mut self, stores: &[(u64, u64)]) {
+        self.raft.stores.learn(stores);
+    }
+
     /// Why the node has stopped, if it has.
     pub fn failure(&self) -> Option<&Error> {
         self.failure.as_ref()
@@ -305,6 +315,7 @@ fn is_refusal(error: &Error) -> bool {
             | Error::Contradiction(_)
             | Error::StepLocalMessage(_)
             | Error::StepPeerNotFound(_)
+            | Error::ReplacedStore(_)
             | Error::WrongReceiver(_)
     )
 }

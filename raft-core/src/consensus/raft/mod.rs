@@ -15,6 +15,7 @@ pub(super) mod role;
 pub(super) mod snapshot;
 pub(super) mod state;
 pub(super) mod step;
+pub(super) mod stores;
 pub(super) mod tick;
 pub(super) mod transfer;
 pub(super) mod vote;

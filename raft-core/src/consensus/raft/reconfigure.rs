@@ -28,6 +28,7 @@ pub(in crate::consensus) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfC
     };
     let Ok((membership, progress)) = changer.apply(change) else { return Ok(()) };
     raft.membership = membership;
+    raft.stores.retain(|id| raft.membership.contains(id));
     match &mut raft.role {
         Role::Leader(leader) => leader.progress = progress,
         _ => return Ok(()),

@@ -93,12 +93,13 @@ fn has_promised<S: Storage>(raft: &Raft<S>) -> bool {
 pub(super) fn handle_request<S: Storage>(raft: &mut Raft<S>, request: &Message) -> Result<()> {
     commit_word::hear(raft, &request.context)?;
     let is_vote = request.msg_type == MessageType::MsgVote;
+    let may_vote = !raft.stores.is_replaced();
     let can_vote = raft.vote == request.from
         || (raft.vote == 0 && raft.leader() == 0)
         || (!is_vote && request.term > raft.term);
     // A learner votes too: it may have been promoted and not know yet, and its vote be needed.
     let theirs = EntryId::new(request.log_term, request.index);
-    if can_vote && theirs.is_up_to_date_with(raft.log.last_id()?) {
+    if may_vote && can_vote && theirs.is_up_to_date_with(raft.log.last_id()?) {
         // The answer carries the term asked about: that of the pre-vote is ahead of ours.
         raft.send(Message { term: request.term, ..Message::new(answer_to(request), request.from) });
         if is_vote {
