@@ -138,7 +138,10 @@ enum {
   RFT_E_DECODE = -5,
   /** The message is of a kind that may not come from a peer. */
   RFT_E_LOCAL_MESSAGE = -6,
-  /** The message answers for a node that is not a member. */
+  /**
+   * The message answers for a node that is not a member, or comes from a member that has lost its directory: it
+   * counts as gone until it is removed and added again.
+   */
   RFT_E_UNKNOWN_PEER = -7,
   /** The message is for another node. */
   RFT_E_WRONG_RECEIVER = -8,
