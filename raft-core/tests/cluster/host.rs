@@ -9,7 +9,7 @@ use raft_core::consensus::raw_node::RawNode;
 use raft_core::consensus::ready::{AppendTicket, ApplyTicket, ReadState, Ready};
 use raft_core::consensus::status::RoleKind;
 use raft_core::raftpb::conf_change::ConfState;
-use raft_core::raftpb::message::{Message, Snapshot, SnapshotMetadata};
+use raft_core::raftpb::message::{Message, Snapshot};
 
 use super::coverage::Rare;
 use super::disk::Disk;
@@ -416,14 +416,14 @@ impl World {
             return Ok(());
         }
         let conf_state = if names_first { ConfState::of_voters(1..=founders) } else { up.membership.clone() };
-        let (data, term) = (up.machine.save(), up.seen.term_at(index));
+        let data = up.machine.save();
         let storage = up.raw.storage_mut();
-        let taken = storage.create_snapshot(index, conf_state.clone(), data.clone());
+        let taken = storage.create_snapshot(index, conf_state, data.clone());
         taken.map_err(|error| format!("node {id}: snapshot at {index}: {error}"))?;
         // It may have dropped more than this already.
         let _ = storage.compact(index.saturating_sub(trail));
+        let snapshot = Snapshot { data, metadata: storage.snapshot_metadata().clone() };
         up.seen.compact(index);
-        let snapshot = Snapshot { data, metadata: SnapshotMetadata { conf_state, index, term } };
         if !names_first {
             self.oracle.check_snapshot(&snapshot)?;
         }
