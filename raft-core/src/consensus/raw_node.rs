@@ -254,7 +254,9 @@ impl<S: Storage> RawNode<S> {
         self.raft.leader()
     }
 
-    /// The membership in force, as it goes into a snapshot at the applied index.
+    /// The membership in force. A snapshot that was received brings its own as soon as it is accepted, before the state
+    /// machine is restored from it: a host that takes snapshots keeps the membership of what it has applied, by
+    /// [`conf_state_after`](super::confchange::restore::conf_state_after).
     pub fn conf_state(&self) -> ConfState {
         self.raft.membership.conf_state()
     }

@@ -116,8 +116,10 @@ impl Durable {
                 self.entries.clear();
                 self.take(snapshot);
             }
+            // One that was received meanwhile is newer.
+            Record::Taken(snapshot) if snapshot.metadata.index <= self.snapshot.metadata.index => {}
             Record::Taken(snapshot) => {
-                let covered = snapshot.metadata.index.saturating_sub(self.snapshot.metadata.index);
+                let covered = snapshot.metadata.index - self.snapshot.metadata.index;
                 self.entries.drain(..(covered as usize).min(self.entries.len()));
                 self.take(snapshot);
             }

@@ -3,17 +3,18 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use raft_core::consensus::confchange::restore::conf_state_after;
 use raft_core::consensus::log::memory_storage::MemoryStorage;
 use raft_core::consensus::raw_node::RawNode;
 use raft_core::consensus::ready::{AppendTicket, ApplyTicket, ReadState, Ready};
 use raft_core::consensus::status::RoleKind;
 use raft_core::raftpb::conf_change::ConfState;
-use raft_core::raftpb::message::{Message, Snapshot, SnapshotMetadata};
+use raft_core::raftpb::message::{Message, Snapshot};
 
 use super::coverage::Rare;
 use super::disk::Disk;
 use super::machine::Machine;
-use super::oracle::{Check, ensure};
+use super::oracle::{Check, ensure, read_change};
 use super::plant::Plant;
 use super::seen::Seen;
 use super::settings::TICK;
@@ -50,6 +51,8 @@ pub(crate) struct Read {
 pub(crate) struct Up {
     pub(crate) raw: RawNode<MemoryStorage>,
     pub(crate) machine: Machine,
+    /// Where the machine stands. The node's may be ahead: it takes that of a snapshot when it accepts it.
+    membership: ConfState,
     pub(crate) seen: Seen,
     pub(crate) reads: Vec<Read>,
     pub(crate) ready_is_due: bool,
@@ -108,12 +111,14 @@ impl World {
         }
         let durable = &host.disk.durable;
         let machine = Machine::restore(&durable.snapshot.data, durable.snapshot.metadata.index);
+        let membership = durable.snapshot.metadata.conf_state.clone();
         let seen = Seen::new(id, life, durable);
         let is_both = durable.snapshot.metadata.index > 1 && !durable.entries.is_empty();
         let raw = RawNode::new(config, host.disk.recover()).map_err(|error| format!("node {id}: {error}"))?;
         host.up = Some(Box::new(Up {
             raw,
             machine,
+            membership,
             seen,
             reads: Vec::new(),
             ready_is_due: false,
@@ -309,6 +314,7 @@ impl World {
         let is_overtaken = !up.applying.is_empty();
         let was_empty = up.machine.applied == 0;
         up.machine = Machine::restore(&snapshot.data, index);
+        up.membership = snapshot.metadata.conf_state.clone();
         up.seen.applied_to(index);
         if up.incoming == index {
             up.incoming = 0;
@@ -354,6 +360,11 @@ impl World {
             let up = self.up(id);
             ensure!(entry.index == up.machine.applied + 1, "node {id} applies {} too early", entry.index);
             let write = up.machine.apply(entry);
+            if let Some(Ok(membership)) =
+                read_change(entry).map(|change| conf_state_after(&up.membership, &change))
+            {
+                up.membership = membership;
+            }
             let (machine, commit) = (up.machine.clone(), up.seen.commit);
             self.oracle.check_applied(entry, &machine, commit)?;
             self.trace.note(&[id, entry.index, machine.hash]);
@@ -401,18 +412,18 @@ impl World {
         let trail = self.rng.below(10);
         let up = self.up(id);
         let index = up.seen.applied;
-        if up.raw.storage().snapshot_metadata().index >= index || up.incoming != 0 {
+        if up.raw.storage().snapshot_metadata().index >= index {
             return Ok(());
         }
-        let conf_state = if names_first { ConfState::of_voters(1..=founders) } else { up.raw.conf_state() };
-        let (data, term) = (up.machine.save(), up.seen.term_at(index));
+        let conf_state = if names_first { ConfState::of_voters(1..=founders) } else { up.membership.clone() };
+        let data = up.machine.save();
         let storage = up.raw.storage_mut();
-        let taken = storage.create_snapshot(index, conf_state.clone(), data.clone());
+        let taken = storage.create_snapshot(index, conf_state, data.clone());
         taken.map_err(|error| format!("node {id}: snapshot at {index}: {error}"))?;
         // It may have dropped more than this already.
         let _ = storage.compact(index.saturating_sub(trail));
+        let snapshot = Snapshot { data, metadata: storage.snapshot_metadata().clone() };
         up.seen.compact(index);
-        let snapshot = Snapshot { data, metadata: SnapshotMetadata { conf_state, index, term } };
         if !names_first {
             self.oracle.check_snapshot(&snapshot)?;
         }
@@ -427,12 +438,14 @@ impl World {
         if up.raw.storage_mut().take_wanted().is_some() { self.checkpoint(id) } else { Ok(()) }
     }
 
-    /// After a restart the node knows its snapshot by name only: the bytes are on disk.
-    pub(crate) fn attach_snapshot(&mut self, id: u64, message: &mut Message) -> Check {
+    /// After a restart the node knows its snapshot by name only: the bytes are on disk, unless a newer one is. Says
+    /// whether there is something to send.
+    pub(crate) fn attach_snapshot(&self, id: u64, message: &mut Message) -> bool {
         let on_disk = &self.host(id).disk.durable.snapshot;
-        let Some(snapshot) = &mut message.snapshot else { return Ok(()) };
-        ensure!(snapshot.metadata == on_disk.metadata, "node {id} sends a snapshot that it does not have");
-        snapshot.data = on_disk.data.clone();
-        Ok(())
+        let Some(snapshot) = &mut message.snapshot else { return false };
+        if snapshot.data.is_empty() && snapshot.metadata == on_disk.metadata {
+            snapshot.data = on_disk.data.clone();
+        }
+        !snapshot.data.is_empty()
     }
 }

@@ -12,3 +12,8 @@ pub(crate) enum Plant {
     /// Takes snapshots that name the first membership.
     SnapshotWithoutConfState,
 }
+
+impl Plant {
+    pub(crate) const ALL: [Plant; 3] =
+        [Plant::AckBeforeDurable, Plant::ForgetVote, Plant::SnapshotWithoutConfState];
+}

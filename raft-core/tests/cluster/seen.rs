@@ -117,6 +117,10 @@ impl Seen {
 
     /// The node has taken a snapshot of its own at `index`.
     pub(crate) fn compact(&mut self, index: u64) {
+        // One from the leader, which is not in place yet, may be ahead of it.
+        if index <= self.offset {
+            return;
+        }
         self.offset_term = self.term_at(index);
         self.marks.drain(..(index - self.offset) as usize);
         self.offset = index;

@@ -208,9 +208,8 @@ impl World {
             if message.from == 0 || to == id || to == 0 {
                 return Err(format!("node {id} sends {message:?}"));
             }
-            if message.msg_type == MessageType::MsgSnap {
-                self.attach_snapshot(id, &mut message)?;
-            }
+            let is_snapshot = message.msg_type == MessageType::MsgSnap;
+            let is_void = is_snapshot && !self.attach_snapshot(id, &mut message);
             self.cover_sent(id, &message);
             let bytes = Bytes::from(message.to_vec());
             if Message::decode(bytes.clone()).as_ref() != Ok(&message) {
@@ -219,9 +218,9 @@ impl World {
             let kind = message.msg_type as u64;
             self.trace.note(&[self.now, id, to, kind, message.term, message.index, bytes.len() as u64]);
             self.trace.line(self.now, || format!("{id} sends {}", brief(&message)));
-            let lost = self.links.is_cut(id, to) || self.rng.permille(self.settings.drop);
+            let lost = is_void || self.links.is_cut(id, to) || self.rng.permille(self.settings.drop);
             let delay = self.delay();
-            if message.msg_type == MessageType::MsgSnap {
+            if is_snapshot {
                 let life = self.host(id).life;
                 if lost {
                     self.coverage.hit(Rare::SnapshotLost);

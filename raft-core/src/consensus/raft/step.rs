@@ -54,9 +54,11 @@ fn enter_term<S: Storage>(raft: &mut Raft<S>, message: &Message) -> Result<bool>
 fn refuse_old_term<S: Storage>(raft: &mut Raft<S>, message: &Message) -> Result<()> {
     use MessageType::*;
     match message.msg_type {
-        // With the lease or PreVote this node's newer term never reaches an old leader by an election, so it is told
-        // here; else a node that was cut off in a newer term could never be led again.
-        MsgHeartbeat | MsgApp if raft.config.check_quorum || raft.config.pre_vote => {
+        // With the lease or PreVote this node's newer term never reaches an old leader by an election, nor does that of
+        // a node that must not campaign. So the leader is told here; else such a node could never be led again.
+        MsgHeartbeat | MsgApp
+            if raft.config.check_quorum || raft.config.pre_vote || !raft.is_promotable() =>
+        {
             raft.send(Message::new(MsgAppResp, message.from));
         }
         // A candidate behind in term must learn the newer one, or its terms may trail the others' forever.
