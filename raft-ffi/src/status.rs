@@ -187,7 +187,9 @@ impl rft_status {
             RFT_E_PANIC => c"A panic was contained; the handle refuses all further work.",
             RFT_E_DECODE => c"The bytes are not a message, or it contradicts what is committed.",
             RFT_E_LOCAL_MESSAGE => c"A message of this kind may not come from a peer.",
-            RFT_E_UNKNOWN_PEER => c"The message comes from a node that is not a member, or has lost its directory.",
+            RFT_E_UNKNOWN_PEER => {
+                c"The message comes from a node that is not a member, or has lost its directory."
+            }
             RFT_E_WRONG_RECEIVER => c"The message is for another node.",
             RFT_E_NOT_LEADER => c"This node does not lead; nothing was applied.",
             RFT_E_DROPPED => c"The proposal was not taken or was superseded; nothing was applied.",

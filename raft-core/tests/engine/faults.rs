@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use raft_core::engine::event::Event;
 use raft_core::engine::node::Engine;
 use raft_core::engine::options::Options;
 use raft_core::error::Error;
+use raft_core::raftpb::message::MessageType;
 
 use crate::machine::Machine;
 use crate::world::{PATIENCE, World, wait_for, wait_until};
@@ -205,4 +206,41 @@ fn bad_directories_and_options_are_refused() {
     let file = dir.path().join("file");
     std::fs::write(&file, "x").unwrap();
     assert!(matches!(open(options, &file), Error::Io(_)));
+}
+
+#[test]
+fn a_member_that_lost_its_directory_does_not_help_to_elect_a_leader() {
+    let ids = [1, 2, 3];
+    let mut world = World::new(&ids, |_| {});
+    world.write("first");
+    let leader = world.leader_among(&ids);
+    let others: Vec<u64> = ids.into_iter().filter(|id| *id != leader).collect();
+    let (lost, behind) = (others[0], others[1]);
+    // The mark, three members and the checksum: it has heard of everybody.
+    let stores = world.file(behind, "stores");
+    wait_until("word of all disks", || std::fs::metadata(&stores).is_ok_and(|file| file.len() == 60));
+    world.set_cut(behind, true);
+    world.write("acknowledged");
+    world.stop(lost);
+    world.wipe(lost);
+    world.stop(leader);
+    let asked = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&asked);
+    world.set_filter(move |message| {
+        if message.msg_type == MessageType::MsgPreVote && message.from == behind {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+        true
+    });
+    world.start(lost, &ids);
+    world.set_cut(behind, false);
+    wait_until("five campaigns", || asked.load(Ordering::SeqCst) >= 10);
+    for id in others {
+        assert_eq!(world.node(id).engine.status().status.leader, 0, "node {id}");
+    }
+    world.start(leader, &ids);
+    world.set_cut(behind, false);
+    world.write("later");
+    let has_all = |id: u64| world.node(id).machine.commands() == ["first", "acknowledged", "later"];
+    wait_until("the same on both", || has_all(leader) && has_all(behind));
 }

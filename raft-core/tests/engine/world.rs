@@ -136,6 +136,16 @@ impl World {
         node.machine
     }
 
+    /// Destroys the directory of node `id`, which is stopped.
+    pub(crate) fn wipe(&mut self, id: u64) {
+        self.dirs.remove(&id);
+    }
+
+    /// A file in the directory of node `id`.
+    pub(crate) fn file(&self, id: u64, name: &str) -> std::path::PathBuf {
+        self.dirs[&id].path().join(name)
+    }
+
     pub(crate) fn node(&self, id: u64) -> &Node {
         &self.nodes[&id]
     }
