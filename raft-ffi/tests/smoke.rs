@@ -25,7 +25,7 @@ fn the_smoke_example_writes_and_reads_back_also_a_second_time() {
         .arg(&program));
     for _ in 0..2 {
         let output = run(Command::new(&program).current_dir(&dir));
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "RFT_OK: hello\n");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n");
     }
     assert!(dir.join("smoke.data/wal").is_dir());
 }
