@@ -138,7 +138,10 @@ enum {
   RFT_E_DECODE = -5,
   /** The message is of a kind that may not come from a peer. */
   RFT_E_LOCAL_MESSAGE = -6,
-  /** The message answers for a node that is not a member. */
+  /**
+   * The message answers for a node that is not a member, or comes from a member that has lost its directory: it
+   * counts as gone until it is removed and added again.
+   */
   RFT_E_UNKNOWN_PEER = -7,
   /** The message is for another node. */
   RFT_E_WRONG_RECEIVER = -8,
@@ -1404,7 +1407,8 @@ RFT_API rft_status_t rft_node_propose(rft_node_t *node,
                                       rft_error_t **err);
 
 /**
- * Proposes a membership change. It takes effect on each node when that node's host advances past it.
+ * Proposes a membership change. It takes effect on each node when that node's host advances past it. A newcomer has
+ * no history at all and starts from a snapshot: give the leader one (rft_node_snapshot) after the change is applied.
  *
  * @param node borrowed for the call
  * @param changes the steps; borrowed for the call; NULL when there are none

@@ -3,9 +3,9 @@
 //! `ours/wire` also encodes and decodes every message, which the peer's row does not.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use raft_ffi_benches::Group;
-use raft_ffi_benches::ours::Ours;
-use raft_ffi_benches::raft_rs::RaftRs;
+use raft_benches::Group;
+use raft_benches::ours::Ours;
+use raft_benches::raft_rs::RaftRs;
 
 fn core(c: &mut Criterion) {
     for len in [16, 256, 4096] {

@@ -1,8 +1,8 @@
 //! The same work without criterion, for an instruction counter: `core_once GROUP BATCH LEN COUNT`.
 
-use raft_ffi_benches::Group;
-use raft_ffi_benches::ours::Ours;
-use raft_ffi_benches::raft_rs::RaftRs;
+use raft_benches::Group;
+use raft_benches::ours::Ours;
+use raft_benches::raft_rs::RaftRs;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();

@@ -40,6 +40,9 @@ pub enum Error {
     StepLocalMessage(MessageType),
     /// A response came from a node that is not a member.
     StepPeerNotFound(u64),
+    /// A node that is a member answers from another disk than the one it joined with: it has lost what it acknowledged
+    /// and whom it voted for, and counts as gone until it is removed and added again.
+    ReplacedStore(u64),
     /// A message names another receiver.
     WrongReceiver(u64),
     /// The entries asked for have been compacted away.
@@ -134,6 +137,9 @@ impl fmt::Display for Error {
             Error::ConfChange(text) => write!(f, "membership change refused: {text}"),
             Error::StepLocalMessage(kind) => write!(f, "{kind:?} may not come from a peer"),
             Error::StepPeerNotFound(id) => write!(f, "a response from node {id}, which is not a member"),
+            Error::ReplacedStore(id) => {
+                write!(f, "node {id} has lost its disk: remove it, then add it again")
+            }
             Error::WrongReceiver(id) => write!(f, "the message is for node {id}"),
             Error::Compacted => f.write_str("the entries have been compacted away"),
             Error::Unavailable => f.write_str("the entries are not there yet"),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use history::{DIR, Step, World, options, script};
 use memory_volume::{Chance, MemoryVolume, Trouble};
 use raft_core::disk::store::Store;
+use raft_core::error::Error;
 
 /// Plays the script until the machine stops at `call`; says how far it came, or that it came to the end.
 fn play(volume: &MemoryVolume, steps: &[Step], call: u64, trouble: Trouble) -> (World, bool) {
@@ -23,6 +24,7 @@ fn play(volume: &MemoryVolume, steps: &[Step], call: u64, trouble: Trouble) -> (
         world.check(&recovered, "first open");
         done = steps.iter().all(|step| world.play(&mut store, step).is_ok());
     }
+    assert!(done || volume.calls() >= call, "the script fails by itself");
     volume.disarm();
     (world, done)
 }
@@ -116,15 +118,20 @@ fn the_first_error_is_the_last_word_of_a_store() {
             volume.arm(call, Trouble::Fail(errno));
             let mut world = World::default();
             let what = format!("errno {errno} at call {call}");
-            let Ok((mut store, _)) = Store::open(Arc::new(volume.clone()), DIR.as_ref(), options()) else {
-                volume.disarm();
-                reopen(&volume, &world, &what);
-                continue;
+            let opened = Store::open(Arc::new(volume.clone()), DIR.as_ref(), options());
+            let (mut store, _) = match opened {
+                Ok(opened) => opened,
+                Err(error) => {
+                    assert!(matches!(&error, Error::Io(_)), "{what}: {error}");
+                    volume.disarm();
+                    reopen(&volume, &world, &what);
+                    continue;
+                }
             };
             let outcome = steps.iter().try_for_each(|step| world.play(&mut store, step));
             volume.disarm();
+            assert_eq!(outcome.is_err(), volume.calls() >= call, "{what}: noticed, and no other error");
             let Err(trouble) = outcome else {
-                assert!(volume.calls() < call, "{what} went unnoticed");
                 break;
             };
             if trouble.of_store {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use memory_volume::MemoryVolume;
 use raft_core::disk::os::OsVolume;
 use raft_core::disk::store::{Identity, Recovered, Store, StoreOptions};
-use raft_core::disk::volume::{Access, Volume};
+use raft_core::disk::volume::{Access, File, Volume};
 use raft_core::error::{Error, Result};
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::entry::{Entries, Entry};
@@ -214,6 +214,43 @@ fn with_snapshots() -> MemoryVolume {
 }
 
 #[test]
+fn a_release_keeps_all_behind_the_snapshot_wherever_segments_begin() {
+    let mut lefts = Vec::new();
+    for index in 2..=60 {
+        let volume = MemoryVolume::default();
+        let options = StoreOptions { snapshots_kept: 1, ..options() };
+        let (mut store, _) = Store::open(Arc::new(volume.clone()), DIR.as_ref(), options).unwrap();
+        store.bootstrap(&ConfState::of_voters([1, 2])).unwrap();
+        for index in 2..=60 {
+            store.append(Some(&state(1, index)), &entries(1, index..=index), true).unwrap();
+        }
+        snapshot(&mut store, 1, index);
+        store.release(index).unwrap();
+        drop(store);
+        lefts.push(segments(&volume).len());
+        let (_, recovered) = open(&volume).unwrap();
+        assert_eq!(recovered.snapshot, metadata(1, index));
+        assert_eq!(recovered.entries, entries(1, index + 1..=60));
+    }
+    assert!(lefts.is_sorted_by(|a, b| a >= b), "{lefts:?}");
+    assert_eq!((lefts.first(), lefts.last()), (Some(&4), Some(&1)));
+}
+
+#[test]
+fn a_snapshot_ahead_of_the_commit_keeps_the_ones_behind_it() {
+    let volume = with_snapshots();
+    let (mut store, _) = open(&volume).unwrap();
+    for index in [90, 95] {
+        snapshot(&mut store, 2, index);
+    }
+    store.release(95).unwrap();
+    drop(store);
+    let (_, recovered) = open(&volume).unwrap();
+    assert_eq!(recovered.snapshot, metadata(1, 60));
+    assert_eq!(recovered.entries, entries(1, 61..=70));
+}
+
+#[test]
 fn an_unreadable_snapshot_is_set_aside_for_the_next_older() {
     let volume = with_snapshots();
     assert!((2..5).contains(&segments(&volume).len()), "{:?} are left", segments(&volume));
@@ -406,15 +443,84 @@ fn segments_made_ready_ahead_are_used_and_the_last_is_removed() {
     let options = StoreOptions { segment_bytes: 64 << 10, zeroed_bytes: 64 << 10, ..options() };
     let (mut store, _) = Store::open(Arc::new(OsVolume), dir.path(), options.clone()).unwrap();
     store.bootstrap(&ConfState::of_voters([1])).unwrap();
-    for index in 2..=2000 {
+    let wal = dir.path().join("wal");
+    let last_segment = || {
+        let names = OsVolume.list(&wal).unwrap();
+        let name = names.into_iter().rfind(|name| name.ends_with(".wal")).unwrap();
+        let len = OsVolume.open(&wal.join(&name), Access::Read).unwrap().len().unwrap();
+        (name, len)
+    };
+    // How often a cut comes before the spare is ready is up to the machine.
+    let mut last = 1;
+    while last_segment() <= ("0000000000000001".into(), 0) || last_segment().1 != 64 << 10 {
+        assert!(last < 50_000, "no segment made ready ahead is ever used");
+        store.append(Some(&state(1, last)), &entries(1, last + 1..=last + 20), true).unwrap();
+        last += 20;
+    }
+    drop(store);
+    let names = OsVolume.list(&wal).unwrap();
+    assert!(names.iter().all(|name| name.ends_with(".wal")), "{names:?}");
+    let (_, recovered) = Store::open(Arc::new(OsVolume), dir.path(), options).unwrap();
+    assert_eq!(recovered.entries, entries(1, 2..=last));
+}
+
+/// No room for files made ready ahead.
+struct Crowded(MemoryVolume);
+
+impl Volume for Crowded {
+    fn create_dir_all(&self, dir: &Path) -> Result<()> {
+        self.0.create_dir_all(dir)
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<String>> {
+        self.0.list(dir)
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool> {
+        self.0.exists(path)
+    }
+
+    fn open(&self, path: &Path, access: Access) -> Result<Box<dyn File>> {
+        if path.ends_with("spare.tmp") {
+            let full = std::io::Error::from_raw_os_error(libc::ENOSPC);
+            return Err(Error::io("write", path, full));
+        }
+        self.0.open(path, access)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        self.0.remove(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        self.0.sync_dir(dir)
+    }
+}
+
+#[test]
+fn without_room_to_make_a_segment_ready_the_log_goes_on() {
+    let volume = MemoryVolume::default();
+    let options = StoreOptions { zeroed_bytes: 4096, ..options() };
+    let crowded = Arc::new(Crowded(volume.clone()));
+    let (mut store, _) = Store::open(crowded, DIR.as_ref(), options).unwrap();
+    store.bootstrap(&ConfState::of_voters([1, 2])).unwrap();
+    for index in 2..=100 {
         store.append(Some(&state(1, index)), &entries(1, index..=index), true).unwrap();
     }
     drop(store);
-    let wal = dir.path().join("wal");
-    let names = OsVolume.list(&wal).unwrap();
-    assert!(names.len() > 4 && names.iter().all(|name| name.ends_with(".wal")), "{names:?}");
-    let last = OsVolume.open(&wal.join(names.last().unwrap()), Access::Read).unwrap();
-    assert_eq!(last.len().unwrap(), 64 << 10, "the last segment was made ready ahead");
-    let (_, recovered) = Store::open(Arc::new(OsVolume), dir.path(), options).unwrap();
-    assert_eq!(recovered.entries, entries(1, 2..=2000));
+    assert!(segments(&volume).len() > 4);
+    assert_eq!(open(&volume).unwrap().1.entries, entries(1, 2..=100));
+}
+
+#[test]
+fn a_place_where_nothing_can_be_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"no directory").unwrap();
+    let error = Store::open(Arc::new(OsVolume), &file.join("node"), options()).err().unwrap();
+    assert!(matches!(&error, Error::Io(io) if io.path.starts_with(&file)), "{error}");
 }

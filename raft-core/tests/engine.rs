@@ -3,6 +3,8 @@
 // A test may end at what it did not expect.
 #![allow(clippy::unwrap_used)]
 
+#[path = "engine/chaos.rs"]
+mod chaos;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/gate.rs"]

@@ -97,6 +97,8 @@ fn message() -> impl Strategy<Value = Message> {
                     reject_hint: hint,
                     context: context.clone().into(),
                     vote: 0,
+                    store: ids.len() as u64,
+                    stores: (ids.len() == 3).then(|| ids.iter().map(|id| (*id, index)).collect()),
                 }
             })
         },
@@ -163,6 +165,7 @@ fn is_refusal(error: &Error) -> bool {
             | Error::Contradiction(_)
             | Error::StepLocalMessage(_)
             | Error::StepPeerNotFound(_)
+            | Error::ReplacedStore(_)
             | Error::WrongReceiver(_)
     )
 }

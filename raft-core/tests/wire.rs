@@ -93,7 +93,9 @@ fn messages() -> impl Strategy<Value = Message> {
     let snapshot =
         proptest::option::of(snapshots().prop_filter("empty is none", |s| *s != Snapshot::default()));
     let rest = (any::<bool>(), vec(any::<u8>(), 0..20), entries(), snapshot);
-    (0u64..24, any::<[u64; 8]>(), rest).prop_map(|(kind, numbers, (reject, context, entries, snapshot))| {
+    let stores = (any::<u64>(), proptest::option::of(vec(any::<(u64, u64)>(), 0..3)));
+    (0u64..24, any::<[u64; 8]>(), rest, stores).prop_map(|(kind, numbers, rest, (store, stores))| {
+        let (reject, context, entries, snapshot) = rest;
         let [to, from, term, log_term, index, commit, reject_hint, vote] = numbers;
         Message {
             msg_type: MessageType::try_from(kind).unwrap(),
@@ -109,6 +111,8 @@ fn messages() -> impl Strategy<Value = Message> {
             reject,
             reject_hint,
             context: context.into(),
+            store,
+            stores: stores.map(Vec::into_boxed_slice),
         }
     })
 }

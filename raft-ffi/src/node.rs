@@ -169,7 +169,8 @@ pub unsafe extern "C" fn rft_node_propose(
     }
 }
 
-/// Proposes a membership change. It takes effect on each node when that node's host advances past it.
+/// Proposes a membership change. It takes effect on each node when that node's host advances past it. A newcomer has
+/// no history at all and starts from a snapshot: give the leader one (rft_node_snapshot) after the change is applied.
 ///
 /// @param node borrowed for the call
 /// @param changes the steps; borrowed for the call; NULL when there are none

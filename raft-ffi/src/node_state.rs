@@ -72,7 +72,7 @@ impl NodeState {
             true => MemoryStorage::new(),
             false => MemoryStorage::bootstrapped(ConfState::of_voters(settings.voters.iter().copied())),
         };
-        NodeState::new(settings, memory, None)
+        NodeState::new(settings, memory, None, 0)
     }
 
     /// A node that goes on where its store stands.
@@ -87,12 +87,24 @@ impl NodeState {
             MemoryStorage::recovered(recovered.hard_state, recovered.snapshot.clone(), Entries::new());
         let snapshot = Snapshot { data, metadata: recovered.snapshot };
         memory.append((!snapshot.is_empty()).then_some(&snapshot), &recovered.entries)?;
-        NodeState::new(settings, memory, Some(store.token()))
+        let mut node = NodeState::new(settings, memory, Some(store.token()), recovered.store_id)?;
+        node.raw.learn_stores(&recovered.known_stores);
+        Ok(node)
     }
 
-    fn new(settings: &Settings, memory: MemoryStorage, store: Option<Arc<()>>) -> Checked<Self> {
+    /// Which disk each member is known to stand on.
+    pub(crate) fn known_stores(&self) -> &[(u64, u64)] {
+        self.raw.known_stores()
+    }
+
+    fn new(
+        settings: &Settings,
+        memory: MemoryStorage,
+        store: Option<Arc<()>>,
+        store_id: u64,
+    ) -> Checked<Self> {
         let start = memory.snapshot_metadata().clone();
-        let config = Config { applied: start.index, apply_unstable: true, ..settings.consensus() };
+        let config = Config { applied: start.index, apply_unstable: true, store_id, ..settings.consensus() };
         let raw = RawNode::new(config, memory)?;
         let status = raw.status();
         Ok(NodeState {

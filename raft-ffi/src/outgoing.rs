@@ -63,6 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(unsafe_code)]
     fn each_message_points_to_its_own_bytes() {
         let batch = [Message::new(MessageType::MsgHeartbeat, 2), Message::new(MessageType::MsgVote, 3 << 40)];
         let mut outgoing = Outgoing::default();

@@ -37,7 +37,8 @@ pub enum rft_status {
     RFT_E_DECODE = -5,
     /// The message is of a kind that may not come from a peer.
     RFT_E_LOCAL_MESSAGE = -6,
-    /// The message answers for a node that is not a member.
+    /// The message answers for a node that is not a member, or comes from a member that has lost its directory: it
+    /// counts as gone until it is removed and added again.
     RFT_E_UNKNOWN_PEER = -7,
     /// The message is for another node.
     RFT_E_WRONG_RECEIVER = -8,
@@ -186,7 +187,7 @@ impl rft_status {
             RFT_E_PANIC => c"A panic was contained; the handle refuses all further work.",
             RFT_E_DECODE => c"The bytes are not a message, or it contradicts what is committed.",
             RFT_E_LOCAL_MESSAGE => c"A message of this kind may not come from a peer.",
-            RFT_E_UNKNOWN_PEER => c"The message answers for a node that is not a member.",
+            RFT_E_UNKNOWN_PEER => c"The message comes from a node that is not a member, or has lost its directory.",
             RFT_E_WRONG_RECEIVER => c"The message is for another node.",
             RFT_E_NOT_LEADER => c"This node does not lead; nothing was applied.",
             RFT_E_DROPPED => c"The proposal was not taken or was superseded; nothing was applied.",

@@ -96,7 +96,8 @@ pub unsafe extern "C" fn rft_store_save(
             let mut store = exclusive::<StoreState>(store)?;
             let mut node = exclusive::<NodeState>(node)?;
             node.check_store(&store)?;
-            node.save(|ticket| store.save(ticket))
+            node.save(|ticket| store.save(ticket))?;
+            store.keep_known_stores(node.known_stores())
         })
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use raft_core::consensus::log::memory_storage::BOOTSTRAP_INDEX;
 use raft_core::consensus::ready::AppendTicket;
 use raft_core::disk::os::OsVolume;
-use raft_core::disk::store::{Identity, Recovered, Store, StoreOptions};
+use raft_core::disk::store::{Identity, Recovered, Store, StoreOptions, drawn_store_id};
 use raft_core::error::Error;
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::message::{HardState, SnapshotMetadata};
@@ -28,6 +28,8 @@ pub(crate) struct StoreState {
     token: Arc<()>,
     recovered: Option<Recovered>,
     newest: SnapshotMetadata,
+    // Which disk each member stands on, as it was kept last.
+    known_stores: Vec<(u64, u64)>,
     // The newest snapshot's bytes, once they were asked for.
     data: Option<Bytes>,
 }
@@ -43,8 +45,12 @@ impl StoreState {
         let node_id = settings.get(RFT_CONFIG_ID);
         let identity = Identity { cluster_id: settings.get(RFT_CONFIG_CLUSTER_ID), node_id };
         let segment_bytes = settings.get(RFT_CONFIG_SEGMENT_BYTES);
-        let options =
-            StoreOptions { segment_bytes, zeroed_bytes: segment_bytes, ..StoreOptions::new(identity) };
+        let options = StoreOptions {
+            segment_bytes,
+            zeroed_bytes: segment_bytes,
+            store_id: drawn_store_id(),
+            ..StoreOptions::new(identity)
+        };
         let (mut store, mut recovered) = Store::open(Arc::new(OsVolume), dir, options)?;
         if recovered.fresh && !settings.voters.is_empty() {
             let conf_state = ConfState::of_voters(settings.voters.iter().copied());
@@ -58,6 +64,7 @@ impl StoreState {
             node_id,
             token: Arc::new(()),
             newest: recovered.snapshot.clone(),
+            known_stores: recovered.known_stores.clone(),
             recovered: Some(recovered),
             data: None,
         })
@@ -108,6 +115,15 @@ impl StoreState {
             self.store.release(snapshot.metadata.index)?;
             self.newest = snapshot.metadata.clone();
             self.data = Some(snapshot.data.clone());
+        }
+        Ok(())
+    }
+
+    /// Keeps which disk each member stands on, if there is news.
+    pub(crate) fn keep_known_stores(&mut self, known: &[(u64, u64)]) -> Checked<()> {
+        if self.known_stores != known {
+            self.store.keep_known_stores(known)?;
+            self.known_stores = known.to_vec();
         }
         Ok(())
     }

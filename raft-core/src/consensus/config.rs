@@ -64,6 +64,9 @@ pub struct Config {
     pub apply_unstable: bool,
     /// How far the state machine is at the start; 0 is as far as the snapshot.
     pub applied: u64,
+    /// Which disk this node stands on: a number drawn when the disk was first written, never 0 and never drawn twice.
+    /// With it the group notices a member that comes back without its past. 0 is not told.
+    pub store_id: u64,
     /// Where chance comes from, which only draws election timeouts. The same seed draws the same ones.
     pub seed: u64,
 }
@@ -90,6 +93,7 @@ impl Config {
             step_down_on_removal: true,
             apply_unstable: false,
             applied: 0,
+            store_id: 0,
             seed: id,
         }
     }

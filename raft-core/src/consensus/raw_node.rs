@@ -254,9 +254,21 @@ impl<S: Storage> RawNode<S> {
         self.raft.leader()
     }
 
-    /// The membership in force, as it goes into a snapshot at the applied index.
+    /// The membership in force. A snapshot that was received brings its own as soon as it is accepted, before the state
+    /// machine is restored from it: a host that takes snapshots keeps the membership of what it has applied, by
+    /// [`conf_state_after`](super::confchange::restore::conf_state_after).
     pub fn conf_state(&self) -> ConfState {
         self.raft.membership.conf_state()
+    }
+
+    /// Which disk each member is known to stand on, by ascending id: to be kept over a restart.
+    pub fn known_stores(&self) -> &[(u64, u64)] {
+        self.raft.stores.known()
+    }
+
+    /// Takes up what [`known_stores`](Self::known_stores) said before a restart.
+    pub fn learn_stores(&mut self, stores: &[(u64, u64)]) {
+        self.raft.stores.learn(stores);
     }
 
     /// Why the node has stopped, if it has.
@@ -305,6 +317,7 @@ fn is_refusal(error: &Error) -> bool {
             | Error::Contradiction(_)
             | Error::StepLocalMessage(_)
             | Error::StepPeerNotFound(_)
+            | Error::ReplacedStore(_)
             | Error::WrongReceiver(_)
     )
 }

@@ -4,6 +4,7 @@
 
 mod crc;
 mod frame;
+mod known_stores;
 pub mod os;
 mod record;
 mod recover;

@@ -38,6 +38,9 @@ pub(super) struct Metadata {
     pub(super) node_id: u64,
     #[prost(uint64, required, tag = "2")]
     pub(super) cluster_id: u64,
+    /// Not etcd's, which passes over it: see `StoreOptions::store_id`.
+    #[prost(uint64, tag = "3")]
+    pub(super) store_id: u64,
 }
 
 /// walpb.Snapshot: a snapshot file was complete when this was written. Index 0 stands at the beginning of a log.

@@ -39,18 +39,16 @@ pub(super) fn recover(
     wal_dir: &Path,
     snapshots: &SnapDir,
     identity: Identity,
+    store_id_if_new: u64,
     sizes: Sizes,
 ) -> Result<Recovery> {
     let mut notes = Vec::new();
     let log = match WalLog::read(&*volume, wal_dir, identity, &mut notes)? {
         Some(log) if !log.is_fresh() => log,
         none => {
-            let wal = begin(volume, wal_dir, none, snapshots, identity, sizes)?;
-            return Ok(Recovery {
-                wal,
-                usable: Vec::new(),
-                content: Recovered { fresh: true, notes, ..Recovered::default() },
-            });
+            let (wal, store_id) = begin(volume, wal_dir, none, snapshots, identity, store_id_if_new, sizes)?;
+            let content = Recovered { fresh: true, store_id, notes, ..Recovered::default() };
+            return Ok(Recovery { wal, usable: Vec::new(), content });
         }
     };
     let chosen = Chosen::find(&log, snapshots, &mut notes)?;
@@ -67,6 +65,7 @@ pub(super) fn recover(
 
     let WalLog { segments, metadata, replay, crc, tail: reader, .. } = log;
     let snapshot = chosen.metadata;
+    let metadata_of_log = metadata.clone();
     let position = Position {
         segments,
         metadata,
@@ -77,6 +76,8 @@ pub(super) fn recover(
     };
     let content = Recovered {
         fresh: false,
+        store_id: store_id(&metadata_of_log),
+        known_stores: Vec::new(),
         hard_state: replay.hard_state,
         entries: entries_behind(replay.log, snapshot.index),
         snapshot,
@@ -93,8 +94,9 @@ fn begin(
     old: Option<WalLog>,
     snapshots: &SnapDir,
     identity: Identity,
+    store_id_if_new: u64,
     sizes: Sizes,
-) -> Result<WalWriter> {
+) -> Result<(WalWriter, u64)> {
     let files = snapshots.list()?;
     if old.is_none() && !files.is_empty() {
         // Somebody has taken the log away; no crash does that.
@@ -109,8 +111,15 @@ fn begin(
         volume.remove(&wal_dir.join(name.file_name()))?;
     }
     segment::remove_drafts(&*volume, wal_dir)?;
-    let metadata = Metadata { node_id: identity.node_id, cluster_id: identity.cluster_id };
-    WalWriter::create(volume, wal_dir, sizes, metadata.encode_to_vec().into())
+    // It may have told its number before it was interrupted.
+    let told = old.as_ref().map_or(0, |log| store_id(&log.metadata));
+    let store_id = if told == 0 { store_id_if_new } else { told };
+    let metadata = Metadata { node_id: identity.node_id, cluster_id: identity.cluster_id, store_id };
+    WalWriter::create(volume, wal_dir, sizes, metadata.encode_to_vec().into()).map(|wal| (wal, store_id))
+}
+
+fn store_id(metadata: &Bytes) -> u64 {
+    Metadata::decode(&metadata[..]).map_or(0, |metadata| metadata.store_id)
 }
 
 fn entries_behind(mut log: Log, index: u64) -> Entries {
@@ -266,7 +275,7 @@ fn read_segment(
 
 fn check_identity(metadata: &Bytes, own: Identity) -> Result<()> {
     let found = Metadata::decode(&metadata[..]).map_err(|error| Error::Decode(error.to_string()))?;
-    if found == (Metadata { node_id: own.node_id, cluster_id: own.cluster_id }) {
+    if (found.node_id, found.cluster_id) == (own.node_id, own.cluster_id) {
         return Ok(());
     }
     Err(Error::Foreign(format!(
@@ -374,7 +383,7 @@ mod tests {
         fs::create_dir_all(dir.path().join("wal")).unwrap();
         let (mut buf, mut chain) = (Vec::new(), Crc::from(0));
         Record::put_crc(&mut buf, &chain);
-        let metadata = Metadata { node_id: 1, cluster_id: 7 };
+        let metadata = Metadata { node_id: 1, cluster_id: 7, store_id: 0 };
         let mut put = |record_type, data: Vec<u8>| {
             Record::put(&mut buf, &mut chain, record_type, data.len(), |buf| buf.extend_from_slice(&data));
         };

@@ -1,8 +1,12 @@
 //! [`Store`]: the write-ahead log and the snapshot files as one durable thing.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::known_stores;
 use super::record::SnapshotRecord;
 use super::recover::{Recovery, recover};
 use super::snap::dir::SnapDir;
@@ -32,6 +36,9 @@ pub struct StoreOptions {
     /// How many bytes of a segment are written with zeros before it is used, by a thread of the store: an fdatasync
     /// into such a segment costs half. 0: none, and no thread. As many as `segment_bytes` if nothing speaks against it.
     pub zeroed_bytes: u64,
+    /// A number for the directory, if it has none yet, that no other one has: a group tells by it that a member has lost
+    /// what it had. 0: none.
+    pub store_id: u64,
     /// From how many snapshots a restart stays possible, should the newer ones turn out unreadable. At least 1.
     pub snapshots_kept: usize,
 }
@@ -39,7 +46,13 @@ pub struct StoreOptions {
 impl StoreOptions {
     /// The options of etcd, and three snapshots.
     pub fn new(identity: Identity) -> Self {
-        StoreOptions { identity, segment_bytes: 64_000_000, zeroed_bytes: 64_000_000, snapshots_kept: 3 }
+        StoreOptions {
+            identity,
+            segment_bytes: 64_000_000,
+            zeroed_bytes: 64_000_000,
+            store_id: 0,
+            snapshots_kept: 3,
+        }
     }
 
     fn validate(&self) -> Result<()> {
@@ -56,6 +69,13 @@ impl StoreOptions {
     }
 }
 
+/// A number for a new directory: not 0, and as good as certainly never drawn before.
+pub fn drawn_store_id() -> u64 {
+    // The keys of a new hasher come from the system's randomness.
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    RandomState::new().hash_one(since_epoch).max(1)
+}
+
 /// What a store held when it was opened. All of it is durable.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recovered {
@@ -67,6 +87,10 @@ pub struct Recovered {
     pub snapshot: SnapshotMetadata,
     /// All entries behind the snapshot. Those above the commit may never have been committed.
     pub entries: Entries,
+    /// The number of this directory, see [`StoreOptions::store_id`]; 0 is none.
+    pub store_id: u64,
+    /// What [`Store::keep_known_stores`] was given last: id and number of members.
+    pub known_stores: Vec<(u64, u64)>,
     /// What was found and mended, in plain sentences for a log.
     pub notes: Vec<String>,
 }
@@ -76,6 +100,8 @@ pub struct Recovered {
 /// Used by one thread; [`SnapDir`] is for the others. The first write or sync that fails is final: what is on disk is
 /// then unknown, every later call returns the same error, and only opening the directory again decides.
 pub struct Store {
+    volume: Arc<dyn Volume>,
+    dir: PathBuf,
     wal: WalWriter,
     snapshots: SnapDir,
     // Index and term of the snapshots that the log records and that are there, in the order of the index.
@@ -101,9 +127,17 @@ impl Store {
         }
         let snapshots = SnapDir::new(Arc::clone(&volume), &snap_dir);
         let sizes = Sizes { segment: options.segment_bytes, zeroed: options.zeroed_bytes };
-        let Recovery { wal, usable, content } =
-            recover(volume, &wal_dir, &snapshots, options.identity, sizes)?;
+        let Recovery { wal, usable, mut content } =
+            recover(Arc::clone(&volume), &wal_dir, &snapshots, options.identity, options.store_id, sizes)?;
+        match known_stores::load(&*volume, dir)? {
+            Some(stores) => content.known_stores = stores,
+            None => {
+                content.notes.push("The file of the members' disks is damaged and was passed over.".into())
+            }
+        }
         let store = Store {
+            volume,
+            dir: dir.to_owned(),
             wal,
             snapshots,
             recorded: usable,
@@ -184,6 +218,12 @@ impl Store {
             store.remove_snapshots_before(floor)?;
             store.wal.release(floor)
         })
+    }
+
+    /// Keeps durably which number each member's directory has.
+    pub fn keep_known_stores(&mut self, stores: &[(u64, u64)]) -> Result<()> {
+        self.check_failed()?;
+        self.latched(|store| known_stores::save(&*store.volume, &store.dir, stores))
     }
 
     /// The snapshot files.
@@ -329,6 +369,16 @@ mod tests {
         let mut text = String::new();
         store.snapshots().open(1, 496).unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "state at 496");
+    }
+
+    #[test]
+    fn a_store_and_its_streams_move_between_threads() {
+        fn moves<T: Send>() {}
+        moves::<Store>();
+        moves::<crate::disk::snap::reader::SnapReader>();
+        moves::<crate::disk::snap::writer::SnapWriter>();
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<SnapDir>();
     }
 
     #[test]

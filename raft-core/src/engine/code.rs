@@ -20,7 +20,7 @@ pub enum Code {
     Decode = -5,
     /// A message of a kind that may not come from a peer.
     LocalMessage = -6,
-    /// A response from a node that is not a member.
+    /// A response from a node that is not a member, or any message from a member that has lost its disk.
     UnknownPeer = -7,
     /// The message is for another node.
     WrongReceiver = -8,
@@ -76,7 +76,7 @@ impl From<&Error> for Code {
             }
             Error::ConfChange(_) => Code::ConfChange,
             Error::StepLocalMessage(_) => Code::LocalMessage,
-            Error::StepPeerNotFound(_) => Code::UnknownPeer,
+            Error::StepPeerNotFound(_) | Error::ReplacedStore(_) => Code::UnknownPeer,
             Error::WrongReceiver(_) => Code::WrongReceiver,
             Error::Compacted => Code::Compacted,
             Error::Unavailable => Code::Unavailable,

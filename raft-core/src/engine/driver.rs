@@ -48,6 +48,8 @@ pub(super) struct Driver {
     pub(super) applying: usize,
     /// A `MsgSnap` whose file is durable, for consensus.
     pub(super) received: Option<Message>,
+    /// Which disk each member stands on, as the writer was told last.
+    pub(super) known_stores: Vec<(u64, u64)>,
     /// The term in which the pending proposals were appended.
     pub(super) lead_term: u64,
     pub(super) role: RoleKind,
@@ -84,6 +86,7 @@ impl Driver {
             self.install()?;
             self.tick()?;
             self.pump()?;
+            self.keep_known_stores();
             self.checkpoint();
             self.publish();
         }
@@ -185,6 +188,13 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    fn keep_known_stores(&mut self) {
+        if self.known_stores != self.node.known_stores() {
+            self.known_stores = self.node.known_stores().to_vec();
+            self.hand_to_writer(WriterJob::KnownStores(self.known_stores.clone()));
+        }
     }
 
     fn note_role(&mut self, soft_state: SoftState) -> Result<()> {

@@ -24,7 +24,7 @@ use super::writer::Writer;
 use crate::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
 use crate::consensus::log::storage::Storage as _;
 use crate::consensus::raw_node::RawNode;
-use crate::disk::store::{Identity, Recovered, Store, StoreOptions};
+use crate::disk::store::{Identity, Recovered, Store, StoreOptions, drawn_store_id};
 use crate::disk::volume::Volume;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfState;
@@ -56,11 +56,13 @@ pub(super) fn start(
     }
     let mut config = options.consensus.clone();
     config.applied = at.index;
+    config.store_id = recovered.store_id;
     config.apply_unstable = false;
     config.forward_proposals = false;
     let storage = MemoryStorage::recovered(recovered.hard_state, at.clone(), recovered.entries);
     let last_index = storage.last_index();
-    let node = RawNode::new(config, storage)?;
+    let mut node = RawNode::new(config, storage)?;
+    node.learn_stores(&recovered.known_stores);
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
     let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index));
@@ -101,6 +103,7 @@ pub(super) fn start(
         read_context: clock_number(),
         applying: 0,
         received: None,
+        known_stores: recovered.known_stores,
         lead_term: 0,
         writing_since: Default::default(),
         offered: None,
@@ -116,6 +119,7 @@ fn open_store(volume: Arc<dyn Volume>, options: &Options, dir: &Path) -> Result<
         segment_bytes: options.segment_bytes,
         zeroed_bytes: options.segment_bytes,
         snapshots_kept: SNAPSHOTS_KEPT,
+        store_id: drawn_store_id(),
         ..StoreOptions::new(identity)
     };
     let (mut store, mut recovered) = Store::open(volume, dir, store_options)?;

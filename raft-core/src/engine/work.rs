@@ -13,6 +13,8 @@ pub(super) enum WriterJob {
     Append(AppendTicket),
     /// A snapshot whose file is durable, to be named in the log.
     Record(Saved),
+    /// Which disk each member stands on, to be kept.
+    KnownStores(Vec<(u64, u64)>),
 }
 
 /// For the applier. There are as many as consensus has tickets outstanding, one snapshot, the courier's window, and

@@ -42,6 +42,7 @@ impl Writer {
                         self.append(&mut group)?;
                         self.record(saved)?;
                     }
+                    WriterJob::KnownStores(stores) => self.store.keep_known_stores(&stores)?,
                 }
                 next = if group.len() < GROUP_MAX { self.jobs.try_recv().ok() } else { None };
             }

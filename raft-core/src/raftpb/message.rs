@@ -189,7 +189,16 @@ pub struct Message {
     pub reject: bool,
     pub reject_hint: u64,
     pub context: Bytes,
+    /// Which disk the sender stands on, see `consensus/raft/stores.rs`; 0 is not told. Not etcd's: field 101, which
+    /// its nodes pass over.
+    pub store: u64,
+    /// In a heartbeat: the disks of the members, by id. Not etcd's: field 102.
+    pub stores: Option<Box<[(u64, u64)]>>,
 }
+
+/// Keys of the two fields that etcd does not have: a varint, and sixteen bytes for each pair.
+const STORE_KEY: [u8; 2] = [0xa8, 0x06];
+const STORES_KEY: [u8; 2] = [0xb2, 0x06];
 
 impl Message {
     /// A message of kind `msg_type` to `to`, all else empty.
@@ -209,8 +218,10 @@ impl Message {
             .chain([self.reject_hint, self.vote])
             .map(varint)
             .sum::<usize>();
+        let store = if self.store == 0 { 0 } else { 2 + encoded_len_varint(self.store) };
+        let stores = self.stores.as_ref().map_or(0, |stores| 1 + delimited(16 * stores.len()));
         // type and reject are one byte each behind their tags
-        4 + scalars + entries + snapshot + context
+        4 + scalars + entries + snapshot + context + store + stores
     }
 
     /// Appends the encoded message to `buf`, without a length before it.
@@ -234,6 +245,15 @@ impl Message {
             put_bytes_field(0x62, &self.context, buf);
         }
         put_varint_field(0x68, self.vote, buf);
+        if self.store != 0 {
+            buf.put_slice(&STORE_KEY);
+            encode_varint(self.store, buf);
+        }
+        if let Some(stores) = &self.stores {
+            buf.put_slice(&STORES_KEY);
+            encode_varint(16 * stores.len() as u64, buf);
+            stores.iter().flat_map(|&(id, store)| [id, store]).for_each(|number| buf.put_u64_le(number));
+        }
     }
 
     /// The encoded message in a vector of its own.
@@ -264,6 +284,8 @@ impl Message {
                 11 => message.reject_hint = field.varint()?,
                 12 => message.context = field.bytes()?,
                 13 => message.vote = field.varint()?,
+                101 => message.store = field.varint()?,
+                102 => message.stores = Some(read_stores(&field.bytes()?)?),
                 _ => field.skip()?,
             }
             Ok(())
@@ -273,6 +295,15 @@ impl Message {
         }
         Ok(message)
     }
+}
+
+fn read_stores(bytes: &[u8]) -> Result<Box<[(u64, u64)]>> {
+    let (pairs, rest) = bytes.as_chunks::<16>();
+    if !rest.is_empty() {
+        return Err(Error::Decode(format!("{} bytes are no list of stores", bytes.len())));
+    }
+    let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    Ok(pairs.iter().map(|pair| (number(&pair[..8]), number(&pair[8..]))).collect())
 }
 
 /// Raft 3.5 writes an empty snapshot into every message: that is none.

@@ -99,7 +99,12 @@ fn fig2_a_request_of_an_older_term_is_refused() {
     group.node(1).step(old).unwrap();
     group.node(1).step(Message { index: 99, log_term: 4, ..message(MsgVote, 2, 1, 4) }).unwrap();
     group.work(1);
-    assert_eq!((group.term(1), group.status(1).hard_state.vote, group.mail.len()), (5, 0, 0));
+    assert_eq!((group.term(1), group.status(1).hard_state.vote), (5, 0));
+    // The candidate is told of the newer term.
+    assert_eq!(
+        group.mail.iter().map(|m| (m.msg_type, m.reject, m.term)).collect::<Vec<_>>(),
+        [(MsgVoteResp, true, 5)]
+    );
 }
 
 #[test]

@@ -7,4 +7,5 @@ mod membership;
 mod reads;
 mod replication;
 mod snapshots;
+mod stores;
 mod transfer;

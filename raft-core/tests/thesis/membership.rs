@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use raft_core::consensus::config::Config;
+use raft_core::consensus::log::memory_storage::MemoryStorage;
 use raft_core::consensus::status::RoleKind;
 use raft_core::error::Error;
 use raft_core::raftpb::conf_change::ConfChangeType::{AddLearnerNode, AddNode, RemoveNode};
@@ -272,4 +273,23 @@ fn s4_3_a_node_does_not_campaign_while_a_committed_change_is_not_applied() {
     }
     group.node(2).campaign().unwrap();
     assert_eq!(group.role(2), RoleKind::Follower);
+}
+
+#[test]
+fn a_group_may_begin_with_a_log_of_its_members() {
+    let members: Vec<(u64, Bytes)> = (1..=3).map(|id| (id, Bytes::from(format!("address {id}")))).collect();
+    let nodes = (1..=3).map(|id| (plain(id), MemoryStorage::bootstrapped_by_entries(&members))).collect();
+    let mut group = Group::of(nodes);
+    assert_eq!(voters(&mut group, 1), []);
+    group.settle();
+    assert_eq!(voters(&mut group, 1), [1, 2, 3]);
+    group.elect(2);
+    group.propose(2, "x").unwrap();
+    group.settle();
+    assert_eq!(group.applied, vec![vec!["x"]; 3]);
+    // A node that knows nothing can be brought up from such a log alone.
+    let id = group.add_blank();
+    group.change(2, &[(AddNode, id)]).unwrap();
+    (0..4).for_each(|_| group.beat());
+    assert_eq!(voters(&mut group, id), [1, 2, 3, 4]);
 }

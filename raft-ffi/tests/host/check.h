@@ -63,5 +63,6 @@ void test_null_arguments(void);
 void test_bad_disk(void);
 void test_engine(void);
 void test_cluster(void);
+void test_threads(void);
 
 #endif

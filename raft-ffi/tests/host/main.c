@@ -126,6 +126,7 @@ int main(int argc, char **argv)
   part("node with store", test_node_with_store);
   part("bad disk", test_bad_disk);
   part("engine", test_engine);
+  part("threads", test_threads);
   part("cluster", test_cluster);
   puts("host: ok");
   return 0;

@@ -273,12 +273,15 @@ void test_node(void)
   end(&cluster);
 }
 
-static void open_store(cluster_t *cluster, uint64_t id, uint64_t snapshot_index)
+static void open_store(cluster_t *cluster, uint64_t id, uint64_t voters, uint64_t snapshot_index)
 {
+  char name[16];
+  snprintf(name, sizeof name, "node-%u", (unsigned)id);
   member_t *self = &cluster->members[id];
-  rft_config_t *config = config_of(id, 1);
-  const char *dir = below("node");
+  rft_config_t *config = config_of(id, voters);
+  const char *dir = below(name);
   rft_snapshot_t snapshot;
+  OK(rft_config_set(config, RFT_CONFIG_SNAPSHOT_TRAILING, 0, ERR));
   OK(rft_store_open(config, dir, strlen(dir), &self->store, ERR));
   OK(rft_store_snapshot(self->store, &snapshot, ERR));
   CHECK(snapshot.index == snapshot_index);
@@ -292,9 +295,6 @@ static void open_store(cluster_t *cluster, uint64_t id, uint64_t snapshot_index)
   GIVES(RFT_E_MISUSE, rft_node_create(config, self->store, &second, ERR));
   CHECK(second == NULL);
   rft_config_free(config);
-  OK(rft_node_campaign(self->node, ERR));
-  pump(cluster);
-  CHECK(self->role == RFT_ROLE_LEADER);
 }
 
 static void close_store(cluster_t *cluster, uint64_t id)
@@ -304,17 +304,57 @@ static void close_store(cluster_t *cluster, uint64_t id)
   memset(&cluster->members[id], 0, sizeof cluster->members[id]);
 }
 
+static void lead(cluster_t *cluster, uint64_t id)
+{
+  OK(rft_node_campaign(cluster->members[id].node, ERR));
+  pump(cluster);
+  CHECK(cluster->members[id].role == RFT_ROLE_LEADER);
+}
+
+static uint64_t snapshot_now(member_t *self)
+{
+  uint8_t saved[STATE_BYTES];
+  state_save(&self->state, saved);
+  OK(rft_node_snapshot(self->node, self->store, self->state.index, saved, STATE_BYTES, ERR));
+  return self->state.index;
+}
+
+/* A leader that was restarted sends the snapshot from its disk; the newcomer has it on its own disk after that. */
+static void a_snapshot_survives_on_both_sides(cluster_t *cluster, member_t *leader)
+{
+  change(cluster, 1, 2, RFT_CHANGE_ADD_LEARNER, "two");
+  uint64_t index = snapshot_now(leader);
+  close_store(cluster, 1);
+  open_store(cluster, 1, 1, index);
+  lead(cluster, 1);
+  member_t *newcomer = &cluster->members[2];
+  open_store(cluster, 2, 0, 0);
+  for (int ticks = 0; ticks < 30 && newcomer->state.index < leader->state.index; ticks++) {
+    tick_all(cluster);
+  }
+  CHECK(newcomer->restored == 1 && newcomer->state.hash == leader->state.hash);
+  close_store(cluster, 2);
+  open_store(cluster, 2, 0, index);
+  CHECK(newcomer->state.count == leader->state.count);
+  propose(cluster, 1, 64, 1);
+  tick_all(cluster);
+  tick_all(cluster);
+  CHECK(newcomer->state.hash == leader->state.hash && newcomer->state.index == leader->state.index);
+}
+
 void test_node_with_store(void)
 {
   cluster_t cluster = {0};
-  open_store(&cluster, 1, 1); /* a new directory starts from the snapshot that names the voters */
+  open_store(&cluster, 1, 1, 1); /* a new directory starts from the snapshot that names the voters */
+  lead(&cluster, 1);
   propose(&cluster, 1, 0, 50);
   member_t *self = &cluster.members[1];
   state_t before = self->state;
   CHECK(before.count == 50);
   close_store(&cluster, 1);
 
-  open_store(&cluster, 1, 1);
+  open_store(&cluster, 1, 1, 1);
+  lead(&cluster, 1);
   CHECK(self->state.count == 50 && self->state.hash == before.hash);
   uint8_t saved[STATE_BYTES];
   state_save(&self->state, saved);
@@ -324,14 +364,15 @@ void test_node_with_store(void)
   before = self->state;
   close_store(&cluster, 1);
 
-  open_store(&cluster, 1, index);
+  open_store(&cluster, 1, 1, index);
+  lead(&cluster, 1);
   CHECK(self->state.count == 64 && self->state.hash == before.hash);
   rft_node_status_t status;
   OK(rft_node_status(self->node, &status, ERR));
   CHECK(status.snapshot_index == index && status.term >= 3);
 
   /* A store that belongs to another node is found out. */
-  rft_config_t *config = config_of(2, 0);
+  rft_config_t *config = config_of(3, 0);
   rft_node_t *other = NULL;
   GIVES(RFT_E_INVALID_ARG, rft_node_create(config, self->store, &other, ERR));
   OK(rft_node_create(config, NULL, &other, ERR));
@@ -339,5 +380,6 @@ void test_node_with_store(void)
   rft_node_free(other);
   rft_config_free(config);
   GIVES(RFT_E_MISUSE, rft_store_save(self->store, self->node, ERR)); /* nothing is outstanding */
+  a_snapshot_survives_on_both_sides(&cluster, self);
   end(&cluster);
 }

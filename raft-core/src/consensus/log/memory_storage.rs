@@ -1,13 +1,14 @@
 //! [`MemoryStorage`]: the stable part of the log, held in memory beside a copy on disk.
 
 use bytes::Bytes;
+use prost::Message as _;
 
 use super::entry_id::EntryId;
 use super::entry_queue::EntryQueue;
 use super::storage::Storage;
 use crate::error::{Error, Result};
-use crate::raftpb::conf_change::ConfState;
-use crate::raftpb::entry::Entries;
+use crate::raftpb::conf_change::{ConfChange, ConfChangeType, ConfState};
+use crate::raftpb::entry::{Entries, Entry, EntryType};
 use crate::raftpb::message::{HardState, Snapshot, SnapshotMetadata};
 
 /// The index of the snapshot that every node of a new cluster starts from. It holds the first membership and no
@@ -42,6 +43,20 @@ impl MemoryStorage {
         let metadata = SnapshotMetadata { conf_state, index: BOOTSTRAP_INDEX, term: 1 };
         let hard_state = HardState { term: 1, vote: 0, commit: BOOTSTRAP_INDEX };
         MemoryStorage::recovered(hard_state, metadata, Entries::new())
+    }
+
+    /// The same as a log, which is how etcd begins one: an entry for each member of the first membership, with the bytes
+    /// of the host about it, all of them committed. The membership is in force once they are applied.
+    pub fn bootstrapped_by_entries(members: &[(u64, Bytes)]) -> Self {
+        let entry = |(index, (node_id, context)): (u64, &(u64, Bytes))| {
+            let change_type = ConfChangeType::AddNode as i32;
+            let change = ConfChange { id: 0, change_type, node_id: *node_id, context: context.clone() };
+            let data = change.encode_to_vec().into();
+            Entry { entry_type: EntryType::ConfChange, term: 1, index, data }
+        };
+        let entries: Entries = (1..).zip(members).map(entry).collect();
+        let hard_state = HardState { term: 1, vote: 0, commit: members.len() as u64 };
+        MemoryStorage::recovered(hard_state, SnapshotMetadata::default(), entries)
     }
 
     /// What was read back from disk: `entries` follow the snapshot. Entries that do not are left out.
@@ -152,7 +167,6 @@ impl Storage for MemoryStorage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raftpb::entry::Entry;
 
     fn entries(ids: &[(u64, u64)]) -> Entries {
         ids.iter().map(|&(term, index)| Entry { term, index, ..Entry::default() }).collect()

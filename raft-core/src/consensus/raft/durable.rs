@@ -2,13 +2,12 @@
 
 use super::propose;
 use super::reconfigure;
-use super::role::Role;
 use super::state::Raft;
 use super::step;
 use crate::consensus::log::storage::Storage;
 use crate::consensus::ready::{AppendTicket, ApplyTicket};
 use crate::error::Result;
-use crate::raftpb::entry::{Entries, Entry, EntryType};
+use crate::raftpb::entry::EntryType;
 use crate::raftpb::message::Message;
 
 /// The ticket's write is durable: counts this node's own acknowledgement and vote, and returns what may be said now.
@@ -40,7 +39,11 @@ pub(in crate::consensus) fn appended<S: Storage>(
 
 /// Membership changes among applied entries take effect. Comes before `applied` for the same ticket.
 pub(in crate::consensus) fn reconfigure<S: Storage>(raft: &mut Raft<S>, ticket: &ApplyTicket) -> Result<()> {
-    for entry in ticket.entries().iter().filter(|entry| entry.entry_type != EntryType::Normal) {
+    // A snapshot received since the ticket was handed out has brought the membership behind its entries: done again,
+    // a change would be done to what came after it.
+    let covered = raft.log.applied().max(raft.log.first_index().saturating_sub(1));
+    let fresh = ticket.entries().iter().filter(|entry| entry.index > covered);
+    for entry in fresh.filter(|entry| entry.entry_type != EntryType::Normal) {
         let change = propose::conf_change(entry)?;
         reconfigure::apply(raft, &change)?;
     }
@@ -57,12 +60,6 @@ pub(in crate::consensus) fn applied<S: Storage>(raft: &mut Raft<S>, ticket: &App
 
 fn applied_to<S: Storage>(raft: &mut Raft<S>, index: u64, bytes: u64) -> Result<()> {
     raft.log.applied_to(index, bytes)?;
-    let Role::Leader(leader) = &raft.role else { return Ok(()) };
-    if raft.membership.auto_leave && index >= leader.pending_conf_index {
-        // A change with no data leaves the joint configuration. If it is refused now, for a transfer say, the next
-        // applied entry brings another try.
-        let leave = Entry { entry_type: EntryType::ConfChangeV2, ..Entry::default() };
-        let _ = propose::append(raft, Entries::from(leave));
-    }
+    reconfigure::leave_joint(raft);
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::raftpb::message::{Message, MessageType};
 const NUMBER_MAX: u64 = u64::MAX / 2;
 
 /// Refuses a message that no correct peer sends.
-pub(in crate::consensus) fn check<S: Storage>(raft: &Raft<S>, message: &Message) -> Result<()> {
+pub(in crate::consensus) fn check<S: Storage>(raft: &mut Raft<S>, message: &Message) -> Result<()> {
     use MessageType::*;
     let kind = message.msg_type;
     if kind.is_local() {
@@ -37,6 +37,9 @@ pub(in crate::consensus) fn check<S: Storage>(raft: &Raft<S>, message: &Message)
     let numbers = [message.term, message.log_term, message.index, message.commit, message.reject_hint];
     if numbers.into_iter().any(|number| number > NUMBER_MAX) {
         return Err(malformed(message, "holds a number out of range"));
+    }
+    if !is_request && raft.membership.contains(message.from) {
+        raft.stores.check(message.from, message.store)?;
     }
     match kind {
         MsgApp => check_append(message),

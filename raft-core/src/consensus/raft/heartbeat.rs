@@ -19,7 +19,9 @@ pub(super) const LOST_TAIL: &[u8] = b"LostTail";
 /// Sends a heartbeat to every other member. Reads that wait for a quorum ride along.
 pub(super) fn broadcast<S: Storage>(raft: &mut Raft<S>) {
     let id = raft.id();
-    let Raft { role: Role::Leader(leader), log, outbox, term, config, now, .. } = raft else { return };
+    let Raft { role: Role::Leader(leader), log, outbox, term, config, now, stores, .. } = raft else {
+        return;
+    };
     let context = leader.reads.begin_round(*now, config.read_only == ReadOnlyOption::LeaseBased);
     for (to, progress) in leader.progress.iter_mut() {
         if to == id {
@@ -28,13 +30,14 @@ pub(super) fn broadcast<S: Storage>(raft: &mut Raft<S>) {
         // A follower may hold entries that conflict with the log behind what it is known to match.
         let commit = progress.matched.min(log.committed());
         progress.note_sent_commit(commit);
-        let message =
-            Message { commit, context: context.clone(), ..Message::new(MessageType::MsgHeartbeat, to) };
+        let (context, stores) = (context.clone(), stores.to_tell());
+        let message = Message { commit, context, stores, ..Message::new(MessageType::MsgHeartbeat, to) };
         outbox.send(*term, message);
     }
 }
 
 pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, heartbeat: Message) -> Result<()> {
+    raft.stores.learn(heartbeat.stores.as_deref().unwrap_or_default());
     let last = raft.log.last_id()?;
     if heartbeat.commit > last.index {
         // The leader knows this node to hold entries that it does not: its disk was lost or rolled back. It asks for

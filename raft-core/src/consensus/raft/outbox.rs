@@ -1,11 +1,13 @@
 //! [`Outbox`]: messages on their way out, in two lists.
 
+use crate::consensus::config::{Config, ReadOnlyOption};
 use crate::raftpb::message::{Message, MessageType};
 
 /// Messages that may leave at once, and messages that promise something and wait until it is durable.
 #[derive(Debug)]
 pub(in crate::consensus) struct Outbox {
     id: u64,
+    store_id: u64,
     /// Whether answers to heartbeats are promises too, on which a leader may build a lease.
     gives_leases: bool,
     /// The term up to which this node has saved that it saw it.
@@ -15,8 +17,10 @@ pub(in crate::consensus) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(id: u64, gives_leases: bool, durable_term: u64) -> Self {
-        Outbox { id, gives_leases, durable_term, messages: Vec::new(), after_append: Vec::new() }
+    pub(super) fn new(config: &Config, durable_term: u64) -> Self {
+        let Config { id, store_id, .. } = *config;
+        let gives_leases = config.read_only == ReadOnlyOption::LeaseBased;
+        Outbox { id, store_id, gives_leases, durable_term, messages: Vec::new(), after_append: Vec::new() }
     }
 
     /// Sends `message`, with this node as its sender where none is set. `term` is the node's, and is written into
@@ -25,6 +29,7 @@ impl Outbox {
         use MessageType::*;
         if message.from == 0 {
             message.from = self.id;
+            message.store = self.store_id;
         }
         match message.msg_type {
             MsgVote | MsgVoteResp | MsgPreVote | MsgPreVoteResp => {}

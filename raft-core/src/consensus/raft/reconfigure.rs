@@ -1,5 +1,6 @@
 //! Membership changes take effect (thesis 4).
 
+use super::propose;
 use super::replicate;
 use super::role::Role;
 use super::state::Raft;
@@ -7,6 +8,7 @@ use crate::consensus::confchange::changer::Changer;
 use crate::consensus::log::storage::Storage;
 use crate::error::Result;
 use crate::raftpb::conf_change::ConfChangeV2;
+use crate::raftpb::entry::{Entries, Entry, EntryType};
 
 /// Switches to the configuration that `change` makes of the present one. A change that is not possible has no effect,
 /// the same on every node: a leader lets none into the log, so only a host that turned the check off sees one.
@@ -28,11 +30,23 @@ pub(in crate::consensus) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfC
     };
     let Ok((membership, progress)) = changer.apply(change) else { return Ok(()) };
     raft.membership = membership;
+    raft.stores.retain(|id| raft.membership.contains(id));
     match &mut raft.role {
         Role::Leader(leader) => leader.progress = progress,
         _ => return Ok(()),
     }
     lead_on(raft)
+}
+
+/// A leader proposes to leave a joint configuration that is to be left by itself, once it is in force. Called whenever
+/// an entry is applied, and once in an election timeout: a transfer may have stood in the way, and no entry may follow.
+pub(super) fn leave_joint<S: Storage>(raft: &mut Raft<S>) {
+    let Role::Leader(leader) = &raft.role else { return };
+    if raft.membership.auto_leave && raft.log.applied() >= leader.pending_conf_index {
+        // A change with no data is the one that leaves.
+        let leave = Entry { entry_type: EntryType::ConfChangeV2, ..Entry::default() };
+        let _ = propose::append(raft, Entries::from(leave));
+    }
 }
 
 /// What a leader does under a new configuration.

@@ -2,8 +2,9 @@
 
 use super::outbox::Outbox;
 use super::role::{LeaderState, Role};
+use super::stores::Stores;
 use crate::consensus::confchange::restore::restore;
-use crate::consensus::config::{Config, ReadOnlyOption};
+use crate::consensus::config::Config;
 use crate::consensus::log::raft_log::RaftLog;
 use crate::consensus::log::storage::Storage;
 use crate::consensus::quorum::configuration::Configuration;
@@ -23,6 +24,7 @@ pub(in crate::consensus) struct Raft<S> {
     /// The membership as of the applied index.
     pub(in crate::consensus) membership: Configuration,
     pub(in crate::consensus) log: RaftLog<S>,
+    pub(in crate::consensus) stores: Stores,
     pub(in crate::consensus) outbox: Outbox,
     pub(in crate::consensus) read_states: Vec<ReadState>,
     /// Ticks since the start.
@@ -51,7 +53,8 @@ impl<S: Storage> Raft<S> {
             role: Role::Follower { leader: 0 },
             membership,
             log,
-            outbox: Outbox::new(config.id, config.read_only == ReadOnlyOption::LeaseBased, hard_state.term),
+            stores: Stores::new(config.id, config.store_id),
+            outbox: Outbox::new(&config, hard_state.term),
             read_states: Vec::new(),
             now: 0,
             promised_at: (!hard_state.is_empty()).then_some(0),
@@ -109,9 +112,12 @@ impl<S: Storage> Raft<S> {
         self.leader_state_mut().ok_or_else(|| Error::Invariant(format!("node {id} does not lead")))
     }
 
-    /// Whether this node may campaign: a voter, whose log is not being replaced by a snapshot.
+    /// Whether this node may campaign: a voter that has not lost its disk, and whose log is not being replaced by a
+    /// snapshot.
     pub(super) fn is_promotable(&self) -> bool {
-        self.membership.voters.contains(self.id()) && !self.log.has_unstable_snapshot()
+        self.membership.voters.contains(self.id())
+            && !self.log.has_unstable_snapshot()
+            && !self.stores.is_replaced()
     }
 
     pub(super) fn send(&mut self, message: Message) {

@@ -9,12 +9,13 @@ use crate::raftpb::message::{Message, MessageType};
 
 /// Takes one message, of a peer or of this node to itself.
 pub(in crate::consensus) fn step<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
-    if !enter_term(raft, &message) {
+    if !enter_term(raft, &message)? {
         return Ok(());
     }
     use MessageType::*;
     match message.msg_type {
         MsgVote | MsgPreVote => vote::handle_request(raft, &message),
+        MsgVoteResp | MsgPreVoteResp => vote::handle_response(raft, &message),
         MsgForgetLeader => {
             transfer::forget_leader(raft);
             Ok(())
@@ -28,46 +29,43 @@ pub(in crate::consensus) fn step<S: Storage>(raft: &mut Raft<S>, message: Messag
 }
 
 /// The term rules (thesis 3.3): a newer term makes a follower, an older one is refused. Says whether to go on.
-fn enter_term<S: Storage>(raft: &mut Raft<S>, message: &Message) -> bool {
+fn enter_term<S: Storage>(raft: &mut Raft<S>, message: &Message) -> Result<bool> {
     use MessageType::*;
     let kind = message.msg_type;
     // No term: a request of the host, or one that was forwarded.
     if message.term == 0 || message.term == raft.term {
-        return true;
+        return Ok(true);
     }
     if message.term < raft.term {
-        refuse_old_term(raft, message);
-        return false;
+        refuse_old_term(raft, message)?;
+        return Ok(false);
     }
     match kind {
-        MsgVote | MsgPreVote if vote::is_in_lease(raft, message) => return false,
+        MsgVote | MsgPreVote if vote::is_in_lease(raft, message) => return Ok(false),
         // Asking, or being told yes, does not change the term: the election that follows does.
         MsgPreVote => {}
         MsgPreVoteResp if !message.reject => {}
         MsgApp | MsgHeartbeat | MsgSnap => raft.become_follower(message.term, message.from),
         _ => raft.become_follower(message.term, 0),
     }
-    true
+    Ok(true)
 }
 
-fn refuse_old_term<S: Storage>(raft: &mut Raft<S>, message: &Message) {
+fn refuse_old_term<S: Storage>(raft: &mut Raft<S>, message: &Message) -> Result<()> {
     use MessageType::*;
     match message.msg_type {
-        // With the lease or PreVote this node's newer term never reaches an old leader by an election, so it is told
-        // here; else a node that was cut off in a newer term could never be led again.
-        MsgHeartbeat | MsgApp if raft.config.check_quorum || raft.config.pre_vote => {
+        // With the lease or PreVote this node's newer term never reaches an old leader by an election, nor does that of
+        // a node that must not campaign. So the leader is told here; else such a node could never be led again.
+        MsgHeartbeat | MsgApp
+            if raft.config.check_quorum || raft.config.pre_vote || !raft.is_promotable() =>
+        {
             raft.send(Message::new(MsgAppResp, message.from));
         }
-        // A pre-candidate behind in term must learn the newer one to catch up.
-        MsgPreVote => {
-            raft.send(Message {
-                term: raft.term,
-                reject: true,
-                ..Message::new(MsgPreVoteResp, message.from)
-            });
-        }
+        // A candidate behind in term must learn the newer one, or its terms may trail the others' forever.
+        MsgVote | MsgPreVote => vote::refuse(raft, message)?,
         _ => {}
     }
+    Ok(())
 }
 
 fn step_leader<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
@@ -92,7 +90,6 @@ fn step_candidate<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()
             raft.become_follower(message.term, message.from);
             follow(raft, message)
         }
-        MsgVoteResp | MsgPreVoteResp => vote::handle_response(raft, &message),
         _ => Ok(()),
     }
 }

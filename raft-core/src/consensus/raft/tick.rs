@@ -1,6 +1,7 @@
 //! Time passes.
 
 use super::heartbeat;
+use super::reconfigure;
 use super::role::Role;
 use super::state::Raft;
 use super::vote::{self, Campaign};
@@ -30,6 +31,7 @@ fn tick_leader<S: Storage>(raft: &mut Raft<S>) -> Result<()> {
         if let Some(leader) = raft.leader_state_mut() {
             leader.transferee = 0;
         }
+        reconfigure::leave_joint(raft);
     }
     let heartbeat_ticks = raft.config.heartbeat_ticks;
     let Some(leader) = raft.leader_state_mut() else { return Ok(()) };

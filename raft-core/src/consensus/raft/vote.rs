@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::commit_word;
 use super::replicate;
 use super::role::Role;
 use super::state::Raft;
@@ -56,7 +57,7 @@ fn start<S: Storage>(raft: &mut Raft<S>, campaign: Campaign) -> Result<()> {
         raft.become_candidate()?;
         (MessageType::MsgVote, MessageType::MsgVoteResp, raft.term)
     };
-    let last = raft.log.last_id()?;
+    let (last, commit_word) = (raft.log.last_id()?, commit_word::say(raft)?);
     for id in raft.membership.voters.ids() {
         // The own vote counts once it is durable, like everybody's.
         let message = if id == raft.id() {
@@ -64,7 +65,7 @@ fn start<S: Storage>(raft: &mut Raft<S>, campaign: Campaign) -> Result<()> {
         } else {
             let context = match campaign {
                 Campaign::Transfer => Bytes::from_static(CAMPAIGN_TRANSFER),
-                _ => Bytes::new(),
+                _ => commit_word.clone(),
             };
             Message { term, log_term: last.term, index: last.index, context, ..Message::new(request, id) }
         };
@@ -90,28 +91,45 @@ fn has_promised<S: Storage>(raft: &Raft<S>) -> bool {
 
 /// A request for a vote, or a question whether there would be one, in this term or a newer one.
 pub(super) fn handle_request<S: Storage>(raft: &mut Raft<S>, request: &Message) -> Result<()> {
+    commit_word::hear(raft, &request.context)?;
     let is_vote = request.msg_type == MessageType::MsgVote;
-    let answer = if is_vote { MessageType::MsgVoteResp } else { MessageType::MsgPreVoteResp };
+    let may_vote = !raft.stores.is_replaced();
     let can_vote = raft.vote == request.from
         || (raft.vote == 0 && raft.leader() == 0)
         || (!is_vote && request.term > raft.term);
     // A learner votes too: it may have been promoted and not know yet, and its vote be needed.
     let theirs = EntryId::new(request.log_term, request.index);
-    if can_vote && theirs.is_up_to_date_with(raft.log.last_id()?) {
+    if may_vote && can_vote && theirs.is_up_to_date_with(raft.log.last_id()?) {
         // The answer carries the term asked about: that of the pre-vote is ahead of ours.
-        raft.send(Message { term: request.term, ..Message::new(answer, request.from) });
+        raft.send(Message { term: request.term, ..Message::new(answer_to(request), request.from) });
         if is_vote {
             raft.election_elapsed = 0;
             raft.vote = request.from;
         }
-    } else {
-        raft.send(Message { term: raft.term, reject: true, ..Message::new(answer, request.from) });
+        return Ok(());
     }
+    refuse(raft, request)
+}
+
+fn answer_to(request: &Message) -> MessageType {
+    if request.msg_type == MessageType::MsgVote {
+        MessageType::MsgVoteResp
+    } else {
+        MessageType::MsgPreVoteResp
+    }
+}
+
+/// Says no, in which term, and what is committed.
+pub(super) fn refuse<S: Storage>(raft: &mut Raft<S>, request: &Message) -> Result<()> {
+    let context = commit_word::say(raft)?;
+    let answer = Message::new(answer_to(request), request.from);
+    raft.send(Message { term: raft.term, reject: true, context, ..answer });
     Ok(())
 }
 
 /// An answer to the campaign this node is in.
 pub(super) fn handle_response<S: Storage>(raft: &mut Raft<S>, response: &Message) -> Result<()> {
+    commit_word::hear(raft, &response.context)?;
     let (votes, is_pre) = match &mut raft.role {
         Role::PreCandidate { votes } => (votes, true),
         Role::Candidate { votes } => (votes, false),

@@ -20,6 +20,8 @@ pub(super) struct Spare {
     requests: Option<Sender<()>>,
     // Empty while one is being prepared; None says that it failed.
     ready: Receiver<Option<Box<dyn File>>>,
+    // Whether the thread has something to do, or its outcome waits.
+    is_asked: bool,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -36,6 +38,10 @@ impl Spare {
                 for () in requested {
                     let stopped = || stop.load(Ordering::Relaxed);
                     let file = segment::prepare(&*volume, &path, len, stopped).ok().flatten();
+                    if file.is_none() {
+                        // On a full disk the log needs the room. A leftover is removed by the next open.
+                        let _ = volume.remove(&path);
+                    }
                     // Fails only when nobody is left to take it.
                     let _ = hand_over.send(file);
                 }
@@ -43,7 +49,8 @@ impl Spare {
         };
         let thread = thread::Builder::new().name("rft-segment".into()).spawn(prepare).ok()?;
         let path = path.to_owned();
-        let spare = Spare { volume, path, requests: Some(requests), ready, stop, thread: Some(thread) };
+        let (requests, thread) = (Some(requests), Some(thread));
+        let mut spare = Spare { volume, path, requests, ready, is_asked: false, stop, thread };
         spare.request();
         Some(spare)
     }
@@ -54,19 +61,19 @@ impl Spare {
     }
 
     /// Hands it over, if it is ready. The caller renames it, then asks for the next with [`Spare::request`].
-    pub(super) fn take(&self) -> Option<Box<dyn File>> {
+    pub(super) fn take(&mut self) -> Option<Box<dyn File>> {
         let outcome = self.ready.try_recv().ok()?;
-        if outcome.is_none() {
-            self.request();
-        }
+        self.is_asked = false;
         outcome
     }
 
-    /// Has the next one prepared. The one before must have been taken and renamed: it has the same name.
-    pub(super) fn request(&self) {
-        if let Some(requests) = &self.requests {
-            // The thread lives as long as this does.
-            let _ = requests.try_send(());
+    /// Has the next one prepared, unless one is already. One that was taken must have been renamed: all have the same
+    /// name. After a failure this is what tries again.
+    pub(super) fn request(&mut self) {
+        if let Some(requests) = &self.requests
+            && !self.is_asked
+        {
+            self.is_asked = requests.try_send(()).is_ok();
         }
     }
 }

@@ -207,11 +207,12 @@ impl WalWriter {
     /// out and a spare waits, from a sixteenth of it on.
     fn next_is_due(&mut self) -> Option<Next> {
         let Position { offset, .. } = self.position;
-        let spare = |spare: &Option<Spare>| spare.as_ref().and_then(Spare::take).map(Next::Spare);
-        if offset >= self.sizes.segment {
-            return Some(spare(&self.spare).unwrap_or(Next::None));
+        let is_full = offset >= self.sizes.segment;
+        if !is_full && (offset <= self.zeroed_to || offset < self.sizes.segment / 16) {
+            return None;
         }
-        if offset > self.zeroed_to && offset >= self.sizes.segment / 16 { spare(&self.spare) } else { None }
+        let spare = self.spare.as_mut().and_then(Spare::take).map(Next::Spare);
+        if is_full { spare.or(Some(Next::Unprepared)) } else { spare }
     }
 
     /// Ends this segment and begins the next. The old one is whole and durable before the new one has its name.
@@ -241,12 +242,10 @@ impl WalWriter {
         self.position.offset = self.buffer.len() as u64;
         self.buffer.clear();
         self.file = file;
-        if zeroed_to > 0
-            && let Some(spare) = &self.spare
-        {
+        self.zeroed_to = zeroed_to;
+        if let Some(spare) = &mut self.spare {
             spare.request();
         }
-        self.zeroed_to = zeroed_to;
         Ok(())
     }
 }
@@ -254,7 +253,7 @@ impl WalWriter {
 /// What the next segment is made of.
 enum Next {
     Spare(Box<dyn File>),
-    None,
+    Unprepared,
 }
 
 fn prepare(volume: &dyn Volume, path: &Path, zeroed: u64) -> Result<Box<dyn File>> {

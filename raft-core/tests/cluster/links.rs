@@ -1,0 +1,45 @@
+//! [`Links`]: who can reach whom.
+
+use super::rng::Rng;
+use super::settings::IDS;
+
+const SIDE: usize = IDS as usize + 1;
+
+/// Each direction of each pair may be cut.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Links {
+    cut: [[bool; SIDE]; SIDE],
+    /// How things are cut, for display; empty when nothing is.
+    pub(crate) shape: &'static str,
+}
+
+impl Links {
+    pub(crate) fn is_cut(&self, from: u64, to: u64) -> bool {
+        self.cut[from as usize][to as usize]
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.shape.is_empty()
+    }
+
+    /// Cuts in one of several shapes; `victim` is on the side that suffers where there is one.
+    pub(crate) fn break_up(&mut self, rng: &mut Rng, victim: u64) {
+        *self = Links::default();
+        let side = rng.next();
+        let on_side = |id: usize| side >> id & 1 == 1;
+        let alone = victim as usize;
+        self.shape = rng.pick(&["split", "alone", "mute", "deaf", "one-way", "holes"]);
+        for from in 1..SIDE {
+            for to in 1..SIDE {
+                self.cut[from][to] = match self.shape {
+                    "split" => on_side(from) != on_side(to),
+                    "alone" => from == alone || to == alone,
+                    "mute" => from == alone,
+                    "deaf" => to == alone,
+                    "one-way" => on_side(from) && !on_side(to),
+                    _ => rng.permille(300),
+                } && from != to;
+            }
+        }
+    }
+}
