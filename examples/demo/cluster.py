@@ -106,7 +106,8 @@ class Node:
 
     def run_beside(self, flags: List[str]) -> subprocess.CompletedProcess:
         """A second process on the same directory, which has to end by itself."""
-        return subprocess.run(self._command + flags, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        command = self._command + flags
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
 
     def status(self, with_hash: bool = False) -> dict:
         self.check_alive()

@@ -163,8 +163,9 @@ class ThreeNodes(WithCluster):
 
     def test_followers_redirect_writes_and_answer_reads(self) -> None:
         leader, followers = self.roles()
+        writes = [("PUT", "/kv/r", b"x"), ("DELETE", "/kv/r%20", b""), ("POST", "/members", b"remove 9")]
         for number, follower in enumerate(followers):
-            for method, path, body in [("PUT", "/kv/r", b"x"), ("DELETE", "/kv/r%20", b""), ("POST", "/members", b"remove 9")]:
+            for method, path, body in writes:
                 response = self.expect(307, follower, method, path, body)
                 self.assertEqual(response.headers["location"], f"http://{leader.address}{path}")
             self.expect(204, leader, "PUT", "/kv/fresh", b"%d" % number)

@@ -66,8 +66,8 @@ class Soak:
             self._round(draw(self._chance))
             if self.rounds % CHECK_EVERY == 0:
                 self._check()
-        if self.rounds % CHECK_EVERY != 0:
-            self._check()
+                self._history.go_on()
+        self._check()
         self._history.end()
         for node in self._cluster.running:
             node.stop()
@@ -120,7 +120,6 @@ class Soak:
         for node in self._cluster.running:
             self._history.read_back(node, stale=True)
         self._history.read_back(self._chance_node(), stale=False)
-        self._history.go_on()
         self.checks += 1
         self._progress.phase(f"round {self.rounds}: {self.kills} kills, {self._history.count()} writes, all there")
 
