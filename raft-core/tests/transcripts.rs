@@ -10,12 +10,16 @@
 
 #[path = "transcripts/cluster.rs"]
 mod cluster;
+#[path = "transcripts/command.rs"]
+mod command;
 #[path = "transcripts/confchange.rs"]
 mod confchange;
 #[path = "transcripts/datadriven.rs"]
 mod datadriven;
 #[path = "transcripts/disk.rs"]
 mod disk;
+#[path = "transcripts/handmade.rs"]
+mod handmade;
 #[path = "transcripts/interaction.rs"]
 mod interaction;
 #[path = "transcripts/kinds.rs"]

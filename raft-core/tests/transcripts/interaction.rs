@@ -12,49 +12,28 @@
 //! * `raft-log ID`, `raft-state`, `status ID`, `compact ID INDEX`, `log-level X` (`none` prints errors only).
 //!
 //! And some that etcd does not have:
-//! * `read-index ID CONTEXT`, `report-snapshot ID PEER ok=BOOL`.
+//! * `step ID TYPE [field=value ...]`: a message made by hand, see [`handmade`].
+//! * `tick ID TICKS`, `drop-lease ID`, `read-index ID CONTEXT`, `report-snapshot ID PEER ok=BOOL`.
+//! * `propose-conf-change ID checked=true`: by the call of a host, which is told at once if it must not be.
 //! * `restart ID`: a crash. `lose-tail ID INDEX`: a crash of a disk that had lied, and loses the log behind INDEX.
 //! * `applied ID`: the state machine, which appends payloads to each other, and the membership there.
 //!
 //! A command that prints nothing prints `ok`.
-
-use std::str::FromStr;
 
 use bytes::Bytes;
 use prost::Message as _;
 use raft_core::consensus::config::{Config, ReadOnlyOption};
 use raft_core::consensus::describe::Describe;
 use raft_core::consensus::log::storage::Storage;
-use raft_core::error::Error;
 use raft_core::raftpb::conf_change::{ConfChange, ConfChangeTransition, ConfChangeV2};
 use raft_core::raftpb::entry::{Entries, Entry, EntryType};
 use raft_core::raftpb::message::{Message, MessageType, Snapshot};
 
 use super::cluster::{Cluster, Recipient, error_text};
+use super::command::{Command, Fault, Outcome, parse};
 use super::confchange::read_steps;
 use super::datadriven::Case;
-
-/// Why a command did not do its work.
-enum Fault {
-    /// The transcript is wrong.
-    Usage(String),
-    /// A node refused, which a transcript may expect.
-    Node(Error),
-}
-
-impl From<String> for Fault {
-    fn from(what: String) -> Self {
-        Fault::Usage(what)
-    }
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Fault::Node(error)
-    }
-}
-
-type Outcome<T = ()> = Result<T, Fault>;
+use super::handmade;
 
 /// The nodes of one file.
 #[derive(Default)]
@@ -111,11 +90,17 @@ impl Session {
                 let payloads = command.words().skip(1).map(|word| Bytes::copy_from_slice(word.as_bytes()));
                 node.propose(payloads.collect())?;
             }
+            "propose-conf-change" if command.values("checked") == ["true"] => {
+                node.propose_conf_change(&conf_change_of(read_conf_change(command)?)?)?;
+            }
             "propose-conf-change" => {
                 let entries = Entries::from(read_conf_change(command)?);
                 // Stepped as a message, it becomes an empty entry where it is refused, as in etcd.
                 node.step(Message { from: id, entries, ..Message::new(MessageType::MsgProp, id) })?;
             }
+            "step" => node.step(handmade::read(command)?)?,
+            "tick" => (0..command.number(1)?).try_for_each(|_| node.tick())?,
+            "drop-lease" => node.drop_lease()?,
             "read-index" => node.read_index(Bytes::copy_from_slice(command.word(1)?.as_bytes()))?,
             "forget-leader" => node.forget_leader()?,
             "report-unreachable" => node.report_unreachable(command.number(1)?)?,
@@ -203,37 +188,6 @@ impl Session {
     }
 }
 
-/// The words behind the name of a command.
-struct Command<'a>(&'a Case);
-
-impl Command<'_> {
-    /// The words that are not `key=value`.
-    fn words(&self) -> impl Iterator<Item = &str> {
-        self.0.args.iter().filter(|arg| arg.values.is_empty()).map(|arg| arg.key.as_str())
-    }
-
-    fn word(&self, at: usize) -> Outcome<&str> {
-        self.words().nth(at).ok_or_else(|| Fault::Usage(format!("word {} is missing", at + 1)))
-    }
-
-    fn number(&self, at: usize) -> Outcome<u64> {
-        parse(self.word(at)?)
-    }
-
-    fn values(&self, key: &str) -> &[String] {
-        self.0.args.iter().find(|arg| arg.key == key).map_or(&[], |arg| &arg.values)
-    }
-
-    fn value<T: FromStr>(&self, key: &str) -> Outcome<T> {
-        let value = self.values(key).first();
-        parse(value.ok_or_else(|| Fault::Usage(format!("{key} is missing")))?)
-    }
-}
-
-fn parse<T: FromStr>(text: &str) -> Outcome<T> {
-    text.parse().map_err(|_| Fault::Usage(format!("{text} is not what it should be")))
-}
-
 fn read_is_quiet(level: &str) -> Outcome<bool> {
     let level = level.to_ascii_lowercase();
     if !["debug", "info", "warn", "error", "fatal", "none"].contains(&level.as_str()) {
@@ -267,6 +221,9 @@ fn add_nodes(cluster: &mut Cluster, command: &Command<'_>) -> Outcome {
             "index" => snapshot.metadata.index = parse(value)?,
             "content" => snapshot.data = Bytes::copy_from_slice(value.as_bytes()),
             "async-storage-writes" => is_async = parse(value)?,
+            "election-ticks" => config.election_ticks = parse(value)?,
+            "hold-back" => config.hold_back_ticks = parse(value)?,
+            "clock-drift-percent" => config.clock_drift_percent = parse(value)?,
             "prevote" => config.pre_vote = parse(value)?,
             "checkquorum" => config.check_quorum = parse(value)?,
             "step-down-on-removal" => config.step_down_on_removal = parse(value)?,
@@ -322,6 +279,13 @@ fn read_conf_change(command: &Command<'_>) -> Outcome<Entry> {
     Ok(Entry { entry_type, data: data.into(), ..Entry::default() })
 }
 
+fn conf_change_of(entry: Entry) -> Outcome<ConfChangeV2> {
+    Ok(match entry.entry_type {
+        EntryType::ConfChange => ConfChange::read(entry.data)?.into(),
+        _ => ConfChangeV2::read(entry.data)?,
+    })
+}
+
 fn deliver(cluster: &mut Cluster, command: &Command<'_>) -> Outcome {
     let mut recipients = Vec::new();
     let mut kind = None;
@@ -333,9 +297,7 @@ fn deliver(cluster: &mut Cluster, command: &Command<'_>) -> Outcome {
                 }
             }
             "type" => {
-                let name = command.value::<String>("type")?;
-                let found = MessageType::ALL.into_iter().find(|it| format!("{it:?}") == name);
-                kind = Some(found.ok_or_else(|| Fault::Usage(format!("unknown message type {name}")))?);
+                kind = Some(handmade::read_kind(&command.value::<String>("type")?)?);
             }
             id => recipients.push(Recipient { id: parse(id)?, drop: false }),
         }

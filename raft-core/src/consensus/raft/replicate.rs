@@ -115,7 +115,9 @@ pub(super) fn can_bump_commit<S: Storage>(raft: &Raft<S>, to: u64) -> bool {
 
 /// A message to `id` was lost: send one at a time until it answers.
 pub(in crate::consensus) fn report_unreachable<S: Storage>(raft: &mut Raft<S>, id: u64) {
+    let is_peer = id != raft.id();
     if let Some(progress) = raft.leader_state_mut().and_then(|leader| leader.progress.get_mut(id))
+        && is_peer
         && progress.state == ProgressState::Replicate
     {
         progress.become_probe();
