@@ -94,7 +94,9 @@ impl Replay {
                 entry.index, self.hard_state.commit
             ));
         }
-        if !self.log.takes(entry.index)
+        // Behind a snapshot no term falls: what does came from an older leader, after a restart with the old log.
+        let falls = self.log.base_term.is_some_and(|term| entry.term < term);
+        if (falls || !self.log.takes(entry.index))
             && let Some((_, log)) = self.displaced.take_if(|(_, log)| log.takes(entry.index))
         {
             self.log = log;
@@ -158,4 +160,30 @@ impl Replay {
 
 fn decode<M: prost::Message + Default>(record: Record) -> Verdict<M> {
     M::decode(record.data).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_an_older_leader_after_a_received_snapshot_goes_into_the_old_log() {
+        let entry = |term, index| Entry { term, index, ..Entry::default() };
+        let mut replay = Replay::new(0);
+        replay.entry(entry(1, 1)).unwrap();
+        replay.entry(entry(1, 2)).unwrap();
+        // Of a leader of term 3, whose entry 2 is another; the machine stops before a HardState has it committed.
+        replay.snapshot(SnapshotRecord { index: 2, term: 3, conf_state: None }).unwrap();
+        // A late message of the leader of term 1 comes after the restart.
+        replay.entry(entry(1, 3)).unwrap();
+        assert_eq!(replay.abandon_displaced(), None);
+        assert_eq!(replay.log.entries, [entry(1, 1), entry(1, 2), entry(1, 3)]);
+
+        let mut replay = Replay::new(0);
+        replay.entry(entry(1, 1)).unwrap();
+        replay.snapshot(SnapshotRecord { index: 1, term: 3, conf_state: None }).unwrap();
+        replay.entry(entry(3, 2)).unwrap();
+        replay.state(HardState { term: 3, vote: 0, commit: 1 }).unwrap();
+        assert_eq!((replay.log.base, &replay.log.entries[..]), (1, &[entry(3, 2)][..]));
+    }
 }
