@@ -112,6 +112,12 @@ impl<S: Storage> RaftLog<S> {
         Ok(EntryId::new(self.term(index)?, index))
     }
 
+    /// The last entry of this log that is known to be durable.
+    pub(crate) fn last_durable_id(&self) -> Result<EntryId> {
+        let index = self.last_index().min(self.unstable.offset() - 1);
+        Ok(EntryId::new(self.term(index)?, index))
+    }
+
     /// Whether this log holds `id`.
     pub(crate) fn contains(&self, id: EntryId) -> bool {
         self.term(id.index) == Ok(id.term)

@@ -57,7 +57,9 @@ fn start<S: Storage>(raft: &mut Raft<S>, campaign: Campaign) -> Result<()> {
         raft.become_candidate()?;
         (MessageType::MsgVote, MessageType::MsgVoteResp, raft.term)
     };
-    let (last, commit_word) = (raft.log.last_id()?, commit_word::say(raft)?);
+    // What is not durable yet may be gone after a crash, when this node asks again in this very term and answers to its
+    // first request still arrive. They must not speak for a longer log than it then has.
+    let (last, commit_word) = (raft.log.last_durable_id()?, commit_word::say(raft)?);
     for id in raft.membership.voters.ids() {
         // The own vote counts once it is durable, like everybody's.
         let message = if id == raft.id() {
@@ -130,6 +132,7 @@ pub(super) fn refuse<S: Storage>(raft: &mut Raft<S>, request: &Message) -> Resul
 /// An answer to the campaign this node is in.
 pub(super) fn handle_response<S: Storage>(raft: &mut Raft<S>, response: &Message) -> Result<()> {
     commit_word::hear(raft, &response.context)?;
+    let id = raft.id();
     let (votes, is_pre) = match &mut raft.role {
         Role::PreCandidate { votes } => (votes, true),
         Role::Candidate { votes } => (votes, false),
@@ -141,6 +144,8 @@ pub(super) fn handle_response<S: Storage>(raft: &mut Raft<S>, response: &Message
     votes.record(response.from, !response.reject);
     match votes.tally(&raft.membership).2 {
         VoteResult::Won if is_pre => start(raft, Campaign::Election),
+        // Its own vote stands for the term being durable: else it could lead the same term again after a crash.
+        VoteResult::Won if !votes.have_answer_of(id) => Ok(()),
         VoteResult::Won => {
             raft.become_leader()?;
             replicate::broadcast(raft)

@@ -23,6 +23,11 @@ impl Votes {
         self.answers.clear();
     }
 
+    /// Whether `id` has answered.
+    pub fn have_answer_of(&self, id: u64) -> bool {
+        self.answer(id).is_some()
+    }
+
     fn answer(&self, id: u64) -> Option<bool> {
         self.answers.iter().find(|&&(other, _)| other == id).map(|&(_, granted)| granted)
     }
