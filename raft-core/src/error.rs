@@ -5,8 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::raftpb::message::MessageType;
-
 /// The result of everything here that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -37,7 +35,7 @@ pub enum Error {
     /// Another membership change is not applied yet, or this one does not fit the configuration.
     ConfChange(String),
     /// A message that only the node itself may step came from outside.
-    StepLocalMessage(MessageType),
+    StepLocalMessage(String),
     /// A response came from a node that is not a member.
     StepPeerNotFound(u64),
     /// A node that is a member answers from another disk than the one it joined with: it has lost what it acknowledged
@@ -135,7 +133,7 @@ impl fmt::Display for Error {
             Error::Decode(text) => write!(f, "malformed bytes: {text}"),
             Error::ProposalDropped(reason) => write!(f, "proposal not taken: {reason}"),
             Error::ConfChange(text) => write!(f, "membership change refused: {text}"),
-            Error::StepLocalMessage(kind) => write!(f, "{kind:?} may not come from a peer"),
+            Error::StepLocalMessage(kind) => write!(f, "{kind} may not come from a peer"),
             Error::StepPeerNotFound(id) => write!(f, "a response from node {id}, which is not a member"),
             Error::ReplacedStore(id) => {
                 write!(f, "node {id} has lost its disk: remove it, then add it again")

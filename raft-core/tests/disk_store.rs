@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use memory_volume::MemoryVolume;
 use raft_core::disk::os::OsVolume;
-use raft_core::disk::store::{Identity, Recovered, Store, StoreOptions};
+use raft_core::disk::recovered::{Identity, Recovered};
+use raft_core::disk::store::{Store, StoreOptions};
 use raft_core::disk::volume::{Access, File, Volume};
 use raft_core::error::{Error, Result};
 use raft_core::raftpb::conf_change::ConfState;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use raft_core::disk::os::OsVolume;
-use raft_core::disk::store::{Identity, Recovered, Store, StoreOptions};
+use raft_core::disk::recovered::{Identity, Recovered};
+use raft_core::disk::store::{Store, StoreOptions};
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::entry::{Entries, Entry, EntryType};
 use raft_core::raftpb::message::{HardState, SnapshotMetadata};

@@ -8,6 +8,7 @@ mod known_stores;
 pub mod os;
 mod record;
 mod recover;
+pub mod recovered;
 pub mod snap;
 pub mod store;
 pub mod volume;

@@ -11,8 +11,8 @@ use prost::Message as _;
 
 use super::crc::Crc;
 use super::record::{Metadata, RecordType, SnapshotRecord};
+use super::recovered::{Identity, Recovered};
 use super::snap::dir::SnapDir;
-use super::store::{Identity, Recovered};
 use super::volume::{Access, File, Volume};
 use super::wal::reader::{Next, SegmentReader};
 use super::wal::replay::{Log, Replay};

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::known_stores;
 use super::record::SnapshotRecord;
 use super::recover::{Recovery, recover};
+use super::recovered::{Identity, Recovered};
 use super::snap::dir::SnapDir;
 use super::volume::{Access, File, Volume};
 use super::wal::writer::{Sizes, WalWriter};
@@ -16,15 +17,6 @@ use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfState;
 use crate::raftpb::entry::Entries;
 use crate::raftpb::message::{HardState, SnapshotMetadata};
-
-/// Whose store it is. It stands in every segment, so that a directory is never taken for another node's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The cluster.
-    pub cluster_id: u64,
-    /// The node in it.
-    pub node_id: u64,
-}
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -74,25 +66,6 @@ pub fn drawn_store_id() -> u64 {
     // The keys of a new hasher come from the system's randomness.
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     RandomState::new().hash_one(since_epoch).max(1)
-}
-
-/// What a store held when it was opened. All of it is durable.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Recovered {
-    /// There is nothing yet: [`Store::bootstrap`] it, or wait to be added to a cluster.
-    pub fresh: bool,
-    /// The last one written; its commit lies between the snapshot and the last entry.
-    pub hard_state: HardState,
-    /// The newest snapshot that is readable. Index 0: none.
-    pub snapshot: SnapshotMetadata,
-    /// All entries behind the snapshot. Those above the commit may never have been committed.
-    pub entries: Entries,
-    /// The number of this directory, see [`StoreOptions::store_id`]; 0 is none.
-    pub store_id: u64,
-    /// What [`Store::keep_known_stores`] was given last: id and number of members.
-    pub known_stores: Vec<(u64, u64)>,
-    /// What was found and mended, in plain sentences for a log.
-    pub notes: Vec<String>,
 }
 
 /// A node's durable state in one directory, open for one handle at a time.

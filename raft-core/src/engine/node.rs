@@ -167,10 +167,10 @@ impl Engine {
         let Message { msg_type, to, from, .. } = message;
         if msg_type == MessageType::MsgSnapStatus {
             if Header::read(&message.context).is_none() {
-                return Err(Error::StepLocalMessage(msg_type));
+                return Err(Error::StepLocalMessage(format!("{msg_type:?}")));
             }
         } else if msg_type.is_local() {
-            return Err(Error::StepLocalMessage(msg_type));
+            return Err(Error::StepLocalMessage(format!("{msg_type:?}")));
         } else if msg_type.is_response() && msg_type != MessageType::MsgReadIndexResp {
             // Checked again by consensus; here so that the caller learns of it.
             if !self.shared.status.lock().membership.contains(from) {

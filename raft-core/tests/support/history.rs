@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 
-use raft_core::disk::store::{Identity, Recovered, Store, StoreOptions};
+use raft_core::disk::recovered::{Identity, Recovered};
+use raft_core::disk::store::{Store, StoreOptions};
 use raft_core::error::{Error, Result};
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::entry::{Entries, Entry};

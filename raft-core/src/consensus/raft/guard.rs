@@ -18,7 +18,7 @@ pub(in crate::consensus) fn check<S: Storage>(raft: &mut Raft<S>, message: &Mess
     use MessageType::*;
     let kind = message.msg_type;
     if kind.is_local() {
-        return Err(Error::StepLocalMessage(kind));
+        return Err(Error::StepLocalMessage(format!("{kind:?}")));
     }
     if message.to != raft.id() {
         return Err(Error::WrongReceiver(message.to));
