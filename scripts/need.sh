@@ -1,7 +1,8 @@
 #!/bin/sh
 # need.sh PACKAGE...: makes sure that Debian's packages of these names, or their like, are there.
 # As root they are installed with apt-get; otherwise the line to run is printed and it ends with 1.
-# need.sh --optional "WHAT IS SKIPPED" PACKAGE...: only says so when they are missing, and ends with 1.
+# need.sh --optional "WHAT IS SKIPPED" PACKAGE...: only says so when they are missing, also into the file that
+# RFT_SKIPPED names if it does, and ends with 1.
 set -eu
 
 there() {
@@ -27,7 +28,7 @@ done
 [ -n "$missing" ] || exit 0
 
 if [ -n "$skipped" ]; then
-    echo "skipped: $skipped (not installed:$missing)"
+    echo "skipped: $skipped (not installed:$missing)" | tee -a "${RFT_SKIPPED:-/dev/null}"
     exit 1
 fi
 case $missing in

@@ -1,6 +1,10 @@
 //! Whatever a peer sends, in whatever state it arrives: a node answers or refuses, and lives.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/acts.rs"]
+mod acts;
+
+use acts::{Act, is_refusal, perform, work};
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -12,18 +16,6 @@ use raft_core::error::Error;
 use raft_core::raftpb::conf_change::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState};
 use raft_core::raftpb::entry::{Entries, Entry, EntryType};
 use raft_core::raftpb::message::{Message, MessageType, Snapshot, SnapshotMetadata};
-
-#[derive(Clone, Debug)]
-enum Act {
-    Step(Message),
-    Tick(u8),
-    Campaign,
-    Propose,
-    Change(ConfChangeV2),
-    Read,
-    Work,
-    Snapshot,
-}
 
 /// Numbers that matter: around what a short log holds, and at the ends of the range.
 fn number() -> impl Strategy<Value = u64> {
@@ -113,61 +105,14 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Propose),
         1 => change().prop_map(Act::Change),
         1 => Just(Act::Read),
+        1 => id().prop_map(Act::Transfer),
+        1 => Just(Act::ForgetLeader),
+        1 => id().prop_map(Act::Unreachable),
+        1 => (id(), any::<bool>()).prop_map(|(id, ok)| Act::SnapshotSent(id, ok)),
+        1 => Just(Act::DropLease),
         3 => Just(Act::Work),
         1 => Just(Act::Snapshot),
     ]
-}
-
-fn work(node: &mut RawNode<MemoryStorage>) {
-    while node.has_ready() {
-        let ready = node.ready().unwrap();
-        for message in &ready.messages {
-            assert_ne!(message.to, node.status().id, "a message to itself");
-        }
-        if let Some(ticket) = ready.append {
-            node.appended(ticket).unwrap();
-        }
-        if let Some(ticket) = ready.apply {
-            node.applied(ticket).unwrap();
-        }
-    }
-}
-
-fn perform(node: &mut RawNode<MemoryStorage>, act: Act) -> Result<(), Error> {
-    match act {
-        Act::Step(message) => node.step(message),
-        Act::Tick(ticks) => (0..ticks).try_for_each(|_| node.tick()),
-        Act::Campaign => node.campaign(),
-        Act::Propose => node.propose(vec![Bytes::from_static(b"p")]).map(|_| ()),
-        Act::Change(change) => node.propose_conf_change(&change).map(|_| ()),
-        Act::Read => node.read_index(Bytes::from_static(b"r")),
-        Act::Work => {
-            work(node);
-            Ok(())
-        }
-        Act::Snapshot => {
-            let (index, conf_state) = (node.status().applied, node.conf_state());
-            let storage = node.storage_mut();
-            if storage.create_snapshot(index, conf_state, Bytes::new()).is_ok() {
-                let _ = storage.compact(index);
-            }
-            Ok(())
-        }
-    }
-}
-
-fn is_refusal(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::ProposalDropped(_)
-            | Error::ConfChange(_)
-            | Error::Decode(_)
-            | Error::Contradiction(_)
-            | Error::StepLocalMessage(_)
-            | Error::StepPeerNotFound(_)
-            | Error::ReplacedStore(_)
-            | Error::WrongReceiver(_)
-    )
 }
 
 proptest! {

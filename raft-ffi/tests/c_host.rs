@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{has, include_dir, library_dir, run, scratch};
+use support::{has, include_dir, library_dir, run, scratch, skipped};
 
 /// What a static Rust library needs of the system.
 const SYSTEM: [&str; 4] = ["-lpthread", "-ldl", "-lm", "-lgcc_s"];
@@ -69,7 +69,7 @@ fn passes(dir: &Path, runner: &[&str], program: &Path, environment: &[(&str, &st
         command = in_namespace(runner);
         command.arg(program).args([data, full, read_only]);
     } else {
-        println!("skipped: no full disk can be had here");
+        skipped("the C host on a full disk, which cannot be had here");
         let read_only = forbidden(read_only).unwrap_or_default();
         let words: Vec<&OsStr> = runner.iter().map(OsStr::new).chain([program.as_os_str()]).collect();
         command = Command::new(words[0]);
@@ -87,7 +87,7 @@ fn forbidden(at: PathBuf) -> Option<PathBuf> {
     fs::set_permissions(&at, fs::Permissions::from_mode(0o555)).unwrap();
     let is_forbidden = fs::write(at.join("probe"), "").is_err();
     if !is_forbidden {
-        println!("skipped: no directory is read-only here");
+        skipped("the C host in a read-only directory, which cannot be had here");
     }
     is_forbidden.then_some(at)
 }

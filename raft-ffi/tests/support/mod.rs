@@ -3,6 +3,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -170,9 +171,18 @@ pub(crate) fn functions(header: &str) -> Vec<String> {
 pub(crate) fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
     if !found {
-        println!("skipped: {program} is missing");
+        skipped(&format!("what needs {program}, which is missing"));
     }
     found
+}
+
+/// Says what a test leaves out, also into the file that `RFT_SKIPPED` names: a test that passes is not heard.
+pub(crate) fn skipped(what: &str) {
+    println!("skipped: {what}");
+    if let Some(path) = std::env::var_os("RFT_SKIPPED") {
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        file.write_all(format!("skipped: {what}\n").as_bytes()).unwrap();
+    }
 }
 
 /// Runs a command that has to succeed.
