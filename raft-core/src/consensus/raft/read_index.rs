@@ -64,9 +64,16 @@ pub(super) fn acknowledge<S: Storage>(raft: &mut Raft<S>, from: u64, context: &[
     if context.is_empty() {
         return;
     }
+    if let Some(leader) = raft.leader_state_mut() {
+        leader.reads.acknowledge(from, context);
+    }
+    release_confirmed(raft);
+}
+
+/// Answers the reads that a quorum has confirmed. A change of the membership may leave fewer to wait for.
+pub(super) fn release_confirmed<S: Storage>(raft: &mut Raft<S>) {
     let id = raft.id();
     let Role::Leader(leader) = &mut raft.role else { return };
-    leader.reads.acknowledge(from, context);
     for (index, request) in leader.reads.advance(id, &raft.membership.voters) {
         answer(raft, index, request);
     }

@@ -1,6 +1,7 @@
 //! Membership changes take effect (thesis 4).
 
 use super::propose;
+use super::read_index;
 use super::replicate;
 use super::role::Role;
 use super::state::Raft;
@@ -62,6 +63,7 @@ fn lead_on<S: Storage>(raft: &mut Raft<S>) -> Result<()> {
     }
     if replicate::maybe_commit(raft)? {
         // A smaller quorum may have committed more.
+        read_index::release_postponed(raft)?;
         replicate::broadcast(raft)?;
     } else {
         // New members are probed now instead of at the next heartbeat.
@@ -72,5 +74,6 @@ fn lead_on<S: Storage>(raft: &mut Raft<S>) -> Result<()> {
     {
         leader.transferee = 0;
     }
+    read_index::release_confirmed(raft);
     Ok(())
 }
