@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use raft_core::disk::store::{Identity, Recovered, Store, StoreOptions};
+use raft_core::disk::recovered::{Identity, Recovered};
+use raft_core::disk::store::{Store, StoreOptions};
 use raft_core::error::{Error, Result};
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::entry::{Entry, EntryType};

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use prost::Message;
-use raft_core::disk::store::Identity;
+use raft_core::disk::recovered::Identity;
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::entry::Entry;
 use raft_core::raftpb::message::HardState;

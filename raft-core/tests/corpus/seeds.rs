@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use prost::Message as _;
-use raft_core::disk::store::{Identity, Store, StoreOptions};
+use raft_core::disk::recovered::Identity;
+use raft_core::disk::store::{Store, StoreOptions};
 use raft_core::raftpb::conf_change::{ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState};
 use raft_core::raftpb::entry::{Entries, Entry};
 use raft_core::raftpb::message::{HardState, SnapshotMetadata};

@@ -78,6 +78,7 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
             | Error::Contradiction(_)
             | Error::StepLocalMessage(_)
             | Error::StepPeerNotFound(_)
+            | Error::ReplacedStore(_)
             | Error::WrongReceiver(_)
     )
 }
