@@ -6,7 +6,8 @@ use raft_benches::raft_rs::RaftRs;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    let number = |at: usize, default: usize| args.get(at).and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number =
+        |at: usize, default: usize| args.get(at).and_then(|text| text.parse().ok()).unwrap_or(default);
     let mut group: Box<dyn Group> = match args.get(1).map(String::as_str) {
         Some("raft-0.7") => Box::<RaftRs>::default(),
         Some("ours/wire") => Box::new(Ours::new(true)),
