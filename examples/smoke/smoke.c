@@ -16,8 +16,9 @@ int main(void) {
     rft_config_add_voter(config, 1, NULL);                        /* a cluster of one */
     rft_engine_open(config, "smoke.data", 10, &host, &engine, NULL);
     rft_engine_campaign(engine, NULL);
-    while (rft_engine_propose_wait(engine, (const uint8_t *)"hello", 5, 1000, NULL, NULL) == RFT_E_NOT_LEADER) {
-    } /* refused until it leads; then on disk and applied when the call returns */
+    rft_status_t status = RFT_E_NOT_LEADER;
+    while (status == RFT_E_NOT_LEADER) /* until it leads; then on disk and applied */
+        status = rft_engine_propose_wait(engine, (const uint8_t *)"hello", 5, 1000, NULL, NULL);
     puts(text);
     rft_engine_free(engine);
     rft_config_free(config);

@@ -23,7 +23,7 @@ impl World {
             Some(leader) if !self.rng.permille(200) => leader,
             _ => self.rng.pick(&running),
         };
-        let steps = self.rng.pick(&[1, 1, 1, 2, 3]);
+        let steps = self.rng.pick(&[1, 1, 1, 2, 3, 4]);
         let changes: Vec<_> = (0..steps).map(|_| self.step()).collect();
         let transition = match (steps, self.rng.below(4)) {
             (_, 0) => ConfChangeTransition::JointExplicit,

@@ -69,7 +69,7 @@ impl World {
         }
         // Without forwarding nobody but the leader takes writes, so ask somebody else only now and then.
         let node = match self.leader() {
-            Some(leader) if self.is_healed || !self.rng.permille(400) => leader,
+            Some(leader) if self.is_healed || !self.rng.permille(self.settings.strays) => leader,
             _ => self.rng.pick(&running),
         };
         self.clients[client].number += 1;
@@ -82,7 +82,7 @@ impl World {
             term: self.up(node).seen.term,
             is_forwarded: !self.host(node).leads(),
             floor: 0,
-            expires: self.now + self.rng.within(3, 60) * TICK,
+            expires: self.now + self.rng.within(3, self.settings.patience) * TICK,
         };
         let request = Request { floor: self.oracle.floors[request.register], ..request };
         self.totals.requests += 1;

@@ -23,6 +23,8 @@ rare! {
     CrashLosesState,
     CrashKeepsPartOfAWrite,
     CrashWithinReady,
+    CrashAfterMessage,
+    DiskStalled,
     RestartFromSnapshotAndLog,
     TruncationAfterRestart,
     TruncationOfUnsynced,

@@ -21,6 +21,12 @@ impl World {
         if self.rng.permille(self.settings.pause) {
             self.pause();
         }
+        if self.rng.permille(self.settings.stall) {
+            let id = self.victim();
+            let length = self.rng.within(1, 5 * self.settings.config.election_ticks) * TICK;
+            self.host_mut(id).stalled_until = self.now + length;
+            self.trace.line(self.now, || format!("the disk of {id} stalls for {length}"));
+        }
         if self.rng.permille(self.settings.skew) {
             let id = self.victim();
             let (shortest, longest) = self.settings.tick_bounds();
@@ -69,7 +75,8 @@ impl World {
         } else if self.links.is_whole() && self.rng.permille(self.settings.partition) {
             let victim = self.victim();
             self.links.break_up(&mut self.rng, victim);
-            self.mend_at = self.now + self.rng.within(2, 8 * self.settings.config.election_ticks) * TICK;
+            self.mend_at =
+                self.now + self.rng.within(2, self.settings.cut * self.settings.config.election_ticks) * TICK;
             self.trace.line(self.now, || format!("the network is cut: {} {victim}", self.links.shape));
         }
     }
@@ -150,6 +157,7 @@ impl World {
             let host = self.host_mut(id);
             host.tick_every = TICK;
             host.paused_until = 0;
+            host.stalled_until = 0;
             match &mut host.up {
                 Some(up) => up.raw.drop_lease().map_err(|error| error.to_string())?,
                 None if host.life > 0 => self.start(id)?,
@@ -186,7 +194,7 @@ impl World {
     fn leave_joint(&mut self) -> Check {
         let Some(id) = self.leader() else { return Ok(()) };
         let conf_state = self.up(id).raw.conf_state();
-        let chance = if self.is_healed { 500 } else { 50 };
+        let chance = if self.is_healed { 500 } else { 30 };
         if conf_state.voters_outgoing.is_empty() || conf_state.auto_leave || !self.rng.permille(chance) {
             return Ok(());
         }

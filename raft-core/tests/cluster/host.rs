@@ -30,6 +30,8 @@ pub(crate) struct Host {
     pub(crate) life: u64,
     pub(crate) tick_every: u64,
     pub(crate) paused_until: u64,
+    /// Until then nothing it writes gets done.
+    pub(crate) stalled_until: u64,
     /// Switched off for good: it is not a member any more, and everybody knows.
     pub(crate) is_retired: bool,
 }
@@ -73,7 +75,16 @@ impl Host {
             true => Disk::bootstrapped(ConfState::of_voters(1..=founders)),
             false => Disk::default(),
         };
-        Host { id, disk, up: None, life: 0, tick_every: TICK, paused_until: 0, is_retired: false }
+        Host {
+            id,
+            disk,
+            up: None,
+            life: 0,
+            tick_every: TICK,
+            paused_until: 0,
+            stalled_until: 0,
+            is_retired: false,
+        }
     }
 
     pub(crate) fn leads(&self) -> bool {
@@ -278,6 +289,12 @@ impl World {
 
     /// The disk has done some of the outstanding writes: a group commit.
     pub(crate) fn written(&mut self, id: u64) -> Check {
+        let (stalled_until, life) = (self.host(id).stalled_until, self.host(id).life);
+        if stalled_until > self.now {
+            self.coverage.hit(Rare::DiskStalled);
+            self.schedule(stalled_until - self.now, Event::Written(id, life));
+            return Ok(());
+        }
         let outstanding = self.up(id).writing.len() as u64;
         let count = self.rng.within(1, outstanding);
         let done: Vec<_> = self.up(id).writing.drain(..count as usize).collect();

@@ -31,6 +31,9 @@ pub(crate) struct Settings {
     pub(crate) duplicate: u64,
     pub(crate) slow: u64,
     pub(crate) crash: u64,
+    /// A message of consequence is the last that its sender sends for a while.
+    pub(crate) ambush: u64,
+    pub(crate) stall: u64,
     pub(crate) partition: u64,
     pub(crate) pause: u64,
     pub(crate) skew: u64,
@@ -44,15 +47,21 @@ pub(crate) struct Settings {
     pub(crate) write: u64,
     pub(crate) apply: u64,
     pub(crate) down: u64,
+    /// In election timeouts.
+    pub(crate) cut: u64,
     pub(crate) think: u64,
     /// Clients, and how many in a thousand of their requests are reads.
     pub(crate) clients: u64,
     pub(crate) reads: u64,
+    /// How many in a thousand are sent to somebody who need not be the leader.
+    pub(crate) strays: u64,
+    /// How many ticks a client waits at the most.
+    pub(crate) patience: u64,
 }
 
 impl Settings {
     pub(crate) fn draw(rng: &mut Rng) -> Self {
-        let churn = rng.pick(&[0, 0, 15, 60]);
+        let churn = rng.pick(&[0, 0, 20, 100]);
         let nodes = rng.pick(&[1, 2, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7]);
         let ids = if churn > 0 { IDS.min(nodes + rng.below(3)) } else { nodes };
         let one_thread = rng.permille(300);
@@ -67,8 +76,11 @@ impl Settings {
             drop: rng.pick(&[0, 10, 50, 200]),
             duplicate: rng.pick(&[0, 0, 50, 200]),
             slow: rng.pick(&[0, 0, 10, 100]),
-            crash: rng.pick(&[0, 10, 30, 60]),
-            partition: rng.pick(&[0, 10, 30]),
+            crash: rng.pick(&[0, 10, 30, 100]),
+            ambush: rng.pick(&[0, 0, 5, 20]),
+            stall: rng.pick(&[0, 0, 20]),
+            partition: rng.pick(&[0, 20, 80]),
+            cut: rng.pick(&[1, 3, 8]),
             pause: rng.pick(&[0, 0, 10, 20]),
             skew: rng.pick(&[0, 0, 20]),
             churn,
@@ -79,19 +91,89 @@ impl Settings {
             slow_delay: rng.pick(&[10, 40]) * TICK,
             write: rng.pick(&[1, 5, 30, 100]),
             apply: rng.pick(&[1, 10, 100]),
-            down: rng.pick(&[5, 40]) * TICK,
+            down: rng.pick(&[1, 5, 40]) * TICK,
             think: rng.pick(&[10, 40]),
             clients: rng.within(1, 3),
             reads: rng.pick(&[200, 500]),
+            strays: rng.pick(&[200, 600]),
+            patience: rng.pick(&[10, 60]),
         };
         settings.draw_config(rng);
+        match rng.below(10) {
+            0 | 1 => settings.favour_elections(rng),
+            2 | 3 => settings.favour_changes(rng),
+            4 | 5 => settings.favour_reads(rng),
+            6 => settings.favour_stalls(rng),
+            _ => {}
+        }
         settings
+    }
+
+    /// Leaders come and go within the time of one write, and what was said before comes late and twice.
+    fn favour_elections(&mut self, rng: &mut Rng) {
+        (self.nodes, self.churn) = (rng.pick(&[3, 3, 5]), 0);
+        self.ids = self.nodes;
+        (self.crash, self.ambush, self.stall) =
+            (rng.pick(&[20, 100]), rng.pick(&[5, 20, 50]), rng.pick(&[0, 50]));
+        (self.partition, self.cut, self.pause) = (rng.pick(&[20, 100]), rng.within(1, 2), 0);
+        (self.duplicate, self.slow, self.slow_delay) = (200, 100, rng.pick(&[5, 20]) * TICK);
+        (self.down, self.write, self.skew) = (rng.pick(&[1, 3]) * TICK, rng.pick(&[5, 30, 100]), 0);
+        let config = &mut self.config;
+        config.election_ticks = rng.within(2, 4);
+        config.heartbeat_ticks = 1;
+        config.message_bytes_max = rng.pick(&[0, 60]);
+        config.inflight_bytes_max = 0;
+        config.pre_vote = rng.permille(200);
+    }
+
+    /// Most of the members change at once, and the halves of a joint configuration are cut from each other.
+    fn favour_changes(&mut self, rng: &mut Rng) {
+        self.nodes = rng.pick(&[2, 3, 3, 4]);
+        self.ids = IDS.min(self.nodes + rng.within(2, 3));
+        (self.churn, self.partition, self.cut) =
+            (rng.pick(&[60, 200]), rng.pick(&[30, 100]), rng.within(1, 4));
+        (self.crash, self.drop, self.slow) = (rng.pick(&[0, 20]), rng.pick(&[0, 50]), 0);
+        (self.write, self.apply) = (rng.pick(&[1, 5, 30]), rng.pick(&[1, 10, 100]));
+        (self.delay, self.pause) = (rng.pick(&[2, 5]), 0);
+        self.config.election_ticks = rng.within(3, 5);
+        self.config.heartbeat_ticks = 1;
+    }
+
+    /// Many reads of whoever believes that it leads, while leaders are cut off.
+    fn favour_reads(&mut self, rng: &mut Rng) {
+        (self.nodes, self.churn) = (rng.pick(&[3, 3, 5]), 0);
+        self.ids = self.nodes;
+        (self.clients, self.think, self.reads, self.strays) =
+            (3, 10, rng.pick(&[400, 700]), rng.pick(&[600, 800]));
+        (self.partition, self.cut, self.crash) = (rng.pick(&[30, 100]), rng.within(2, 4), rng.pick(&[0, 10]));
+        (self.drop, self.slow, self.slow_delay) =
+            (rng.pick(&[0, 20]), rng.pick(&[0, 100, 200]), rng.pick(&[10, 30]) * TICK);
+        (self.write, self.apply, self.delay) = (rng.pick(&[1, 10]), rng.pick(&[1, 10]), rng.pick(&[2, 5]));
+        (self.pause, self.transfer) = (rng.pick(&[0, 20]), rng.pick(&[0, 60]));
+        (self.lazy_ready, self.patience, self.skew) = (0, 5, rng.pick(&[0, 50]));
+        if rng.coin() {
+            self.config.check_quorum = true;
+            self.config.read_only = ReadOnlyOption::LeaseBased;
+            self.config.clock_drift_percent = rng.pick(&[10, 50]);
+        }
+    }
+
+    /// Disks stand still while one leader follows the other, so that many writes of many terms are outstanding.
+    fn favour_stalls(&mut self, rng: &mut Rng) {
+        self.favour_elections(rng);
+        self.nodes = 5;
+        self.ids = self.nodes;
+        (self.one_thread, self.config.apply_unstable, self.crash_in_ready) = (false, false, 0);
+        (self.stall, self.ambush, self.write) = (100, rng.pick(&[0, 5]), rng.pick(&[10, 30]));
+        (self.apply, self.crash, self.partition) = (1, 20, 200);
+        (self.config.election_ticks, self.config.pre_vote) = (2, false);
+        (self.config.check_quorum, self.config.read_only) = (false, ReadOnlyOption::Safe);
     }
 
     fn draw_config(&mut self, rng: &mut Rng) {
         let config = &mut self.config;
         config.heartbeat_ticks = rng.within(1, 2);
-        config.election_ticks = rng.within(4, 8);
+        config.election_ticks = rng.within(3, 8);
         config.message_bytes_max = rng.pick(&[0, 60, 200, 1 << 20]);
         config.apply_bytes_max = rng.pick(&[0, 100, 1 << 20]);
         config.uncommitted_bytes_max = rng.pick(&[0, 0, 150, 400]);

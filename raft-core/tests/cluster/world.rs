@@ -32,6 +32,7 @@ pub(crate) enum Event {
     SnapshotReport(u64, u64, u64, bool),
     /// A pause is over, and the host has noticed that its clock stood still.
     Resume(u64, u64),
+    Crash(u64, u64),
     Restart(u64),
     Client(usize),
     /// A tick of an unskewed clock, at which faults begin and end.
@@ -165,6 +166,13 @@ impl World {
                 let result = world.up(id).raw.drop_lease();
                 world.settle(id, result)
             }),
+            Event::Crash(id, life) => self.on_node(id, life, event, |world, id| {
+                if !world.is_healed {
+                    world.coverage.hit(Rare::CrashAfterMessage);
+                    world.crash(id);
+                }
+                Ok(())
+            }),
             Event::Deliver(packet) => self.deliver(packet),
             Event::Restart(id) => self.start(id),
             Event::Client(client) => self.client(client),
@@ -228,6 +236,7 @@ impl World {
                 let after = delay + self.rng.below(4 * TICK);
                 self.schedule(after, Event::SnapshotReport(id, life, to, !lost));
             }
+            self.ambush(id, message.msg_type);
             if lost {
                 continue;
             }
@@ -239,6 +248,17 @@ impl World {
             self.post(delay, id, to, bytes);
         }
         Ok(())
+    }
+
+    /// A sender may crash right behind a message: what it has said then must hold all the same.
+    fn ambush(&mut self, id: u64, kind: MessageType) {
+        use MessageType::*;
+        let is_of_consequence =
+            matches!(kind, MsgApp | MsgAppResp | MsgVote | MsgVoteResp | MsgTimeoutNow | MsgSnap);
+        if is_of_consequence && !self.is_healed && self.rng.permille(self.settings.ambush) {
+            let (after, life) = (self.rng.within(0, TICK), self.host(id).life);
+            self.schedule(after, Event::Crash(id, life));
+        }
     }
 
     fn post(&mut self, delay: u64, from: u64, to: u64, bytes: Bytes) {
@@ -255,12 +275,13 @@ impl World {
 
     fn deliver(&mut self, packet: Packet) -> Check {
         let Packet { from, to, life, ref bytes } = packet;
-        if to > self.settings.ids || self.host(to).up.is_none() || self.links.is_cut(from, to) {
+        if to > self.settings.ids || self.host(to).up.is_none() {
             return Ok(());
         }
         if self.host(to).paused_until > self.now {
             self.coverage.hit(Rare::MessageHeldByPause);
-            let wait = self.host(to).paused_until - self.now;
+            // What has piled up takes its time to get through.
+            let wait = self.host(to).paused_until - self.now + self.rng.below(3 * TICK);
             self.schedule(wait, Event::Deliver(packet));
             return Ok(());
         }
