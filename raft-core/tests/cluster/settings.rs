@@ -145,9 +145,9 @@ impl Settings {
         self.ids = self.nodes;
         (self.clients, self.think, self.reads, self.strays) =
             (3, 10, rng.pick(&[400, 700]), rng.pick(&[600, 800]));
-        (self.partition, self.cut, self.crash) = (rng.pick(&[30, 100]), rng.within(2, 4), rng.pick(&[0, 10]));
-        (self.drop, self.slow, self.slow_delay) =
-            (rng.pick(&[0, 20]), rng.pick(&[0, 100, 200]), rng.pick(&[10, 30]) * TICK);
+        (self.partition, self.cut, self.crash) = (100, rng.within(3, 8), rng.pick(&[0, 10]));
+        (self.drop, self.slow, self.slow_delay) = (0, rng.pick(&[0, 200, 300]), rng.pick(&[20, 40]) * TICK);
+        (self.duplicate, self.config.election_ticks) = (rng.pick(&[0, 200]), rng.within(3, 5));
         (self.write, self.apply, self.delay) = (rng.pick(&[1, 10]), rng.pick(&[1, 10]), rng.pick(&[2, 5]));
         (self.pause, self.transfer) = (rng.pick(&[0, 20]), rng.pick(&[0, 60]));
         (self.lazy_ready, self.patience, self.skew) = (0, 5, rng.pick(&[0, 50]));
