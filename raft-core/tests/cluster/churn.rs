@@ -24,10 +24,13 @@ impl World {
             _ => self.rng.pick(&running),
         };
         let steps = self.rng.pick(&[1, 1, 1, 2, 3, 4]);
-        let changes: Vec<_> = (0..steps).map(|_| self.step()).collect();
-        let transition = match (steps, self.rng.below(4)) {
-            (_, 0) => ConfChangeTransition::JointExplicit,
-            (_, 1) => ConfChangeTransition::JointImplicit,
+        let changes: Vec<_> = match self.rng.permille(self.settings.swap) {
+            true => self.swap(id),
+            false => (0..steps).map(|_| self.step()).collect(),
+        };
+        let transition = match self.rng.below(4) {
+            0 => ConfChangeTransition::JointExplicit,
+            1 => ConfChangeTransition::JointImplicit,
             _ => ConfChangeTransition::Auto,
         };
         // A newcomer has to run before it can be reached.
@@ -43,6 +46,14 @@ impl World {
             self.coverage.hit(Rare::ChangeRefused);
         }
         self.settle(id, result)
+    }
+
+    /// All others for all voters but `id`: the two halves of the joint configuration have only it in common.
+    fn swap(&mut self, id: u64) -> Vec<ConfChangeSingle> {
+        let voters = self.up(id).raw.conf_state().voters;
+        let others = (1..=self.settings.ids).filter(|&other| other != id);
+        let kind = |other| if voters.contains(&other) { RemoveNode } else { AddNode };
+        others.map(|other| ConfChangeSingle::new(kind(other), other)).collect()
     }
 
     fn step(&mut self) -> ConfChangeSingle {

@@ -68,13 +68,25 @@ impl World {
         }
     }
 
+    /// Who is to leave a joint configuration, the leader aside.
+    fn leaving(&self) -> Option<Vec<u64>> {
+        let leader = self.leader()?;
+        let conf_state = self.host(leader).up.as_ref()?.raw.conf_state();
+        let stays = |id: &u64| *id == leader || conf_state.voters.contains(id);
+        let side: Vec<u64> = conf_state.voters_outgoing.iter().copied().filter(|id| !stays(id)).collect();
+        (!side.is_empty()).then_some(side)
+    }
+
     fn cut_and_mend(&mut self) {
         if !self.links.is_whole() && self.now >= self.mend_at {
             self.links = Links::default();
             self.trace.line(self.now, || "the network is whole".to_owned());
         } else if self.links.is_whole() && self.rng.permille(self.settings.partition) {
             let victim = self.victim();
-            self.links.break_up(&mut self.rng, victim);
+            match self.leaving() {
+                Some(side) if self.rng.coin() => self.links.cut_off(&side),
+                _ => self.links.break_up(&mut self.rng, victim),
+            }
             self.mend_at =
                 self.now + self.rng.within(2, self.settings.cut * self.settings.config.election_ticks) * TICK;
             self.trace.line(self.now, || format!("the network is cut: {} {victim}", self.links.shape));

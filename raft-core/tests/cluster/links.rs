@@ -22,6 +22,16 @@ impl Links {
         self.shape.is_empty()
     }
 
+    /// Cuts these nodes off from all others.
+    pub(crate) fn cut_off(&mut self, side: &[u64]) {
+        *self = Links { shape: "halves", ..Links::default() };
+        for from in 1..SIDE {
+            for to in 1..SIDE {
+                self.cut[from][to] = side.contains(&(from as u64)) != side.contains(&(to as u64));
+            }
+        }
+    }
+
     /// Cuts in one of several shapes; `victim` is on the side that suffers where there is one.
     pub(crate) fn break_up(&mut self, rng: &mut Rng, victim: u64) {
         *self = Links::default();

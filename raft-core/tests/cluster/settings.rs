@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) pause: u64,
     pub(crate) skew: u64,
     pub(crate) churn: u64,
+    /// How many in a thousand changes replace all but one of the voters.
+    pub(crate) swap: u64,
     pub(crate) transfer: u64,
     pub(crate) compact: u64,
     pub(crate) nudge: u64,
@@ -84,6 +86,7 @@ impl Settings {
             pause: rng.pick(&[0, 0, 10, 20]),
             skew: rng.pick(&[0, 0, 20]),
             churn,
+            swap: 50,
             transfer: rng.pick(&[0, 0, 20, 60]),
             compact: rng.pick(&[0, 20, 100]),
             nudge: rng.pick(&[0, 0, 10]),
@@ -117,7 +120,7 @@ impl Settings {
             (rng.pick(&[20, 100]), rng.pick(&[5, 20, 50]), rng.pick(&[0, 50]));
         (self.partition, self.cut, self.pause) = (rng.pick(&[20, 100]), rng.within(1, 2), 0);
         (self.duplicate, self.slow, self.slow_delay) = (200, 100, rng.pick(&[5, 20]) * TICK);
-        (self.down, self.write, self.skew) = (rng.pick(&[1, 3]) * TICK, rng.pick(&[5, 30, 100]), 0);
+        (self.down, self.write, self.skew) = (rng.pick(&[1, 1, 3]) * TICK, rng.pick(&[5, 30, 100]), 0);
         let config = &mut self.config;
         config.election_ticks = rng.within(2, 4);
         config.heartbeat_ticks = 1;
@@ -137,6 +140,7 @@ impl Settings {
         (self.delay, self.pause) = (rng.pick(&[2, 5]), 0);
         self.config.election_ticks = rng.within(3, 5);
         self.config.heartbeat_ticks = 1;
+        self.swap = rng.pick(&[100, 600]);
     }
 
     /// Many reads of whoever believes that it leads, while leaders are cut off.

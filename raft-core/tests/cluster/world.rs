@@ -255,7 +255,8 @@ impl World {
         use MessageType::*;
         let is_of_consequence =
             matches!(kind, MsgApp | MsgAppResp | MsgVote | MsgVoteResp | MsgTimeoutNow | MsgSnap);
-        if is_of_consequence && !self.is_healed && self.rng.permille(self.settings.ambush) {
+        let chance = if matches!(kind, MsgVote | MsgVoteResp) { 4 } else { 1 } * self.settings.ambush;
+        if is_of_consequence && !self.is_healed && self.rng.permille(chance) {
             let (after, life) = (self.rng.within(0, TICK), self.host(id).life);
             self.schedule(after, Event::Crash(id, life));
         }
