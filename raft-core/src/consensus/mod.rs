@@ -8,6 +8,10 @@ pub mod confchange;
 pub mod config;
 pub mod describe;
 pub mod log;
+#[cfg(feature = "mutants")]
+pub mod mutants;
+#[cfg(not(feature = "mutants"))]
+mod mutants;
 pub mod quorum;
 mod raft;
 pub mod raw_node;

@@ -3,6 +3,7 @@
 use super::entry_id::EntryId;
 use super::storage::Storage;
 use super::unstable::Unstable;
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::error::{Error, Result};
 use crate::raftpb::entry::{Entries, EntryType};
 use crate::raftpb::message::{HardState, Snapshot};
@@ -175,11 +176,14 @@ impl<S: Storage> RaftLog<S> {
                 .try_for_each(|id| self.check_committed(id))?;
             return Ok(Some(self.committed));
         }
-        if !self.contains(prev) {
+        if !self.contains(prev) && !is_planted(Mutant::AppendWithoutMatch) {
             return Ok(None);
         }
         let last = prev.index + entries.len() as u64;
-        if let Some(conflict) = entries.iter().find(|entry| !self.contains(EntryId::from(*entry))) {
+        let truncates = is_planted(Mutant::TruncateWithoutConflict);
+        if let Some(conflict) =
+            entries.iter().find(|entry| truncates || !self.contains(EntryId::from(*entry)))
+        {
             self.append(&suffix(entries, conflict.index))?;
         }
         self.commit_to(commit.min(last))?;

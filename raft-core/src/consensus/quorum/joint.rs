@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::majority::MajorityConfig;
 use super::vote_result::VoteResult;
+use crate::consensus::mutants::{Mutant, is_planted};
 
 /// Two sets of voters on the way from the outgoing to the incoming one (thesis, section 4.3): each decision needs a
 /// majority of both. An empty outgoing set means that the configuration is not joint.
@@ -18,11 +19,17 @@ pub struct JointConfig {
 impl JointConfig {
     /// The largest index that both majorities have acknowledged, as in [`MajorityConfig::committed_index`].
     pub fn committed_index(&self, acked: impl Fn(u64) -> Option<u64>) -> u64 {
+        if is_planted(Mutant::SingleQuorumInJoint) {
+            return self.incoming.committed_index(&acked);
+        }
         self.incoming.committed_index(&acked).min(self.outgoing.committed_index(&acked))
     }
 
     /// What the votes so far mean, as in [`MajorityConfig::vote_result`]: one lost half loses, both must win.
     pub fn vote_result(&self, vote: impl Fn(u64) -> Option<bool>) -> VoteResult {
+        if is_planted(Mutant::SingleVoteInJoint) {
+            return self.incoming.vote_result(&vote);
+        }
         match (self.incoming.vote_result(&vote), self.outgoing.vote_result(&vote)) {
             (VoteResult::Lost, _) | (_, VoteResult::Lost) => VoteResult::Lost,
             (VoteResult::Won, VoteResult::Won) => VoteResult::Won,

@@ -5,6 +5,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::vote_result::VoteResult;
+use crate::consensus::mutants::{Mutant, is_planted};
 
 /// Up to this many voters, counting allocates nothing.
 const USUAL_VOTERS: usize = 7;
@@ -72,7 +73,7 @@ impl MajorityConfig {
 
     /// How many voters decide.
     fn quorum(&self) -> usize {
-        self.ids.len() / 2 + 1
+        if is_planted(Mutant::QuorumOfHalf) { self.ids.len().div_ceil(2) } else { self.ids.len() / 2 + 1 }
     }
 
     /// The largest index that a majority has acknowledged, where `acked` knows what each voter has, and a voter

@@ -5,6 +5,7 @@ use super::reconfigure;
 use super::state::Raft;
 use super::step;
 use crate::consensus::log::storage::Storage;
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::ready::{AppendTicket, ApplyTicket};
 use crate::error::Result;
 use crate::raftpb::entry::EntryType;
@@ -26,7 +27,7 @@ pub(in crate::consensus) fn appended<S: Storage>(
     }
     // In a newer term the unstable log may hold other entries at the same indices, and then again the same: only a
     // write of this term counts (the ABA problem).
-    if let Some(stable) = stable.filter(|_| term == raft.term) {
+    if let Some(stable) = stable.filter(|_| term == raft.term || is_planted(Mutant::IgnoreAba)) {
         raft.log.stable_to(stable);
     }
     if let Some(snapshot) = &snapshot {
@@ -42,7 +43,8 @@ pub(in crate::consensus) fn reconfigure<S: Storage>(raft: &mut Raft<S>, ticket: 
     // A snapshot received since the ticket was handed out has brought the membership behind its entries: done again,
     // a change would be done to what came after it.
     let covered = raft.log.applied().max(raft.log.first_index().saturating_sub(1));
-    let fresh = ticket.entries().iter().filter(|entry| entry.index > covered);
+    let repeats = is_planted(Mutant::RepeatOvertakenChange);
+    let fresh = ticket.entries().iter().filter(|entry| entry.index > covered || repeats);
     for entry in fresh.filter(|entry| entry.entry_type != EntryType::Normal) {
         let change = propose::conf_change(entry)?;
         reconfigure::apply(raft, &change)?;

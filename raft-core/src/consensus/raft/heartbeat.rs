@@ -8,6 +8,7 @@ use super::role::Role;
 use super::state::Raft;
 use crate::consensus::config::ReadOnlyOption;
 use crate::consensus::log::storage::Storage;
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::tracker::progress::ProgressState;
 use crate::error::Result;
 use crate::raftpb::message::{Message, MessageType};
@@ -28,7 +29,8 @@ pub(super) fn broadcast<S: Storage>(raft: &mut Raft<S>) {
             continue;
         }
         // A follower may hold entries that conflict with the log behind what it is known to match.
-        let commit = progress.matched.min(log.committed());
+        let is_careless = is_planted(Mutant::CommitUnmatchedByHeartbeat);
+        let commit = if is_careless { log.committed() } else { progress.matched.min(log.committed()) };
         progress.note_sent_commit(commit);
         let (context, stores) = (context.clone(), stores.to_tell());
         let message = Message { commit, context, stores, ..Message::new(MessageType::MsgHeartbeat, to) };

@@ -1,6 +1,7 @@
 //! [`Outbox`]: messages on their way out, in two lists.
 
 use crate::consensus::config::{Config, ReadOnlyOption};
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::raftpb::message::{Message, MessageType};
 
 /// Messages that may leave at once, and messages that promise something and wait until it is durable.
@@ -37,6 +38,12 @@ impl Outbox {
             _ => message.term = term,
         }
         match message.msg_type {
+            MsgAppResp if message.to != self.id && is_planted(Mutant::AckBeforeDurable) => {
+                self.messages.push(message)
+            }
+            MsgVoteResp if message.to != self.id && is_planted(Mutant::VoteBeforeDurable) => {
+                self.messages.push(message)
+            }
             // "I hold these entries" and "you have my vote" must not be said before they survive a crash. The
             // node's own answers to itself take the same way.
             MsgAppResp | MsgVoteResp | MsgPreVoteResp => self.after_append.push(message),

@@ -6,6 +6,7 @@ use super::state::Raft;
 use crate::consensus::confchange::changer::Changer;
 use crate::consensus::log::entry_id::EntryId;
 use crate::consensus::log::storage::Storage;
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::error::{Dropped, Error, Result};
 use crate::raftpb::conf_change::{ConfChange, ConfChangeV2};
 use crate::raftpb::entry::{Entries, Entry, EntryType};
@@ -68,7 +69,7 @@ pub(in crate::consensus) fn check<S: Storage>(raft: &Raft<S>, change: &ConfChang
     let refused = |text: String| Err(Error::ConfChange(text));
     let is_joint = raft.membership.is_joint();
     let wants_leave = change.changes.is_empty();
-    if leader.pending_conf_index > raft.log.applied() {
+    if leader.pending_conf_index > raft.log.applied() && !is_planted(Mutant::SecondUnappliedChange) {
         return refused(format!("the one at index {} is not applied yet", leader.pending_conf_index));
     }
     if is_joint && !wants_leave {

@@ -6,6 +6,7 @@ use super::role::Role;
 use super::state::Raft;
 use crate::consensus::config::ReadOnlyOption;
 use crate::consensus::log::storage::Storage;
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::ready::ReadState;
 use crate::error::Result;
 use crate::raftpb::message::{Message, MessageType};
@@ -13,7 +14,7 @@ use crate::raftpb::message::{Message, MessageType};
 /// A leader is asked for an index to read at.
 pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
     let request = ReadRequest { from: message.from, entries: message.entries };
-    if !raft.has_committed_in_term()? {
+    if !raft.has_committed_in_term()? && !is_planted(Mutant::ReadBeforeFirstCommit) {
         raft.expect_leader()?.reads.postpone(request);
         return Ok(());
     }
@@ -31,7 +32,7 @@ pub(super) fn release_postponed<S: Storage>(raft: &mut Raft<S>) -> Result<()> {
 fn confirm<S: Storage>(raft: &mut Raft<S>, request: ReadRequest) {
     let (id, committed) = (raft.id(), raft.log.committed());
     let is_alone = raft.membership.voters.is_singleton() && raft.membership.voters.contains(id);
-    if is_alone || has_lease(raft) {
+    if is_alone || has_lease(raft) || is_planted(Mutant::ReadWithoutQuorum) {
         answer(raft, committed, request);
     } else if let Some(leader) = raft.leader_state_mut() {
         leader.reads.push(committed, request);
@@ -46,10 +47,9 @@ fn has_lease<S: Storage>(raft: &Raft<S>) -> bool {
     raft.config.read_only == ReadOnlyOption::LeaseBased
         && leader.transferee == 0
         && !leader.has_offered
-        && leader
-            .reads
-            .confirmed_at(raft.id(), &raft.membership.voters)
-            .is_some_and(|sent| raft.now - sent < raft.config.lease_ticks())
+        && leader.reads.confirmed_at(raft.id(), &raft.membership.voters).is_some_and(|sent| {
+            raft.now - sent < raft.config.lease_ticks() || is_planted(Mutant::LeaseWithoutQuorum)
+        })
 }
 
 /// The clock stood still for longer than a lease lasts, or may have: nothing that was promised before still counts.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::quorum::joint::JointConfig;
 use crate::raftpb::entry::Entries;
 
@@ -67,12 +68,22 @@ impl ReadQueue {
         if has_lease {
             self.sent.push_back((self.round, now));
         }
+        if is_planted(Mutant::ReadByContext)
+            && let Some(entry) = self.unconfirmed.back().and_then(|read| read.request.entries.first())
+        {
+            return entry.data.clone();
+        }
         Bytes::copy_from_slice(&self.round.to_le_bytes())
     }
 
     /// Takes a member's answer to a heartbeat. A context that no heartbeat carried is ignored.
     pub(super) fn acknowledge(&mut self, from: u64, context: &[u8]) {
-        let Ok(round) = <[u8; 8]>::try_from(context).map(u64::from_le_bytes) else { return };
+        let Ok(mut round) = <[u8; 8]>::try_from(context).map(u64::from_le_bytes) else { return };
+        if is_planted(Mutant::ReadByContext) {
+            let is_meant =
+                |read: &&Unconfirmed| read.request.entries.first().is_some_and(|it| it.data == context);
+            round = self.unconfirmed.iter().rev().find(is_meant).map_or(round, |read| read.round);
+        }
         if round > self.round {
             return;
         }

@@ -4,6 +4,7 @@ use super::role::Role;
 use super::state::Raft;
 use crate::consensus::log::entry_id::EntryId;
 use crate::consensus::log::storage::Storage;
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::tracker::progress::ProgressState;
 use crate::error::{Error, Result};
 use crate::raftpb::entry::Entries;
@@ -102,9 +103,17 @@ fn send_snapshot<S: Storage>(raft: &mut Raft<S>, to: u64) -> Result<bool> {
 
 /// Moves the commit index to what a quorum holds, of this term only (thesis 3.6.2).
 pub(super) fn maybe_commit<S: Storage>(raft: &mut Raft<S>) -> Result<bool> {
-    let Role::Leader(leader) = &raft.role else { return Ok(false) };
+    let (id, last_index) = (raft.id(), raft.log.last_index());
+    let Role::Leader(leader) = &mut raft.role else { return Ok(false) };
+    if is_planted(Mutant::CountUnsyncedOwnEntries)
+        && let Some(own) = leader.progress.get_mut(id)
+    {
+        own.maybe_update(last_index);
+    }
     let index = leader.progress.committed(&raft.membership);
-    raft.log.maybe_commit(EntryId::new(raft.term, index))
+    let by_counting = is_planted(Mutant::CommitOldTermByCounting);
+    let term = if by_counting { raft.log.term_or_zero(index)? } else { raft.term };
+    raft.log.maybe_commit(EntryId::new(term, index))
 }
 
 /// Whether word of the commit index would tell the member something.

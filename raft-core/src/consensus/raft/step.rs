@@ -4,6 +4,7 @@ use super::role::Role;
 use super::state::Raft;
 use super::{append, heartbeat, propose, read_index, snapshot, transfer, vote};
 use crate::consensus::log::storage::Storage;
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::error::Result;
 use crate::raftpb::message::{Message, MessageType};
 
@@ -37,6 +38,9 @@ fn enter_term<S: Storage>(raft: &mut Raft<S>, message: &Message) -> Result<bool>
         return Ok(true);
     }
     if message.term < raft.term {
+        if is_planted(Mutant::IgnoreTerm) {
+            return Ok(true);
+        }
         refuse_old_term(raft, message)?;
         return Ok(false);
     }

@@ -9,6 +9,7 @@ use super::state::Raft;
 use crate::consensus::config::{Config, ReadOnlyOption};
 use crate::consensus::log::entry_id::EntryId;
 use crate::consensus::log::storage::Storage;
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::quorum::vote_result::VoteResult;
 use crate::error::Result;
 use crate::raftpb::message::{Message, MessageType};
@@ -43,7 +44,8 @@ pub(in crate::consensus) fn hup<S: Storage>(raft: &mut Raft<S>, campaign: Campai
         return Ok(());
     }
     // Otherwise it could count votes by a membership that is no longer in force.
-    if raft.log.has_unapplied_conf_change(raft.config.apply_page())? {
+    let is_blind = is_planted(Mutant::CampaignWithUnappliedChange);
+    if !is_blind && raft.log.has_unapplied_conf_change(raft.config.apply_page())? {
         return Ok(());
     }
     start(raft, campaign)
@@ -98,10 +100,13 @@ pub(super) fn handle_request<S: Storage>(raft: &mut Raft<S>, request: &Message) 
     let may_vote = !raft.stores.is_replaced();
     let can_vote = raft.vote == request.from
         || (raft.vote == 0 && raft.leader() == 0)
-        || (!is_vote && request.term > raft.term);
+        || (!is_vote && request.term > raft.term)
+        || is_planted(Mutant::VoteTwice);
     // A learner votes too: it may have been promoted and not know yet, and its vote be needed.
     let theirs = EntryId::new(request.log_term, request.index);
-    if may_vote && can_vote && theirs.is_up_to_date_with(raft.log.last_id()?) {
+    let is_up_to_date =
+        theirs.is_up_to_date_with(raft.log.last_id()?) || is_planted(Mutant::SkipUpToDateCheck);
+    if may_vote && can_vote && is_up_to_date {
         // The answer carries the term asked about: that of the pre-vote is ahead of ours.
         raft.send(Message { term: request.term, ..Message::new(answer_to(request), request.from) });
         if is_vote {
@@ -145,7 +150,7 @@ pub(super) fn handle_response<S: Storage>(raft: &mut Raft<S>, response: &Message
     match votes.tally(&raft.membership).2 {
         VoteResult::Won if is_pre => start(raft, Campaign::Election),
         // Its own vote stands for the term being durable: else it could lead the same term again after a crash.
-        VoteResult::Won if !votes.have_answer_of(id) => Ok(()),
+        VoteResult::Won if !votes.have_answer_of(id) && !is_planted(Mutant::LeadWithoutOwnVote) => Ok(()),
         VoteResult::Won => {
             raft.become_leader()?;
             replicate::broadcast(raft)
