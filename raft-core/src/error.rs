@@ -52,7 +52,7 @@ pub enum Error {
     /// There is no snapshot to send right now; asking again later helps.
     SnapshotTemporarilyUnavailable,
     /// A message contradicts what is committed here: it comes from another cluster, or its sender lost its disk.
-    /// It had no effect.
+    /// Nothing of it was taken but a newer term, which raft takes from any message.
     Contradiction(String),
     /// A broken invariant: the node has stopped, for good.
     Invariant(String),

@@ -1,4 +1,5 @@
-//! The simulation can fail: each of these classic faults, planted alone, is found within a bounded number of seeds.
+//! The simulation can fail: each of these classic faults, planted alone, is found within a bounded number of seeds. One,
+//! a write of an earlier term that is counted, no seed was seen to find: a script shows it.
 //!
 //! `cargo test -p raft-core --features mutants --test mutants -- --nocapture` prints after how many, and by which rule;
 //! `MUTANT=name` plants only those whose name has this in it.

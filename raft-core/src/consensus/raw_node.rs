@@ -23,7 +23,8 @@ use crate::raftpb::message::{HardState, Message, MessageType};
 /// applies the apply ticket, and hands the tickets back when that is done.
 ///
 /// An error that breaks an invariant, or comes from the storage, is final: every later call returns it again, except
-/// [`status`](Self::status). All others mean that the call had no effect.
+/// [`status`](Self::status). All others mean that the call was refused; of a message that contradicts what is committed, a
+/// newer term may have been taken all the same.
 #[derive(Debug)]
 pub struct RawNode<S> {
     raft: Raft<S>,
