@@ -14,6 +14,7 @@ use super::courier::receiver::Receiver;
 use super::courier::sender::Sender;
 use super::driver::Driver;
 use super::event::Event;
+use super::forward::Served;
 use super::host::Host;
 use super::inbox::Inbox;
 use super::options::{Options, clock_number};
@@ -55,6 +56,7 @@ pub(super) fn start(
     if at.index > BOOTSTRAP_INDEX {
         guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
     }
+    let boot_term = recovered.hard_state.term;
     let mut config = options.consensus.clone();
     config.applied = at.index;
     config.store_id = recovered.store_id;
@@ -66,7 +68,7 @@ pub(super) fn start(
     node.learn_stores(&recovered.known_stores);
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
-    let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index));
+    let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index, clock_number()));
     let (to_driver, completions) = unbounded();
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
@@ -99,6 +101,10 @@ pub(super) fn start(
         sender: Sender::new(clock_number(), options.snapshot_chunk_bytes, election_ticks),
         receiver: Receiver::new(options.consensus.id, election_ticks),
         in_hand: InHand::default(),
+        id: options.consensus.id,
+        forwards: options.consensus.forward_proposals,
+        served: Served::new(boot_term),
+        forwarded_max: options.queue_items_max,
         group_bytes_max: options.consensus.message_bytes_max.max(1),
         election_timeout: options.election_timeout(),
         read_context: clock_number(),
