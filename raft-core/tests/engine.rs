@@ -15,6 +15,8 @@ mod gate;
 mod machine;
 #[path = "engine/outcomes.rs"]
 mod outcomes;
+#[path = "engine/sessions.rs"]
+mod sessions;
 #[path = "engine/snapshots.rs"]
 mod snapshots;
 #[path = "engine/world.rs"]

@@ -62,6 +62,8 @@ pub enum Code {
     Reentrant = -26,
     /// Calls out of order.
     Misuse = -27,
+    /// The session has been closed or has gone on: this try was not applied. An earlier one of its number may have been.
+    Session = -28,
 }
 
 impl From<&Error> for Code {

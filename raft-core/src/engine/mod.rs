@@ -18,6 +18,7 @@ pub mod options;
 pub mod outcome;
 mod pending;
 mod requests;
+mod session;
 mod shared;
 mod start;
 mod work;

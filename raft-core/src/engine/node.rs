@@ -18,6 +18,7 @@ use super::host::Host;
 use super::inbox::Input;
 use super::options::Options;
 use super::outcome::{Outcome, Reply, Waiter};
+use super::session::frame::{self, Frame};
 use super::shared::Shared;
 use super::start::start;
 use crate::consensus::status::Status;
@@ -101,14 +102,15 @@ impl Engine {
     /// Proposes entries, all of them or none, and returns at once. Each has a number of the host's; 0 wants no outcome.
     ///
     /// `Busy`: the queue is full. `TooLarge`: one is longer than allowed, or all together are more than the queue holds.
-    pub fn propose(&self, proposals: Vec<(Bytes, u64)>) -> Result<()> {
+    pub fn propose(&self, mut proposals: Vec<(Bytes, u64)>) -> Result<()> {
         if proposals.is_empty() {
             return Ok(());
         }
         let mut total = 0usize;
-        for (data, _) in &proposals {
+        for (data, _) in &mut proposals {
             self.check_len(data.len())?;
             total = total.saturating_add(data.len());
+            *data = frame::plain(std::mem::take(data));
         }
         check_max(proposals.len(), self.queue_items_max)?;
         check_max(total, self.queue_bytes_max)?;
@@ -120,7 +122,53 @@ impl Engine {
     /// `TimedOut`: it may or may not be applied. `Reentrant`: called from a callback.
     pub fn propose_wait(&self, data: Bytes, timeout: Duration) -> Result<Outcome> {
         self.check_len(data.len())?;
-        self.wait(timeout, |reply| Input::ProposeWait(data, reply))
+        self.wait(timeout, |reply| Input::ProposeWait(frame::plain(data), reply))
+    }
+
+    /// Opens a session, in which a command that is proposed again is applied once. Its id is the index in the outcome.
+    ///
+    /// A cluster keeps the 4096 sessions that were used last.
+    pub fn open_session(&self, request: u64) -> Result<()> {
+        self.shared.inbox.push(Input::Propose(vec![(Frame::Open.to_payload(), request)]))
+    }
+
+    /// Opens a session and waits for its id, for `timeout` at the most.
+    pub fn open_session_wait(&self, timeout: Duration) -> Result<Outcome> {
+        self.wait(timeout, |reply| Input::ProposeWait(Frame::Open.to_payload(), reply))
+    }
+
+    /// Closes a session. `Session` in the outcome: there is none.
+    pub fn close_session(&self, session: u64, request: u64) -> Result<()> {
+        self.shared.inbox.push(Input::Propose(vec![(Frame::Close { session }.to_payload(), request)]))
+    }
+
+    /// Proposes the command number `sequence` of a session. The number rises from 1 on with each new command, and a
+    /// command is proposed again, under its old number, until its outcome is certain: at this node or another, as often
+    /// as it takes. It is applied once, and every try that is `Ok` has the same index, term and answer (an answer of more
+    /// than 64 KiB comes only the first time).
+    ///
+    /// `Session` in the outcome: the session is closed, or has had a higher number. This try was not applied, an earlier
+    /// one may have been.
+    pub fn propose_once(&self, session: u64, sequence: u64, data: &[u8], request: u64) -> Result<()> {
+        let payload = self.command(session, sequence, data)?;
+        self.shared.inbox.push(Input::Propose(vec![(payload, request)]))
+    }
+
+    /// Like [`propose_once`](Self::propose_once), and waits for the outcome, for `timeout` at the most.
+    pub fn propose_once_wait(
+        &self,
+        session: u64,
+        sequence: u64,
+        data: &[u8],
+        timeout: Duration,
+    ) -> Result<Outcome> {
+        let payload = self.command(session, sequence, data)?;
+        self.wait(timeout, |reply| Input::ProposeWait(payload, reply))
+    }
+
+    fn command(&self, session: u64, sequence: u64, data: &[u8]) -> Result<Bytes> {
+        self.check_len(data.len())?;
+        Ok(Frame::Command { session, sequence, data }.to_payload())
     }
 
     /// Asks for a linearizable read and returns at once. The outcome comes when the state machine holds all that was

@@ -5,8 +5,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use super::code::Code;
 use super::forward::Forwarded;
 use super::outcome::{Outcome, Outcomes, Reply, Waiter};
@@ -129,19 +127,15 @@ impl Pending {
         }
     }
 
-    /// The consecutive `entries` are applied, each with the answer beside it: what was proposed at their indices is
-    /// decided, and reads up to there.
-    pub(super) fn applied(&mut self, entries: &[&Entry], answers: &mut [Bytes], outcomes: &mut Outcomes) {
+    /// The consecutive `entries` are applied, each with this result: what was proposed at their indices is decided, and
+    /// reads up to there.
+    pub(super) fn applied(&mut self, entries: &[&Entry], results: &[Outcome], outcomes: &mut Outcomes) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
         let settled = &mut self.settled;
         let mut settle = |index: u64, term: u64, change: bool, reply: Reply| {
             let at = index.checked_sub(first.index).and_then(|at| usize::try_from(at).ok());
-            let mut outcome = judge(at.and_then(|at| entries.get(at)).copied(), term, change);
-            if outcome.code == Code::Ok
-                && let Some(answer) = at.and_then(|at| answers.get_mut(at))
-            {
-                outcome.answer = std::mem::take(answer);
-            }
+            let applied = at.and_then(|at| entries.get(at).copied().zip(results.get(at)));
+            let outcome = judge(applied, term, change);
             if change { settled.push((index, reply, outcome)) } else { reply.answer(outcome, outcomes) }
         };
         while let Some(batch) = self.batches.front_mut()
@@ -296,15 +290,15 @@ impl Pending {
     }
 }
 
-/// What became of a proposal of `term`, now that `entry` is applied at the index it had.
-fn judge(entry: Option<&Entry>, term: u64, change: bool) -> Outcome {
-    match entry {
+/// What became of a proposal of `term`, now that an entry is applied, with its result, at the index it had.
+fn judge(applied: Option<(&Entry, &Outcome)>, term: u64, change: bool) -> Outcome {
+    match applied {
         None => Outcome::not(Code::Unknown),
         // Only one leader appends in a term, and only one entry at an index: it is another one.
-        Some(entry) if entry.term != term => Outcome::not(Code::Dropped),
+        Some((entry, _)) if entry.term != term => Outcome::not(Code::Dropped),
         // Consensus put an empty entry in the place of a change that it could not take.
-        Some(entry) if change && entry.entry_type == EntryType::Normal => Outcome::not(Code::ConfChange),
-        Some(entry) => Outcome::done(entry.index, entry.term),
+        Some((entry, _)) if change && entry.entry_type == EntryType::Normal => Outcome::not(Code::ConfChange),
+        Some((_, result)) => result.clone(),
     }
 }
 
@@ -331,7 +325,9 @@ mod tests {
         let mut requests = Vec::new();
         pending.requests(&entries, &mut requests);
         let mut outcomes = Outcomes::default();
-        pending.applied(&entries, &mut [], &mut outcomes);
+        let results: Vec<Outcome> =
+            entries.iter().map(|entry| Outcome::done(entry.index, entry.term)).collect();
+        pending.applied(&entries, &results, &mut outcomes);
         (requests, codes(&outcomes))
     }
 

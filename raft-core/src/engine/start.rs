@@ -19,6 +19,7 @@ use super::host::Host;
 use super::inbox::Inbox;
 use super::options::{Options, clock_number};
 use super::requests::InHand;
+use super::session::table::Sessions;
 use super::shared::{Shared, guarded};
 use super::work::ApplierJob;
 use super::writer::Writer;
@@ -53,8 +54,9 @@ pub(super) fn start(
     let (store, mut recovered) = open_store(volume, options, dir)?;
     let at = recovered.snapshot.clone();
     // The snapshot that a new cluster starts from holds a membership and no state.
+    let mut sessions = Sessions::default();
     if at.index > BOOTSTRAP_INDEX {
-        guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
+        (_, sessions) = guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
     }
     let boot_term = recovered.hard_state.term;
     let notes = std::mem::take(&mut recovered.notes);
@@ -67,8 +69,7 @@ pub(super) fn start(
     let (to_driver, completions) = unbounded();
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
-    let event = Event::Recovered { index: at.index, last_index, notes };
-    let _ = to_applier.send(ApplierJob::Event(event));
+    let _ = to_applier.send(ApplierJob::Event(Event::Recovered { index: at.index, last_index, notes }));
     let snapshots = store.snapshots();
     let writer =
         Writer { shared: Arc::clone(&shared), store, jobs: writer_jobs, completions: to_driver.clone() };
@@ -79,6 +80,7 @@ pub(super) fn start(
         files: Files::new(snapshots.clone()),
         snapshots,
         saved_index: at.index,
+        sessions,
         at: at.clone(),
     };
     let now = Instant::now();
