@@ -188,6 +188,11 @@ enum {
   RFT_E_REENTRANT = -26,
   /** Calls came out of order, for instance advance without ready. */
   RFT_E_MISUSE = -27,
+  /**
+   * The session is closed or has gone on to a higher number. This try was not applied; an earlier one of its number
+   * may have been.
+   */
+  RFT_E_SESSION = -28,
 };
 
 /** A status code: one of the constants above. */
@@ -1267,6 +1272,116 @@ RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
  */
 RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
                                          rft_error_t **err);
+
+/* ================================================================================================================
+ * Sessions: a command that is proposed again, because its outcome was not known, is applied once.
+ *
+ * Open a session, number its commands from 1 on, and propose a command again under its number until the outcome is
+ * RFT_OK: at this node or another, as often as it takes. Every try that is RFT_OK has the index, the term and the
+ * answer of the one that was applied; an answer of more than 64 KiB comes only once. The cluster keeps the 4096 sessions
+ * that were used last, in its log and snapshots.
+ * ================================================================================================================ */
+
+/**
+ * Opens a session and returns at once. The index in the outcome is its id.
+ *
+ * @param engine borrowed for the call
+ * @param request a number of your own for the outcome, without which there is no id
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why
+ * the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_session_open(rft_engine_t *engine,
+                                             uint64_t request,
+                                             rft_error_t **err);
+
+/**
+ * Opens a session and waits for it.
+ *
+ * @param engine borrowed for the call
+ * @param timeout_ms how long to wait at the most
+ * @param out receives the outcome, whose index is the session's id; untouched when there is none
+ * @param err see rft_error_t; may be NULL
+ * @return see rft_engine_propose_wait
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_session_open_wait(rft_engine_t *engine,
+                                                  uint32_t timeout_ms,
+                                                  rft_outcome_t *out,
+                                                  rft_error_t **err);
+
+/**
+ * Closes a session and returns at once.
+ *
+ * @param engine borrowed for the call
+ * @param session its id
+ * @param request a number of your own for the outcome; 0 wants none
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome (RFT_E_SESSION: there is no such session); RFT_E_INVALID_ARG;
+ * RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_session_close(rft_engine_t *engine,
+                                              uint64_t session,
+                                              uint64_t request,
+                                              rft_error_t **err);
+
+/**
+ * Proposes a command of a session and returns at once.
+ *
+ * @param engine borrowed for the call
+ * @param session the session's id
+ * @param sequence the command's number in it, at least 1: higher than any before, or that of the last command again
+ * @param data the payload, which is copied; borrowed for the call
+ * @param len its bytes
+ * @param request a number of your own, for the outcome and for `apply` at this engine; 0 wants no outcome
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome (RFT_E_SESSION: the session is closed or has gone on; this try was
+ * not applied, an earlier one may have been); RFT_E_INVALID_ARG; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED;
+ * RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_propose_once(rft_engine_t *engine,
+                                             uint64_t session,
+                                             uint64_t sequence,
+                                             const uint8_t *data,
+                                             size_t len,
+                                             uint64_t request,
+                                             rft_error_t **err);
+
+/**
+ * Proposes a command of a session and waits for its outcome and its answer, see rft_engine_propose_once and
+ * rft_engine_call.
+ *
+ * @param engine borrowed for the call
+ * @param session the session's id
+ * @param sequence the command's number in it, at least 1
+ * @param data the payload, which is copied; borrowed for the call
+ * @param len its bytes
+ * @param timeout_ms how long to wait at the most
+ * @param answer receives as much of the answer as fits; NULL when answer_max is 0
+ * @param answer_max its bytes
+ * @param out receives the outcome, see rft_engine_call; untouched when there is none
+ * @param err see rft_error_t; may be NULL
+ * @return see rft_engine_propose_wait; and RFT_E_SESSION: the session is closed or has gone on
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_call_once(rft_engine_t *engine,
+                                          uint64_t session,
+                                          uint64_t sequence,
+                                          const uint8_t *data,
+                                          size_t len,
+                                          uint32_t timeout_ms,
+                                          uint8_t *answer,
+                                          size_t answer_max,
+                                          rft_outcome_t *out,
+                                          rft_error_t **err);
 
 /* ================================================================================================================
  * The node layer: what a node hands out.

@@ -14,7 +14,7 @@ use raft_core::engine::options::Options;
 use raft_core::engine::outcome::Outcome;
 use raft_core::error::Error;
 
-use crate::boundary::{Checked, Failure, Noun, Out};
+use crate::boundary::{Buffer, Checked, Failure, Noun, Out};
 use crate::callbacks::{Callbacks, outcome_of};
 use crate::config::Settings;
 use crate::config::rft_config_key::*;
@@ -96,8 +96,15 @@ pub(crate) fn answer(outcome: &Outcome, out: Out<rft_outcome_t>) -> Checked<()> 
     status_of(outcome)
 }
 
+/// Likewise, with as much of the answer as fits into `buffer`.
+pub(crate) fn answer_into(outcome: &Outcome, buffer: Buffer, out: Out<rft_outcome_t>) -> Checked<()> {
+    let place = if outcome.answer.is_empty() { ptr::null() } else { buffer.fill(&outcome.answer) };
+    out.set(rft_outcome_t { answer: place, ..outcome_of(outcome) });
+    status_of(outcome)
+}
+
 /// The status of an outcome as that of a call.
-pub(crate) fn status_of(outcome: &Outcome) -> Checked<()> {
+fn status_of(outcome: &Outcome) -> Checked<()> {
     match outcome.code {
         Code::Ok => Ok(()),
         code => Err(Failure::Outcome(code.into(), outcome.leader)),

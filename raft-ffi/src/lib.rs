@@ -35,6 +35,8 @@ pub mod ready;
 #[allow(unsafe_code)]
 pub mod request;
 #[allow(unsafe_code)]
+pub mod session;
+#[allow(unsafe_code)]
 pub mod snapshot;
 #[allow(unsafe_code)]
 pub mod status;

@@ -4,14 +4,12 @@
 //! leadership is lost, when the engine fails and when it stops. A request that was refused gets none. The outcome
 //! comes through rft_host_t.outcome, or, for the calls that wait, as their result.
 
-use std::ptr;
 use std::time::Duration;
 
 use crate::boundary::{Buffer, Out, array, call, node_id, shared};
-use crate::callbacks::outcome_of;
 use crate::data::{rft_bytes_t, rft_change_t};
 use crate::engine::rft_engine_t;
-use crate::engine_state::{EngineState, answer, status_of};
+use crate::engine_state::{EngineState, answer, answer_into};
 use crate::error::rft_error_t;
 use crate::host::rft_outcome_t;
 use crate::membership;
@@ -89,9 +87,7 @@ pub unsafe extern "C" fn rft_engine_propose_wait(
         call(err, || {
             let out = Out::optional(out, "out")?;
             let engine = shared::<EngineState>(engine)?;
-            let piece = [rft_bytes_t { data, len }];
-            let mut payloads = payload::share(&piece, |piece| *piece, engine.proposal_bytes_max, "data")?;
-            let payload = payloads.pop().unwrap_or_default();
+            let payload = payload::one(data, len, engine.proposal_bytes_max, "data")?;
             answer(&engine.engine.propose_wait(payload, milliseconds(timeout_ms))?, out)
         })
     }
@@ -128,13 +124,8 @@ pub unsafe extern "C" fn rft_engine_call(
             let out = Out::required(out, "out")?;
             let buffer = Buffer::new(answer, answer_max, "answer")?;
             let engine = shared::<EngineState>(engine)?;
-            let piece = [rft_bytes_t { data, len }];
-            let mut payloads = payload::share(&piece, |piece| *piece, engine.proposal_bytes_max, "data")?;
-            let payload = payloads.pop().unwrap_or_default();
-            let outcome = engine.engine.propose_wait(payload, milliseconds(timeout_ms))?;
-            let place = if outcome.answer.is_empty() { ptr::null() } else { buffer.fill(&outcome.answer) };
-            out.set(rft_outcome_t { answer: place, ..outcome_of(&outcome) });
-            status_of(&outcome)
+            let payload = payload::one(data, len, engine.proposal_bytes_max, "data")?;
+            answer_into(&engine.engine.propose_wait(payload, milliseconds(timeout_ms))?, buffer, out)
         })
     }
 }
@@ -319,6 +310,6 @@ pub unsafe extern "C" fn rft_engine_campaign(
     unsafe { call(err, || Ok(shared::<EngineState>(engine)?.engine.campaign()?)) }
 }
 
-fn milliseconds(timeout: u32) -> Duration {
+pub(crate) fn milliseconds(timeout: u32) -> Duration {
     Duration::from_millis(timeout.into())
 }

@@ -81,12 +81,15 @@ pub enum rft_status {
     RFT_E_REENTRANT = -26,
     /// Calls came out of order, for instance advance without ready.
     RFT_E_MISUSE = -27,
+    /// The session is closed or has gone on to a higher number. This try was not applied; an earlier one of its number
+    /// may have been.
+    RFT_E_SESSION = -28,
 }
 
 use rft_status::*;
 
 /// Every code, in the order of its number.
-pub(crate) const ALL: [rft_status; 28] = [
+pub(crate) const ALL: [rft_status; 29] = [
     RFT_OK,
     RFT_E_INVALID_ARG,
     RFT_E_CONFIG,
@@ -115,6 +118,7 @@ pub(crate) const ALL: [rft_status; 28] = [
     RFT_E_INVARIANT,
     RFT_E_REENTRANT,
     RFT_E_MISUSE,
+    RFT_E_SESSION,
 ];
 
 impl rft_status {
@@ -175,6 +179,7 @@ impl rft_status {
             RFT_E_INVARIANT => c"RFT_E_INVARIANT",
             RFT_E_REENTRANT => c"RFT_E_REENTRANT",
             RFT_E_MISUSE => c"RFT_E_MISUSE",
+            RFT_E_SESSION => c"RFT_E_SESSION",
         }
     }
 
@@ -212,6 +217,7 @@ impl rft_status {
             RFT_E_INVARIANT => c"A broken invariant; the node has stopped, for good.",
             RFT_E_REENTRANT => c"This call may not be made from inside a callback.",
             RFT_E_MISUSE => c"Calls came out of order.",
+            RFT_E_SESSION => c"The session is closed or has gone on; this try was not applied.",
         }
     }
 }
@@ -247,6 +253,7 @@ impl From<Code> for rft_status {
             Code::Invariant => RFT_E_INVARIANT,
             Code::Reentrant => RFT_E_REENTRANT,
             Code::Misuse => RFT_E_MISUSE,
+            Code::Session => RFT_E_SESSION,
         }
     }
 }
