@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
@@ -10,6 +11,7 @@ use super::code::Code;
 use super::courier::files::Files;
 use super::event::{Event, Level};
 use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
+use super::metrics::{Counter, Timer};
 use super::outcome::{Outcome, Outcomes};
 use super::session::frame::Frame;
 use super::session::snapshot;
@@ -192,7 +194,13 @@ impl Applier {
             })
             .collect();
         if !batch.is_empty() {
+            let begun = Instant::now();
             self.shared.call(|host| host.apply(&batch))?.map_err(Error::Host)?;
+            let metrics = &self.shared.metrics;
+            metrics.time(Timer::Apply, begun.elapsed(), 1);
+            metrics.add(Counter::Applied, batch.len() as u64);
+            metrics
+                .add(Counter::AppliedBytes, batch.iter().map(|applied| applied.context.len() as u64).sum());
         }
         drop(batch);
         let memberships = self.follow(&changes);
@@ -232,6 +240,7 @@ impl Applier {
         let (index, term) = (metadata.index, metadata.term);
         self.at = metadata;
         self.saved_index = index;
+        self.shared.metrics.add(Counter::SnapshotsRestored, 1);
         self.shared.applied.store(index, Ordering::Release);
         let mut outcomes = Outcomes::default();
         self.shared.pending.lock().restored(index, &mut outcomes);

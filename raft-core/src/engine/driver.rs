@@ -16,6 +16,7 @@ use super::courier::receiver::Receiver as SnapshotReceiver;
 use super::courier::sender::Sender as SnapshotSender;
 use super::event::{Event, Level};
 use super::forward::{self, Served};
+use super::metrics::Counter;
 use super::outcome::{Asker, Outcome, Outcomes};
 use super::requests::InHand;
 use super::shared::{Shared, guarded};
@@ -213,6 +214,9 @@ impl Driver {
             self.sender.clear(&mut effects);
             self.carry_out(effects)?;
         }
+        if self.role != RoleKind::Leader && role == RoleKind::Leader {
+            self.shared.metrics.add(Counter::Elected, 1);
+        }
         self.role = role;
         let term = self.node.term();
         self.shared.pending.lock().forwarded.leader_is(leader, self.now + self.election_timeout * 2);
@@ -233,9 +237,7 @@ impl Driver {
     /// Does what the courier wants done.
     pub(super) fn carry_out(&mut self, effects: Effects) -> Result<()> {
         let Effects { messages, jobs, reports, steps, notes } = effects;
-        if !messages.is_empty() {
-            self.shared.call(|host| host.send(&messages))?;
-        }
+        self.send(&messages)?;
         jobs.into_iter().for_each(|job| self.hand_to_applier(ApplierJob::File(job)));
         for (id, arrived) in reports {
             let result = self.node.report_snapshot(id, arrived);
@@ -332,8 +334,16 @@ impl Driver {
         if outcomes.is_empty() {
             return Ok(());
         }
-        let messages = forward::answers(self.id, outcomes);
-        self.shared.call(|host| host.send(&messages))
+        self.send(&forward::answers(self.id, outcomes))
+    }
+
+    /// Gives messages to the host.
+    pub(super) fn send(&self, messages: &[Message]) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.shared.metrics.add(Counter::Sent, messages.len() as u64);
+        self.shared.call(|host| host.send(messages))
     }
 
     pub(super) fn hand_to_applier(&self, job: ApplierJob) {

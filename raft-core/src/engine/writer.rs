@@ -1,9 +1,11 @@
 //! [`Writer`]: the thread that owns the store.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::metrics::{Counter, Timer};
 use super::shared::{Shared, guarded};
 use super::work::{Completion, Saved, WriterJob};
 use crate::consensus::ready::AppendTicket;
@@ -60,6 +62,7 @@ impl Writer {
         // Some tickets only carry messages, and writing nothing syncs nothing.
         let last =
             group.iter().rposition(|ticket| ticket.hard_state().is_some() || !ticket.entries().is_empty());
+        let begun = Instant::now();
         let mut restored = None;
         for (at, ticket) in group.iter().enumerate() {
             if let Some(snapshot) = ticket.snapshot() {
@@ -67,6 +70,10 @@ impl Writer {
                 restored = Some(snapshot.metadata.index);
             }
             self.store.append(ticket.hard_state(), ticket.entries(), must_sync && Some(at) == last)?;
+        }
+        if last.is_some() || restored.is_some() {
+            self.shared.metrics.add(Counter::Writes, 1);
+            self.shared.metrics.time(Timer::Write, begun.elapsed(), 1);
         }
         let _ = self.completions.send(Completion::Appended(std::mem::take(group)));
         restored.map_or(Ok(()), |index| self.store.release(index))
