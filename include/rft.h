@@ -791,8 +791,8 @@ typedef struct rft_outcome_t {
    * applied.
    */
   rft_status_t status;
-  /** 0. */
-  uint32_t reserved0;
+  /** Of a read that is RFT_OK: how old the state may be that it sees, in milliseconds; 0 for a linearizable one. */
+  uint32_t age_ms;
   /**
    * With RFT_OK: the entry of a proposal or change, what a read sees at the least, what a snapshot covers. What was
    * forwarded is applied at the leader, and at this node once its status tells this index.
@@ -892,7 +892,8 @@ typedef struct rft_host_t {
 
 /**
  * Answers an entry. The one who proposed it gets the bytes with the outcome: at this engine, or at the node that
- * forwarded the proposal to this leader. Everywhere else an answer costs its copy and is dropped. The last one counts.
+ * forwarded the proposal to this leader. Every node answers all the same: in a session the answer is kept, so it
+ * has to depend on nothing but the state machine and the entry. The last one counts.
  *
  * @param answer rft_entry_t.answer of an entry that `apply` has, before it returns
  * @param data the bytes, which are copied; borrowed for the call
@@ -1177,6 +1178,43 @@ RFT_API rft_status_t rft_engine_read_wait(rft_engine_t *engine,
                                           rft_error_t **err);
 
 /**
+ * Asks for a read that may see a state of at most this age, and returns at once. Where the node knows its state to be
+ * that young it answers by itself, at any distance from the leader; else this is rft_engine_read. What a node knows
+ * of its age it knows from its linearizable reads: one in a while makes the others local.
+ *
+ * @param engine borrowed for the call
+ * @param age_ms the greatest age; 0 is a linearizable read
+ * @param request a number of your own for the outcome; 0 wants none
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome, with its age_ms; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED;
+ * RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_read_within(rft_engine_t *engine,
+                                            uint32_t age_ms,
+                                            uint64_t request,
+                                            rft_error_t **err);
+
+/**
+ * Waits until the state machine may be read at this age, see rft_engine_read_within.
+ *
+ * @param engine borrowed for the call
+ * @param age_ms the greatest age; 0 is a linearizable read
+ * @param timeout_ms how long to wait at the most
+ * @param out receives the outcome, with its age_ms; untouched when there is none; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return see rft_engine_read_wait
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_read_within_wait(rft_engine_t *engine,
+                                                 uint32_t age_ms,
+                                                 uint32_t timeout_ms,
+                                                 rft_outcome_t *out,
+                                                 rft_error_t **err);
+
+/**
  * Proposes a membership change and returns at once. The outcome comes when it is in force here.
  *
  * @param engine borrowed for the call
@@ -1382,6 +1420,91 @@ RFT_API rft_status_t rft_engine_call_once(rft_engine_t *engine,
                                           size_t answer_max,
                                           rft_outcome_t *out,
                                           rft_error_t **err);
+
+/* ================================================================================================================
+ * What an engine counts, times and tells as text. All of it works after a failure and after rft_engine_stop.
+ * ================================================================================================================ */
+
+/** What an engine counts since it was opened. */
+enum {
+  /** Entries that this node appended as a leader for requests, its own and forwarded ones. */
+  RFT_COUNTER_PROPOSALS = 0,
+  /** Requests that this node sent on to the leader. */
+  RFT_COUNTER_FORWARDED = 1,
+  /** Requests that were refused because a queue was full. */
+  RFT_COUNTER_BUSY = 2,
+  /** Reads that were answered. */
+  RFT_COUNTER_READS = 3,
+  /** Entries that the state machine has applied. */
+  RFT_COUNTER_APPLIED = 4,
+  /** Their payload, in bytes. */
+  RFT_COUNTER_APPLIED_BYTES = 5,
+  /** Messages given to rft_host_t.send. */
+  RFT_COUNTER_SENT = 6,
+  /** Messages from peers that were accepted. */
+  RFT_COUNTER_RECEIVED = 7,
+  /** Times that this node won an election. */
+  RFT_COUNTER_ELECTED = 8,
+  /** Writes to the log, each of one batch and with one sync at the most. */
+  RFT_COUNTER_WRITES = 9,
+  /** Snapshots of the own state machine that became durable. */
+  RFT_COUNTER_SNAPSHOTS_SAVED = 10,
+  /** Snapshots of a leader that took the place of the state machine. */
+  RFT_COUNTER_SNAPSHOTS_RESTORED = 11,
+};
+
+/**
+ * Tells one of the RFT_COUNTER_ counts.
+ *
+ * @param engine borrowed for the call
+ * @param counter which
+ * @param out receives it
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or no such counter; RFT_E_PANIC
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_counter(const rft_engine_t *engine,
+                                        int32_t counter,
+                                        uint64_t *out,
+                                        rft_error_t **err);
+
+/**
+ * Writes counters, times and state in the text format of Prometheus, version 0.0.4, labelled with cluster and node.
+ *
+ * @param engine borrowed for the call
+ * @param out receives as much of the text as fits, without a NUL; NULL when `max` is 0
+ * @param max its bytes
+ * @param len receives the length of the whole text, also when that is more than `max`; some 9000 bytes
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_metrics(const rft_engine_t *engine,
+                                        uint8_t *out,
+                                        size_t max,
+                                        size_t *len,
+                                        rft_error_t **err);
+
+/**
+ * Writes the node's state, its members, its queue, its counters and times as one JSON object on one line, in ASCII.
+ * Fields may be added by later versions; those that are there keep their names and meanings.
+ *
+ * @param engine borrowed for the call
+ * @param out receives as much of the text as fits, without a NUL; NULL when `max` is 0
+ * @param max its bytes
+ * @param len receives the length of the whole text, also when that is more than `max`; some 900 bytes and 150 a member
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_status_json(const rft_engine_t *engine,
+                                            uint8_t *out,
+                                            size_t max,
+                                            size_t *len,
+                                            rft_error_t **err);
 
 /* ================================================================================================================
  * The node layer: what a node hands out.

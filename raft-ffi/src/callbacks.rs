@@ -222,7 +222,7 @@ pub(crate) fn outcome_of(outcome: &Outcome) -> rft_outcome_t {
     rft_outcome_t {
         request: outcome.request,
         status: rft_status::from(outcome.code).code(),
-        reserved0: 0,
+        age_ms: u32::try_from(outcome.age.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX),
         index: outcome.index,
         term: outcome.term,
         leader: outcome.leader,

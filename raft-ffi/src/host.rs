@@ -20,8 +20,8 @@ pub struct rft_outcome_t {
     /// RFT_OK: applied, or readable, or saved. Else why not; the code tells whether a proposal certainly was not
     /// applied.
     pub status: rft_status_t,
-    /// 0.
-    pub reserved0: u32,
+    /// Of a read that is RFT_OK: how old the state may be that it sees, in milliseconds; 0 for a linearizable one.
+    pub age_ms: u32,
     /// With RFT_OK: the entry of a proposal or change, what a read sees at the least, what a snapshot covers. What was
     /// forwarded is applied at the leader, and at this node once its status tells this index.
     pub index: u64,

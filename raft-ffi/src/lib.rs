@@ -26,6 +26,8 @@ pub mod host;
 #[allow(unsafe_code)]
 mod membership;
 #[allow(unsafe_code)]
+pub mod metrics;
+#[allow(unsafe_code)]
 pub mod node;
 mod node_state;
 mod outgoing;

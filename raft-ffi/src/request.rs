@@ -178,6 +178,59 @@ pub unsafe extern "C" fn rft_engine_read_wait(
     }
 }
 
+/// Asks for a read that may see a state of at most this age, and returns at once. Where the node knows its state to be
+/// that young it answers by itself, at any distance from the leader; else this is rft_engine_read. What a node knows
+/// of its age it knows from its linearizable reads: one in a while makes the others local.
+///
+/// @param engine borrowed for the call
+/// @param age_ms the greatest age; 0 is a linearizable read
+/// @param request a number of your own for the outcome; 0 wants none
+/// @param err see rft_error_t; may be NULL
+/// @return RFT_OK: the request gets its one outcome, with its age_ms; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED;
+/// RFT_E_PANIC; or why the engine failed
+/// @par Thread
+/// Any. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_read_within(
+    engine: *mut rft_engine_t,
+    age_ms: u32,
+    request: u64,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || Ok(shared::<EngineState>(engine)?.engine.read_within(milliseconds(age_ms), request)?))
+    }
+}
+
+/// Waits until the state machine may be read at this age, see rft_engine_read_within.
+///
+/// @param engine borrowed for the call
+/// @param age_ms the greatest age; 0 is a linearizable read
+/// @param timeout_ms how long to wait at the most
+/// @param out receives the outcome, with its age_ms; untouched when there is none; NULL: not asked
+/// @param err see rft_error_t; may be NULL
+/// @return see rft_engine_read_wait
+/// @par Thread
+/// Any but those of the callbacks. Blocks for timeout_ms at the most.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_read_within_wait(
+    engine: *mut rft_engine_t,
+    age_ms: u32,
+    timeout_ms: u32,
+    out: *mut rft_outcome_t,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || {
+            let out = Out::optional(out, "out")?;
+            let engine = shared::<EngineState>(engine)?;
+            answer(&engine.engine.read_within_wait(milliseconds(age_ms), milliseconds(timeout_ms))?, out)
+        })
+    }
+}
+
 /// Proposes a membership change and returns at once. The outcome comes when it is in force here.
 ///
 /// @param engine borrowed for the call

@@ -38,7 +38,7 @@ layouts! {
         transferee 72, role 80, failure 84, reserved 88
     }
     rft_outcome_t 56 {
-        request 0, status 8, reserved0 12, index 16, term 24, leader 32, answer 40, answer_len 48
+        request 0, status 8, age_ms 12, index 16, term 24, leader 32, answer 40, answer_len 48
     }
     rft_event_t 80 {
         kind 0, role 4, term 8, leader 16, index 24, bytes 32, status 40, reserved0 44, text 48, text_len 56,
