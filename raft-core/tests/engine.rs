@@ -11,10 +11,14 @@ mod faults;
 mod forward;
 #[path = "engine/gate.rs"]
 mod gate;
+#[path = "support/linear.rs"]
+mod linear;
 #[path = "engine/machine.rs"]
 mod machine;
 #[path = "engine/outcomes.rs"]
 mod outcomes;
+#[path = "engine/registers.rs"]
+mod registers;
 #[path = "engine/sessions.rs"]
 mod sessions;
 #[path = "engine/snapshots.rs"]
