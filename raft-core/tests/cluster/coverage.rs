@@ -62,6 +62,13 @@ rare! {
     RepeatedContext,
     WindowFull,
     LeaderForgotten,
+    CandidateLost,
+    VoterLost,
+    LeaderDeposed,
+    ApplierHeld,
+    JointCutInHalves,
+    LeaderOfOneEntry,
+    LeaderCutOffInTransfer,
 }
 
 /// How often each happened.

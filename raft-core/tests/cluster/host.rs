@@ -11,6 +11,7 @@ use raft_core::consensus::status::RoleKind;
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::message::{Message, Snapshot};
 
+use super::ambush::Doom;
 use super::coverage::Rare;
 use super::disk::Disk;
 use super::machine::Machine;
@@ -32,6 +33,9 @@ pub(crate) struct Host {
     pub(crate) paused_until: u64,
     /// Until then nothing it writes gets done.
     pub(crate) stalled_until: u64,
+    /// Until then its state machine stands still.
+    pub(crate) lags_until: u64,
+    pub(crate) doom: Option<Doom>,
     /// Switched off for good: it is not a member any more, and everybody knows.
     pub(crate) is_retired: bool,
 }
@@ -83,12 +87,20 @@ impl Host {
             tick_every: TICK,
             paused_until: 0,
             stalled_until: 0,
+            lags_until: 0,
+            doom: None,
             is_retired: false,
         }
     }
 
     pub(crate) fn leads(&self) -> bool {
         self.up.as_ref().is_some_and(|up| up.seen.role == RoleKind::Leader)
+    }
+}
+
+impl Up {
+    pub(crate) fn membership(&self) -> &ConfState {
+        &self.membership
     }
 }
 
@@ -167,6 +179,7 @@ impl World {
 
     fn take_ready(&mut self, id: u64, mut ready: Ready) -> Check {
         let (old_term, old_role) = (self.up(id).seen.term, self.up(id).seen.role);
+        let old_commit = self.up(id).seen.commit;
         self.cover_ready(id, &ready);
         let World { oracle, hosts, coverage, .. } = self;
         let Some(up) = &mut hosts[id as usize - 1].up else { return Ok(()) };
@@ -177,6 +190,7 @@ impl World {
             let (role, term, leader) = (seen.role, seen.term, seen.leader);
             self.trace.line(self.now, || format!("{id} is {role} in term {term}, led by {leader}"));
         }
+        self.has_shown(id, &ready, (old_role, old_commit));
         let messages = std::mem::take(&mut ready.messages);
         for state in std::mem::take(&mut ready.read_states) {
             self.confirm_read(id, state);
@@ -239,7 +253,7 @@ impl World {
             return false;
         }
         self.coverage.hit(Rare::CrashWithinReady);
-        self.crash(id);
+        self.fail(id);
         true
     }
 
@@ -351,6 +365,11 @@ impl World {
 
     /// The state machine has done some of the outstanding tickets.
     pub(crate) fn apply_some(&mut self, id: u64) -> Check {
+        let (lags_until, life) = (self.host(id).lags_until, self.host(id).life);
+        if lags_until > self.now {
+            self.schedule(lags_until - self.now, Event::Applied(id, life));
+            return Ok(());
+        }
         let outstanding = self.up(id).applying.len() as u64;
         let count = self.rng.within(1, outstanding);
         for _ in 0..count {
@@ -423,10 +442,9 @@ impl World {
     }
 
     /// Takes a snapshot, and drops the log before it but for a trail.
-    pub(crate) fn checkpoint(&mut self, id: u64) -> Check {
+    pub(crate) fn checkpoint(&mut self, id: u64, trail: u64) -> Check {
         let names_first = self.plant == Plant::SnapshotWithoutConfState;
         let founders = self.settings.nodes;
-        let trail = self.rng.below(10);
         let up = self.up(id);
         let index = up.seen.applied;
         if up.raw.storage().snapshot_metadata().index >= index {
@@ -452,7 +470,11 @@ impl World {
     /// A peer needs a newer snapshot than there is.
     fn take_wanted(&mut self, id: u64) -> Check {
         let Some(up) = &mut self.host_mut(id).up else { return Ok(()) };
-        if up.raw.storage_mut().take_wanted().is_some() { self.checkpoint(id) } else { Ok(()) }
+        if up.raw.storage_mut().take_wanted().is_none() {
+            return Ok(());
+        }
+        let trail = self.rng.below(10);
+        self.checkpoint(id, trail)
     }
 
     /// After a restart the node knows its snapshot by name only: the bytes are on disk, unless a newer one is. Says
