@@ -69,6 +69,9 @@ rare! {
     JointCutInHalves,
     LeaderOfOneEntry,
     LeaderCutOffInTransfer,
+    RestartWithStateMachine,
+    DiskWiped,
+    WipedNodeReturns,
 }
 
 /// How often each happened.

@@ -1,6 +1,7 @@
 //! What goes wrong, and the end of it.
 
 use super::coverage::Rare;
+use super::host::Host;
 use super::links::Links;
 use super::oracle::Check;
 use super::settings::TICK;
@@ -45,6 +46,10 @@ impl World {
             self.change_membership()?;
         }
         self.conspire();
+        self.wipe();
+        if self.rng.permille(100) {
+            self.replace_wiped()?;
+        }
         self.leave_joint()
     }
 
@@ -106,8 +111,11 @@ impl World {
     pub(crate) fn crash(&mut self, id: u64, keeps: bool, down: u64) {
         let Some(up) = self.host_mut(id).up.take() else { return };
         self.totals.crashes += 1;
-        let World { hosts, rng, .. } = self;
-        let disk = &mut hosts[id as usize - 1].disk;
+        let World { hosts, rng, settings, .. } = self;
+        let Host { disk, kept, .. } = &mut hosts[id as usize - 1];
+        if settings.keeps_machine && rng.coin() {
+            *kept = Some((up.machine.clone(), up.membership().clone()));
+        }
         let lost = disk.crash(rng, keeps);
         let commit = disk.durable.hard_state.commit;
         for (happened, what) in [
@@ -191,6 +199,7 @@ impl World {
 
     /// What an operator does after the faults: leaves a joint configuration, switches off who was removed.
     fn recover(&mut self) -> Check {
+        self.replace_wiped()?;
         self.leave_joint()?;
         let committed = self.oracle.committed();
         let members = self.oracle.membership(committed).clone();
@@ -215,6 +224,9 @@ impl World {
     /// Proposes to leave a joint configuration that is not left by itself.
     fn leave_joint(&mut self) -> Check {
         let Some(id) = self.leader() else { return Ok(()) };
+        if !self.may_change(id) {
+            return Ok(());
+        }
         let conf_state = self.up(id).raw.conf_state();
         let chance = if self.is_healed { 500 } else { 30 };
         if conf_state.voters_outgoing.is_empty() || conf_state.auto_leave || !self.rng.permille(chance) {

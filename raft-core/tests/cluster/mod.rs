@@ -17,4 +17,5 @@ pub(crate) mod run;
 pub(crate) mod seen;
 pub(crate) mod settings;
 pub(crate) mod trace;
+pub(crate) mod wipes;
 pub(crate) mod world;

@@ -42,6 +42,11 @@ pub(crate) struct Settings {
     /// How many in a thousand changes replace all but one of the voters.
     pub(crate) swap: u64,
     pub(crate) transfer: u64,
+    /// Nodes tell which disk they stand on, and disks are lost.
+    pub(crate) tells_stores: bool,
+    pub(crate) wipe: u64,
+    /// State machines outlive a crash, as often as not.
+    pub(crate) keeps_machine: bool,
     /// How often plots begin, and which.
     pub(crate) plots: u64,
     pub(crate) plots_drawn: &'static [Plot],
@@ -94,6 +99,9 @@ impl Settings {
             churn,
             swap: 50,
             transfer: rng.pick(&[0, 0, 20, 60]),
+            tells_stores: rng.coin(),
+            wipe: rng.pick(&[0, 10, 30]),
+            keeps_machine: rng.permille(300),
             plots: rng.pick(&[0, 10, 40]),
             plots_drawn: Plot::ALL,
             rift: rng.pick(&[0, 500]),
@@ -119,6 +127,12 @@ impl Settings {
             7 | 8 => settings.favour_plots(rng),
             _ => {}
         }
+        // The group must be able to do without whoever has lost its disk.
+        if !settings.tells_stores || settings.churn > 0 || settings.nodes < 3 {
+            settings.wipe = 0;
+        }
+        // A host that checks has to see what it checks.
+        settings.config.validate_conf_changes = settings.lazy_ready > 0 || rng.permille(850);
         settings
     }
 

@@ -210,8 +210,7 @@ impl World {
         let (after, life) = (self.host(id).tick_every, self.host(id).life);
         self.schedule(after, Event::Tick(id, life));
         let result = self.up(id).raw.tick();
-        self.settle(id, result)?;
-        self.check_window(id)
+        self.settle(id, result)
     }
 
     /// Puts messages of a node on the network.
@@ -294,6 +293,7 @@ impl World {
     /// What every call into a node ends with: no error but a refusal, and its ready is taken now or soon.
     pub(crate) fn settle<T>(&mut self, id: u64, result: Result<T, Error>) -> Check {
         if let Err(error) = result {
+            self.trace.line(self.now, || format!("{id} refuses: {error}"));
             refusal(id, error)?;
         }
         if self.rng.permille(self.settings.lazy_ready) {
@@ -336,7 +336,10 @@ impl World {
 /// Lets those errors pass that a correct node may give to a correct host.
 pub(crate) fn refusal(id: u64, error: Error) -> Check {
     match error {
-        Error::ProposalDropped(_) | Error::ConfChange(_) | Error::StepPeerNotFound(_) => Ok(()),
+        Error::ProposalDropped(_)
+        | Error::ConfChange(_)
+        | Error::StepPeerNotFound(_)
+        | Error::ReplacedStore(_) => Ok(()),
         other => Err(format!("node {id}: {other}")),
     }
 }

@@ -151,7 +151,7 @@ fn fig2_term_and_vote_outlive_a_restart() {
 }
 
 #[test]
-pub fn fig2_a_candidate_leads_only_once_its_own_vote_is_saved() {
+pub(crate) fn fig2_a_candidate_leads_only_once_its_own_vote_is_saved() {
     let mut group = Group::new(3);
     group.node(1).campaign().unwrap();
     let ticket = group.work_without_write(1).unwrap();
@@ -171,7 +171,7 @@ pub fn fig2_a_candidate_leads_only_once_its_own_vote_is_saved() {
 }
 
 #[test]
-pub fn fig2_a_candidate_asks_for_votes_only_with_what_it_has_saved() {
+pub(crate) fn fig2_a_candidate_asks_for_votes_only_with_what_it_has_saved() {
     let mut group = Group::new(3);
     group.elect(1);
     let saved = group.status(2).hard_state;

@@ -195,7 +195,7 @@ fn s6_4_1_whoever_told_another_to_campaign_has_no_lease_for_the_rest_of_the_term
 }
 
 #[test]
-pub fn s6_4_1_a_lease_read_falls_back_while_a_transfer_is_under_way() {
+pub(crate) fn s6_4_1_a_lease_read_falls_back_while_a_transfer_is_under_way() {
     let mut group = leased_group(leased);
     group.elect(1);
     group.beat();

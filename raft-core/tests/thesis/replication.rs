@@ -95,7 +95,7 @@ fn append_of(group: &mut Group, term: u64, terms: &[u64], commit: u64) -> Append
 }
 
 #[test]
-pub fn s10_2_1_a_write_of_an_earlier_term_counts_for_nothing() {
+pub(crate) fn s10_2_1_a_write_of_an_earlier_term_counts_for_nothing() {
     let mut group = Group::new(3);
     // An entry is written, replaced, and comes back, all before the first write is done.
     let first = append_of(&mut group, 2, &[2], FIRST - 1);
@@ -181,7 +181,7 @@ fn fig2_an_older_append_does_not_shorten_the_log() {
 }
 
 #[test]
-pub fn fig2_a_follower_commits_up_to_what_the_append_covers_and_no_further() {
+pub(crate) fn fig2_a_follower_commits_up_to_what_the_append_covers_and_no_further() {
     for (len, commit, expected) in [(2, 2, 2), (2, 99, 3), (0, 99, 1), (1, 2, 2)] {
         let mut group = Group::with_logs(&[(2, &[1, 1, 1]), (2, &[]), (2, &[])]);
         let append = Message {
