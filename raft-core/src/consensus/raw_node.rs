@@ -10,6 +10,7 @@ use super::raft::vote::Campaign;
 use super::raft::{durable, guard, propose, read_index, replicate, snapshot, step, tick, vote};
 use super::ready::{AppendTicket, ApplyTicket, Ready, SoftState};
 use super::status::Status;
+use super::tracker::progress::Progress;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::{ConfChangeV2, ConfState};
 use crate::raftpb::entry::Entries;
@@ -249,6 +250,11 @@ impl<S: Storage> RawNode<S> {
     /// The term.
     pub fn term(&self) -> u64 {
         self.raft.term
+    }
+
+    /// What a leader knows of each member, itself included, by ascending id; nothing on all others.
+    pub fn progress(&self) -> impl Iterator<Item = (u64, &Progress)> {
+        self.raft.leader_state().into_iter().flat_map(|leader| leader.progress.iter())
     }
 
     /// Who leads, as far as this node knows; 0 is unknown.
