@@ -12,6 +12,7 @@ use super::recover::{Recovery, recover};
 use super::recovered::{Identity, Recovered};
 use super::snap::dir::SnapDir;
 use super::volume::{Access, File, Volume};
+use super::wal::segment;
 use super::wal::writer::{Sizes, WalWriter};
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfState;
@@ -256,14 +257,27 @@ impl Store {
 }
 
 /// Creates the directories that are missing, durably.
+///
+/// A process that was killed may have created them, or given a file in `dir` its name, and not come to the sync: what
+/// this start finds is synced before anything is built on it.
 fn create_dirs(volume: &dyn Volume, dir: &Path) -> Result<(PathBuf, PathBuf)> {
     let (wal, snap) = (dir.join("wal"), dir.join("snap"));
-    if !volume.exists(&wal)? || !volume.exists(&snap)? {
-        volume.create_dir_all(&wal)?;
-        volume.create_dir_all(&snap)?;
-        volume.sync_dir(dir)?;
-        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-        volume.sync_dir(parent.unwrap_or(Path::new(".")))?;
+    let mut missing = 0;
+    for above in dir.ancestors().take_while(|above| !above.as_os_str().is_empty()) {
+        if volume.exists(above)? {
+            break;
+        }
+        missing += 1;
+    }
+    volume.create_dir_all(&wal)?;
+    volume.create_dir_all(&snap)?;
+    volume.sync_dir(dir)?;
+    // The first segment has its name only after this.
+    if segment::list(volume, &wal)?.is_empty() {
+        for created in dir.ancestors().take(missing.max(1)) {
+            let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
+            volume.sync_dir(parent.unwrap_or(Path::new(".")))?;
+        }
     }
     Ok((wal, snap))
 }
