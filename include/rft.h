@@ -401,6 +401,9 @@ enum {
   RFT_PROGRESS_SNAPSHOT = 2,
 };
 
+/** Where `apply` leaves the answer to an entry, opaque: see rft_answer_set. */
+typedef struct rft_answer rft_answer_t;
+
 /** Bytes: `data` may be NULL only when `len` is 0. */
 typedef struct rft_bytes_t {
   /** The first byte. */
@@ -442,6 +445,8 @@ typedef struct rft_entry_t {
   int32_t type;
   /** 0. */
   uint32_t reserved;
+  /** For rft_answer_set, until `apply` returns; NULL in an rft_ready_t. */
+  rft_answer_t *answer;
 } rft_entry_t;
 
 /** One step of a membership change. */
@@ -579,8 +584,8 @@ enum {
    */
   RFT_CONFIG_SEED = 20,
   /**
-   * Node: whether a follower sends proposals on to its leader: 0 or 1, default 1. An engine answers them with
-   * RFT_E_NOT_LEADER in any case.
+   * Whether a follower sends proposals on to its leader: 0 or 1, default 1. An engine sends membership changes on too,
+   * and gives the leader's outcome to whoever asked; with 0 it answers both with RFT_E_NOT_LEADER.
    */
   RFT_CONFIG_FORWARD_PROPOSALS = 21,
 };
@@ -777,20 +782,25 @@ typedef struct rft_outcome_t {
   /** The number the host gave it; 0 for a call that waits. */
   uint64_t request;
   /**
-   * RFT_OK: applied at this node, or readable, or saved. Else why not; the code tells whether a proposal certainly
-   * was not applied.
+   * RFT_OK: applied, or readable, or saved. Else why not; the code tells whether a proposal certainly was not
+   * applied.
    */
   rft_status_t status;
   /** 0. */
   uint32_t reserved0;
-  /** With RFT_OK: the entry of a proposal or change, what a read sees at the least, what a snapshot covers. */
+  /**
+   * With RFT_OK: the entry of a proposal or change, what a read sees at the least, what a snapshot covers. What was
+   * forwarded is applied at the leader, and at this node once its status tells this index.
+   */
   uint64_t index;
   /** With RFT_OK: the term of that entry; 0 for a read. */
   uint64_t term;
   /** With RFT_E_NOT_LEADER: the leader; 0 is unknown. */
   uint64_t leader;
-  /** 0. */
-  uint64_t reserved[2];
+  /** With RFT_OK: what `apply` said with rft_answer_set. NULL when it said nothing. */
+  const uint8_t *answer;
+  /** Its bytes. */
+  size_t answer_len;
 } rft_outcome_t;
 
 /** Something that happened. What its kind does not name is 0. */
@@ -870,6 +880,27 @@ typedef struct rft_host_t {
    */
   void (*log)(void *user_data, int32_t level, const char *text, size_t len);
 } rft_host_t;
+
+/* ================================================================================================================
+ * Answers: what a state machine says to the one who proposed an entry.
+ * ================================================================================================================ */
+
+/**
+ * Answers an entry. The one who proposed it gets the bytes with the outcome: at this engine, or at the node that
+ * forwarded the proposal to this leader. Everywhere else an answer costs its copy and is dropped. The last one counts.
+ *
+ * @param answer rft_entry_t.answer of an entry that `apply` has, before it returns
+ * @param data the bytes, which are copied; borrowed for the call
+ * @param len how many there are; 0 is an empty answer, as if there was none
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL; RFT_E_PANIC
+ * @par Thread
+ * That of `apply`.
+ */
+RFT_API rft_status_t rft_answer_set(rft_answer_t *answer,
+                                    const uint8_t *data,
+                                    size_t len,
+                                    rft_error_t **err);
 
 /* ================================================================================================================
  * The engine: a node with its directory, clock and threads.
@@ -1065,9 +1096,10 @@ RFT_API rft_status_t rft_engine_propose(rft_engine_t *engine,
  * @param data the payload, which is copied; borrowed for the call
  * @param len its bytes
  * @param timeout_ms how long to wait at the most
- * @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+ * @param out receives the outcome, also one that is not RFT_OK, without the answer; untouched when there is none; NULL:
+ * not asked
  * @param err see rft_error_t; may be NULL
- * @return the outcome's status. RFT_OK: applied here; RFT_E_NOT_LEADER: see rft_error_leader; RFT_E_DROPPED;
+ * @return the outcome's status. RFT_OK: applied; RFT_E_NOT_LEADER: see rft_error_leader; RFT_E_DROPPED;
  * RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_TOO_LARGE; RFT_E_REENTRANT; RFT_E_STOPPED;
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
@@ -1079,6 +1111,31 @@ RFT_API rft_status_t rft_engine_propose_wait(rft_engine_t *engine,
                                              uint32_t timeout_ms,
                                              rft_outcome_t *out,
                                              rft_error_t **err);
+
+/**
+ * Proposes one entry and waits for its outcome and for what `apply` answered with rft_answer_set.
+ *
+ * @param engine borrowed for the call
+ * @param data the payload, which is copied; borrowed for the call
+ * @param len its bytes
+ * @param timeout_ms how long to wait at the most
+ * @param answer receives as much of the answer as fits; NULL when answer_max is 0
+ * @param answer_max its bytes
+ * @param out receives the outcome, also one that is not RFT_OK: its `answer` is the buffer, its `answer_len` the length
+ * of the whole answer, which has been cut if that is more than answer_max; untouched when there is none
+ * @param err see rft_error_t; may be NULL
+ * @return see rft_engine_propose_wait
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_call(rft_engine_t *engine,
+                                     const uint8_t *data,
+                                     size_t len,
+                                     uint32_t timeout_ms,
+                                     uint8_t *answer,
+                                     size_t answer_max,
+                                     rft_outcome_t *out,
+                                     rft_error_t **err);
 
 /**
  * Asks for a linearizable read and returns at once. When the outcome comes, the state machine holds all that was

@@ -47,7 +47,8 @@ static unsigned parse_key(const char *text, uint8_t key[KEY_MAX], uint32_t *len)
     return n == 0 ? MHD_HTTP_BAD_REQUEST : MHD_HTTP_OK;
 }
 
-/* Proposes and waits until the command is applied here: then a majority has it on disk. */
+/* Proposes, at the leader wherever that is, and waits until the command is applied there: a majority has it
+ * on disk. */
 static enum MHD_Result write_command(struct request *request, struct bytes *command) {
     struct node *node = request->node;
     if (command->failed) {

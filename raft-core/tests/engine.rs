@@ -7,6 +7,8 @@
 mod chaos;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/forward.rs"]
+mod forward;
 #[path = "engine/gate.rs"]
 mod gate;
 #[path = "engine/machine.rs"]

@@ -322,6 +322,33 @@ impl<T> Out<T> {
     }
 }
 
+/// Memory of the host's that a call writes bytes to.
+pub(crate) struct Buffer {
+    place: *mut u8,
+    len: usize,
+}
+
+impl Buffer {
+    /// # Safety
+    /// `place` is NULL or `len` bytes of it may be written.
+    pub(crate) unsafe fn new(place: *mut u8, len: usize, name: &'static str) -> Checked<Self> {
+        if place.is_null() && len > 0 {
+            return Err(Failure::invalid(format!("{name} is NULL")));
+        }
+        Ok(Buffer { place, len })
+    }
+
+    /// Writes as many of `bytes` as fit; returns where they are.
+    pub(crate) fn fill(self, bytes: &[u8]) -> *const u8 {
+        let len = bytes.len().min(self.len);
+        if len > 0 {
+            // SAFETY: `new` was promised that so many may be written, and what the library owns lies elsewhere.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.place, len) };
+        }
+        self.place
+    }
+}
+
 /// A path of the host's: UTF-8, not empty, no NUL inside.
 ///
 /// # Safety

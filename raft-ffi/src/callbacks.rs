@@ -213,9 +213,11 @@ fn entry_of(applied: &Applied<'_>) -> rft_entry_t {
         len: applied.context.len(),
         r#type: kind as i32,
         reserved: 0,
+        answer: ptr::from_ref(applied.slot).cast_mut().cast(),
     }
 }
 
+/// The header's form of an outcome, pointing at its answer.
 pub(crate) fn outcome_of(outcome: &Outcome) -> rft_outcome_t {
     rft_outcome_t {
         request: outcome.request,
@@ -224,7 +226,8 @@ pub(crate) fn outcome_of(outcome: &Outcome) -> rft_outcome_t {
         index: outcome.index,
         term: outcome.term,
         leader: outcome.leader,
-        reserved: [0; 2],
+        answer: pointer(&outcome.answer),
+        answer_len: outcome.answer.len(),
     }
 }
 

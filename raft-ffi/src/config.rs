@@ -69,8 +69,8 @@ pub enum rft_config_key {
     RFT_CONFIG_SNAPSHOT_CHUNK_BYTES = 19,
     /// The seed of election timeouts: any number. By default a node takes its id and an engine its id and the clock.
     RFT_CONFIG_SEED = 20,
-    /// Node: whether a follower sends proposals on to its leader: 0 or 1, default 1. An engine answers them with
-    /// RFT_E_NOT_LEADER in any case.
+    /// Whether a follower sends proposals on to its leader: 0 or 1, default 1. An engine sends membership changes on too,
+    /// and gives the leader's outcome to whoever asked; with 0 it answers both with RFT_E_NOT_LEADER.
     RFT_CONFIG_FORWARD_PROPOSALS = 21,
 }
 

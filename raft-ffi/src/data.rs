@@ -44,6 +44,11 @@ pub enum rft_entry_type {
     RFT_ENTRY_CONF_CHANGE = 1,
 }
 
+/// Where `apply` leaves the answer to an entry, opaque: see rft_answer_set.
+pub struct rft_answer_t {
+    _private: [u8; 0],
+}
+
 /// An entry of the log.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -62,6 +67,8 @@ pub struct rft_entry_t {
     pub r#type: i32,
     /// 0.
     pub reserved: u32,
+    /// For rft_answer_set, until `apply` returns; NULL in an rft_ready_t.
+    pub answer: *mut rft_answer_t,
 }
 
 /// What a step of a membership change does to its member.

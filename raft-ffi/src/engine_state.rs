@@ -1,6 +1,7 @@
 //! What an `rft_engine_t` points to.
 
 use std::path::Path;
+use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,9 +90,14 @@ fn options(settings: &Settings) -> Options {
 }
 
 /// Gives the outcome of a call that waited to the host: all of it where there is a place, and the status as the
-/// call's own.
+/// call's own. Of the answer only the length: it does not outlive the call.
 pub(crate) fn answer(outcome: &Outcome, out: Out<rft_outcome_t>) -> Checked<()> {
-    out.set(outcome_of(outcome));
+    out.set(rft_outcome_t { answer: ptr::null(), ..outcome_of(outcome) });
+    status_of(outcome)
+}
+
+/// The status of an outcome as that of a call.
+pub(crate) fn status_of(outcome: &Outcome) -> Checked<()> {
     match outcome.code {
         Code::Ok => Ok(()),
         code => Err(Failure::Outcome(code.into(), outcome.leader)),

@@ -17,19 +17,22 @@ use crate::status::rft_status_t;
 pub struct rft_outcome_t {
     /// The number the host gave it; 0 for a call that waits.
     pub request: u64,
-    /// RFT_OK: applied at this node, or readable, or saved. Else why not; the code tells whether a proposal certainly
-    /// was not applied.
+    /// RFT_OK: applied, or readable, or saved. Else why not; the code tells whether a proposal certainly was not
+    /// applied.
     pub status: rft_status_t,
     /// 0.
     pub reserved0: u32,
-    /// With RFT_OK: the entry of a proposal or change, what a read sees at the least, what a snapshot covers.
+    /// With RFT_OK: the entry of a proposal or change, what a read sees at the least, what a snapshot covers. What was
+    /// forwarded is applied at the leader, and at this node once its status tells this index.
     pub index: u64,
     /// With RFT_OK: the term of that entry; 0 for a read.
     pub term: u64,
     /// With RFT_E_NOT_LEADER: the leader; 0 is unknown.
     pub leader: u64,
-    /// 0.
-    pub reserved: [u64; 2],
+    /// With RFT_OK: what `apply` said with rft_answer_set. NULL when it said nothing.
+    pub answer: *const u8,
+    /// Its bytes.
+    pub answer_len: usize,
 }
 
 /// What an event tells. Pass over a number you do not know.

@@ -9,6 +9,8 @@
 
 // Foreign pointers come in here, and go no further than these modules.
 #[allow(unsafe_code)]
+pub mod answer;
+#[allow(unsafe_code)]
 mod boundary;
 #[allow(unsafe_code)]
 mod callbacks;

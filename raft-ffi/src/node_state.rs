@@ -351,5 +351,6 @@ fn entry_of(entry: &Entry, contexts: &mut Vec<Bytes>) -> rft_entry_t {
         len: data.len(),
         r#type: kind as i32,
         reserved: 0,
+        answer: ptr::null_mut(),
     }
 }

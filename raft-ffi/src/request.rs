@@ -4,12 +4,14 @@
 //! leadership is lost, when the engine fails and when it stops. A request that was refused gets none. The outcome
 //! comes through rft_host_t.outcome, or, for the calls that wait, as their result.
 
+use std::ptr;
 use std::time::Duration;
 
-use crate::boundary::{Out, array, call, node_id, shared};
+use crate::boundary::{Buffer, Out, array, call, node_id, shared};
+use crate::callbacks::outcome_of;
 use crate::data::{rft_bytes_t, rft_change_t};
 use crate::engine::rft_engine_t;
-use crate::engine_state::{EngineState, answer};
+use crate::engine_state::{EngineState, answer, status_of};
 use crate::error::rft_error_t;
 use crate::host::rft_outcome_t;
 use crate::membership;
@@ -65,9 +67,10 @@ pub unsafe extern "C" fn rft_engine_propose(
 /// @param data the payload, which is copied; borrowed for the call
 /// @param len its bytes
 /// @param timeout_ms how long to wait at the most
-/// @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+/// @param out receives the outcome, also one that is not RFT_OK, without the answer; untouched when there is none; NULL:
+/// not asked
 /// @param err see rft_error_t; may be NULL
-/// @return the outcome's status. RFT_OK: applied here; RFT_E_NOT_LEADER: see rft_error_leader; RFT_E_DROPPED;
+/// @return the outcome's status. RFT_OK: applied; RFT_E_NOT_LEADER: see rft_error_leader; RFT_E_DROPPED;
 /// RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_TOO_LARGE; RFT_E_REENTRANT; RFT_E_STOPPED;
 /// RFT_E_PANIC; or why the engine failed
 /// @par Thread
@@ -90,6 +93,48 @@ pub unsafe extern "C" fn rft_engine_propose_wait(
             let mut payloads = payload::share(&piece, |piece| *piece, engine.proposal_bytes_max, "data")?;
             let payload = payloads.pop().unwrap_or_default();
             answer(&engine.engine.propose_wait(payload, milliseconds(timeout_ms))?, out)
+        })
+    }
+}
+
+/// Proposes one entry and waits for its outcome and for what `apply` answered with rft_answer_set.
+///
+/// @param engine borrowed for the call
+/// @param data the payload, which is copied; borrowed for the call
+/// @param len its bytes
+/// @param timeout_ms how long to wait at the most
+/// @param answer receives as much of the answer as fits; NULL when answer_max is 0
+/// @param answer_max its bytes
+/// @param out receives the outcome, also one that is not RFT_OK: its `answer` is the buffer, its `answer_len` the length
+/// of the whole answer, which has been cut if that is more than answer_max; untouched when there is none
+/// @param err see rft_error_t; may be NULL
+/// @return see rft_engine_propose_wait
+/// @par Thread
+/// Any but those of the callbacks. Blocks for timeout_ms at the most.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_call(
+    engine: *mut rft_engine_t,
+    data: *const u8,
+    len: usize,
+    timeout_ms: u32,
+    answer: *mut u8,
+    answer_max: usize,
+    out: *mut rft_outcome_t,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || {
+            let out = Out::required(out, "out")?;
+            let buffer = Buffer::new(answer, answer_max, "answer")?;
+            let engine = shared::<EngineState>(engine)?;
+            let piece = [rft_bytes_t { data, len }];
+            let mut payloads = payload::share(&piece, |piece| *piece, engine.proposal_bytes_max, "data")?;
+            let payload = payloads.pop().unwrap_or_default();
+            let outcome = engine.engine.propose_wait(payload, milliseconds(timeout_ms))?;
+            let place = if outcome.answer.is_empty() { ptr::null() } else { buffer.fill(&outcome.answer) };
+            out.set(rft_outcome_t { answer: place, ..outcome_of(&outcome) });
+            status_of(&outcome)
         })
     }
 }

@@ -31,13 +31,15 @@ macro_rules! layouts {
 layouts! {
     rft_bytes_t 16 { data 0, len 8 }
     rft_message_t 32 { to 0, data 8, len 16, r#type 24, reserved 28 }
-    rft_entry_t 48 { index 0, term 8, request 16, data 24, len 32, r#type 40, reserved 44 }
+    rft_entry_t 56 { index 0, term 8, request 16, data 24, len 32, r#type 40, reserved 44, answer 48 }
     rft_change_t 16 { node_id 0, r#type 8, reserved 12 }
     rft_node_status_t 120 {
         id 0, term 8, vote 16, leader 24, commit 32, applied 40, first_index 48, last_index 56, snapshot_index 64,
         transferee 72, role 80, failure 84, reserved 88
     }
-    rft_outcome_t 56 { request 0, status 8, reserved0 12, index 16, term 24, leader 32, reserved 40 }
+    rft_outcome_t 56 {
+        request 0, status 8, reserved0 12, index 16, term 24, leader 32, answer 40, answer_len 48
+    }
     rft_event_t 80 {
         kind 0, role 4, term 8, leader 16, index 24, bytes 32, status 40, reserved0 44, text 48, text_len 56,
         reserved 64

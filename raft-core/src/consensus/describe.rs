@@ -4,9 +4,8 @@
 
 use std::fmt::{self, Display, Formatter, Write as _};
 
-use super::raft::propose;
 use super::ready::{ReadState, Ready, SoftState};
-use crate::raftpb::conf_change::{ConfChangeType, ConfState};
+use crate::raftpb::conf_change::{ConfChangeType, ConfChangeV2, ConfState};
 use crate::raftpb::entry::{Entries, Entry, EntryType};
 use crate::raftpb::message::{HardState, Message, Snapshot};
 
@@ -59,7 +58,7 @@ impl Display for Describe<'_, Entry> {
         if *entry_type == EntryType::Normal {
             return write!(f, " {}", Quoted(data));
         }
-        match propose::conf_change(self.0) {
+        match ConfChangeV2::of(self.0) {
             Ok(change) => change.changes.iter().try_for_each(|step| {
                 let letter = match ConfChangeType::try_from(step.change_type) {
                     Ok(ConfChangeType::AddNode) => 'v',

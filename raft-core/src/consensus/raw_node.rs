@@ -1,7 +1,6 @@
 //! [`RawNode`]: one node, driven by its host.
 
 use bytes::Bytes;
-use prost::Message as _;
 
 use super::config::Config;
 use super::log::entry_id::EntryId;
@@ -13,7 +12,7 @@ use super::ready::{AppendTicket, ApplyTicket, Ready, SoftState};
 use super::status::Status;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::{ConfChangeV2, ConfState};
-use crate::raftpb::entry::{Entries, Entry, EntryType};
+use crate::raftpb::entry::Entries;
 use crate::raftpb::message::{HardState, Message, MessageType};
 
 /// A node of a group, without thread, clock, file or network.
@@ -81,10 +80,7 @@ impl<S: Storage> RawNode<S> {
         if self.raft.config.validate_conf_changes {
             propose::check(&self.raft, change)?;
         }
-        // Leaving a joint configuration is said with no data at all, which etcd expects of it.
-        let data = if *change == ConfChangeV2::default() { Vec::new() } else { change.encode_to_vec() };
-        let entry = Entry { entry_type: EntryType::ConfChangeV2, data: data.into(), ..Entry::default() };
-        self.propose_entries(Entries::from(entry))
+        self.propose_entries(Entries::from(change.to_entry()))
     }
 
     fn propose_entries(&mut self, entries: Entries) -> Result<Option<EntryId>> {
@@ -248,6 +244,11 @@ impl<S: Storage> RawNode<S> {
             membership: raft.membership.clone(),
             progress: progress.unwrap_or_default(),
         }
+    }
+
+    /// The term.
+    pub fn term(&self) -> u64 {
+        self.raft.term
     }
 
     /// Who leads, as far as this node knows; 0 is unknown.

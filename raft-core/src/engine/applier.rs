@@ -8,8 +8,8 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::courier::files::Files;
 use super::event::{Event, Level};
-use super::host::{Applied, Host, SnapshotRead};
-use super::outcome::Outcome;
+use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
+use super::outcome::{Outcome, Outcomes};
 use super::shared::{Shared, guarded};
 use super::work::{ApplierJob, Completion, Saved};
 use crate::consensus::confchange::restore::conf_state_after;
@@ -94,16 +94,26 @@ impl Applier {
         self.shared.call(|host| host.outcome(outcomes))
     }
 
+    /// Brings outcomes to the host, and by the driver to peers.
+    fn settle(&self, outcomes: Outcomes) -> Result<()> {
+        if !outcomes.peers.is_empty() {
+            let _ = self.completions.send(Completion::Decided(outcomes.peers));
+        }
+        self.tell(&outcomes.own)
+    }
+
     fn apply(&mut self, ticket: ApplyTicket) -> Result<()> {
         let entries: Vec<&Entry> = ticket.entries().iter().collect();
         let changes = read_changes(&entries)?;
         let mut requests = Vec::new();
         self.shared.pending.lock().requests(&entries, &mut requests);
+        let slots: Vec<AnswerSlot> = entries.iter().map(|_| AnswerSlot::default()).collect();
         let mut changed = changes.iter();
         let batch: Vec<Applied<'_>> = entries
             .iter()
             .zip(&requests)
-            .filter_map(|(&entry, &request)| {
+            .zip(&slots)
+            .filter_map(|((&entry, &request), slot)| {
                 let context: &[u8] = match entry.entry_type {
                     EntryType::Normal if entry.data.is_empty() => return None,
                     EntryType::Normal => &entry.data,
@@ -111,7 +121,7 @@ impl Applier {
                         changed.next().map_or(&[], |(_, change)| &change.context)
                     }
                 };
-                Some(Applied { entry, request, context })
+                Some(Applied { entry, request, context, slot })
             })
             .collect();
         if !batch.is_empty() {
@@ -123,11 +133,12 @@ impl Applier {
             (self.at.index, self.at.term) = (last.index, last.term);
             self.shared.applied.store(last.index, Ordering::Release);
         }
-        let mut outcomes = Vec::new();
-        self.shared.pending.lock().applied(&entries, &mut outcomes);
+        let mut answers: Vec<Bytes> = slots.into_iter().map(AnswerSlot::into_answer).collect();
+        let mut outcomes = Outcomes::default();
+        self.shared.pending.lock().applied(&entries, &mut answers, &mut outcomes);
         drop(entries);
         let _ = self.completions.send(Completion::Applied(ticket));
-        self.tell(&outcomes)?;
+        self.settle(outcomes)?;
         memberships.iter().try_for_each(|event| self.shared.call(|host| host.event(event)))
     }
 
@@ -150,9 +161,9 @@ impl Applier {
         self.at = metadata;
         self.saved_index = index;
         self.shared.applied.store(index, Ordering::Release);
-        let mut outcomes = Vec::new();
+        let mut outcomes = Outcomes::default();
         self.shared.pending.lock().restored(index, &mut outcomes);
-        self.tell(&outcomes)?;
+        self.settle(outcomes)?;
         self.shared.call(|host| host.event(&Event::SnapshotRestored { index, term, bytes }))
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::driver::Driver;
 use super::event::{Event, Level};
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Outcomes};
 use super::work::{ApplierJob, Saved, WriterJob};
 use crate::consensus::log::storage::Storage as _;
 use crate::error::{Error, Result};
@@ -73,12 +73,13 @@ impl Driver {
     }
 
     /// The applier has taken a snapshot, or has not.
-    pub(super) fn saved(&mut self, result: Result<Option<Saved>>) {
+    pub(super) fn saved(&mut self, result: Result<Option<Saved>>) -> Result<()> {
         match result {
             // A leader's snapshot may have overtaken it. The log must not name an older one behind a newer one.
             Ok(Some(saved)) if saved.metadata.index > self.checkpoint.index => {
                 self.checkpoint.index = saved.metadata.index;
                 self.hand_to_writer(WriterJob::Record(saved));
+                Ok(())
             }
             Ok(_) => {
                 let newest = self.node.storage().snapshot_metadata();
@@ -86,11 +87,11 @@ impl Driver {
                     0 => Outcome::from(&Error::SnapshotTemporarilyUnavailable),
                     index => Outcome::done(index, newest.term),
                 };
-                self.snapshot_ended(outcome);
+                self.snapshot_ended(outcome)
             }
             Err(error) => {
                 self.checkpoint.not_before = self.now.checked_add(self.election_timeout);
-                self.snapshot_ended(Outcome::from(&error));
+                self.snapshot_ended(Outcome::from(&error))
             }
         }
     }
@@ -110,18 +111,17 @@ impl Driver {
         }
         self.shared.log(Level::Info, &format!("snapshot {index} of {bytes} bytes is durable"));
         self.hand_to_applier(ApplierJob::Event(Event::SnapshotSaved { index, term, bytes }));
-        self.snapshot_ended(Outcome::done(index, term));
-        Ok(())
+        self.snapshot_ended(Outcome::done(index, term))
     }
 
-    fn snapshot_ended(&mut self, outcome: Outcome) {
+    fn snapshot_ended(&mut self, outcome: Outcome) -> Result<()> {
         self.checkpoint.under_way = false;
-        let mut outcomes = Vec::new();
+        let mut outcomes = Outcomes::default();
         {
             let mut pending = self.shared.pending.lock();
             pending.snapshot_ended(outcome, &mut outcomes);
             self.checkpoint.asked = pending.wants_snapshot();
         }
-        self.tell(outcomes);
+        self.tell(outcomes)
     }
 }

@@ -15,7 +15,8 @@ use super::courier::files::FileDone;
 use super::courier::receiver::Receiver as SnapshotReceiver;
 use super::courier::sender::Sender as SnapshotSender;
 use super::event::{Event, Level};
-use super::outcome::Outcome;
+use super::forward::{self, Served};
+use super::outcome::{Asker, Outcome, Outcomes};
 use super::requests::InHand;
 use super::shared::{Shared, guarded};
 use super::work::{ApplierJob, Completion, WriterJob};
@@ -38,6 +39,12 @@ pub(super) struct Driver {
     pub(super) sender: SnapshotSender,
     pub(super) receiver: SnapshotReceiver,
     pub(super) in_hand: InHand,
+    pub(super) id: u64,
+    /// Whether a follower hands requests to the leader.
+    pub(super) forwards: bool,
+    pub(super) served: Served,
+    /// The most requests that may wait for the leader's answer.
+    pub(super) forwarded_max: usize,
     /// Payload of one append, about; more become several.
     pub(super) group_bytes_max: u64,
     pub(super) election_timeout: Duration,
@@ -88,7 +95,7 @@ impl Driver {
             self.pump()?;
             self.keep_known_stores();
             self.checkpoint();
-            self.publish();
+            self.publish()?;
         }
     }
 
@@ -123,7 +130,8 @@ impl Driver {
                     self.applying = self.applying.saturating_sub(1);
                     self.node.applied(ticket)?;
                 }
-                Completion::Saved(result) => self.saved(result),
+                Completion::Decided(outcomes) => self.answer_peers(outcomes)?,
+                Completion::Saved(result) => self.saved(result)?,
                 Completion::Recorded(saved) => self.recorded(saved)?,
                 Completion::File(done) => self.file_done(done)?,
                 Completion::Failed(error) => return Err(error),
@@ -174,7 +182,7 @@ impl Driver {
                 self.note_role(soft_state)?;
             }
             self.dispatch(ready.messages)?;
-            self.confirm_reads(ready.read_states);
+            self.confirm_reads(ready.read_states)?;
             if let Some(ticket) = ready.append {
                 if let Some(snapshot) = ticket.snapshot() {
                     self.checkpoint.index = snapshot.metadata.index;
@@ -206,7 +214,8 @@ impl Driver {
             self.carry_out(effects)?;
         }
         self.role = role;
-        let term = self.node.status().hard_state.term;
+        let term = self.node.term();
+        self.shared.pending.lock().forwarded.leader_is(leader, self.now + self.election_timeout * 2);
         self.hand_to_applier(ApplierJob::Event(Event::Role { role, term, leader }));
         Ok(())
     }
@@ -270,15 +279,15 @@ impl Driver {
     }
 
     /// Shows the state of this turn to everybody, and then says that the membership changes in it are done.
-    fn publish(&mut self) {
+    fn publish(&mut self) -> Result<()> {
         let status = self.node.status();
         let applied = status.applied;
         *self.shared.status.lock() = status;
         let snapshot_index = self.node.storage().snapshot_metadata().index;
         self.shared.snapshot_index.store(snapshot_index, Ordering::Release);
-        let mut outcomes = Vec::new();
+        let mut outcomes = Outcomes::default();
         self.shared.pending.lock().settle_changes(applied, &mut outcomes);
-        self.tell(outcomes);
+        self.tell(outcomes)
     }
 
     /// Answers everything that is left, so that nobody waits for an engine that has ended.
@@ -286,17 +295,18 @@ impl Driver {
         let failure = self.shared.failure().cloned();
         self.shared.inbox.close(Error::Stopped);
         let outcome = Outcome::from(failure.as_ref().unwrap_or(&Error::Stopped));
-        let mut outcomes = Vec::new();
+        let mut outcomes = Outcomes::default();
         loop {
             let in_hand = std::mem::take(&mut self.in_hand);
-            in_hand.into_replies().for_each(|reply| reply.answer(outcome, &mut outcomes));
+            in_hand.into_replies().for_each(|reply| reply.answer(outcome.clone(), &mut outcomes));
             self.shared.inbox.take(&mut self.in_hand.inputs);
             if self.in_hand.inputs.is_empty() {
                 break;
             }
         }
         self.shared.pending.lock().close(outcome, &mut outcomes);
-        self.tell(outcomes);
+        // A transport that fails now fails nobody.
+        let _ = self.tell(outcomes);
         if let Some(error) = failure {
             self.hand_to_applier(ApplierJob::Event(Event::Failed { error }));
         }
@@ -310,11 +320,20 @@ impl Driver {
         self.shared.applied.load(Ordering::Acquire)
     }
 
-    /// Has the applier tell the host.
-    pub(super) fn tell(&self, outcomes: Vec<Outcome>) {
-        if !outcomes.is_empty() {
-            self.hand_to_applier(ApplierJob::Outcomes(outcomes));
+    /// Has the applier tell the host, and tells peers.
+    pub(super) fn tell(&mut self, outcomes: Outcomes) -> Result<()> {
+        if !outcomes.own.is_empty() {
+            self.hand_to_applier(ApplierJob::Outcomes(outcomes.own));
         }
+        self.answer_peers(outcomes.peers)
+    }
+
+    fn answer_peers(&mut self, outcomes: Vec<(Asker, Outcome)>) -> Result<()> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        let messages = forward::answers(self.id, outcomes);
+        self.shared.call(|host| host.send(&messages))
     }
 
     pub(super) fn hand_to_applier(&self, job: ApplierJob) {

@@ -1,6 +1,10 @@
 //! [`Host`]: what an engine needs of the program around it.
 
+use std::cell::Cell;
+use std::fmt;
 use std::io;
+
+use bytes::Bytes;
 
 use super::event::{Event, Level};
 use super::outcome::Outcome;
@@ -54,6 +58,37 @@ pub struct Applied<'a> {
     pub request: u64,
     /// The payload of a proposal, the context of a membership change.
     pub context: &'a [u8],
+    /// Takes the answer.
+    pub slot: &'a AnswerSlot,
+}
+
+impl Applied<'_> {
+    /// What the one who proposed it gets with the outcome: here, or at the node that forwarded it to this leader. Elsewhere
+    /// it is of no use, and every node may answer all the same. The last answer counts.
+    pub fn answer(&self, answer: Bytes) {
+        self.slot.set(answer);
+    }
+}
+
+/// The place for the answer to one entry.
+#[derive(Default)]
+pub struct AnswerSlot(Cell<Bytes>);
+
+impl AnswerSlot {
+    /// See [`Applied::answer`].
+    pub fn set(&self, answer: Bytes) {
+        self.0.set(answer);
+    }
+
+    pub(super) fn into_answer(self) -> Bytes {
+        self.0.into_inner()
+    }
+}
+
+impl fmt::Debug for AnswerSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AnswerSlot").finish_non_exhaustive()
+    }
 }
 
 /// The bytes of a snapshot.

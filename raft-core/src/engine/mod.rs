@@ -10,6 +10,7 @@ pub mod code;
 mod courier;
 mod driver;
 pub mod event;
+mod forward;
 pub mod host;
 mod inbox;
 pub mod node;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::courier::header::Header;
 use super::event::Level;
+use super::forward;
 use super::host::Host;
 use super::inbox::Input;
 use super::options::Options;
@@ -171,7 +172,9 @@ impl Engine {
             }
         } else if msg_type.is_local() {
             return Err(Error::StepLocalMessage(format!("{msg_type:?}")));
-        } else if msg_type.is_response() && msg_type != MessageType::MsgReadIndexResp {
+        } else if (msg_type.is_response() || forward::Header::of(&message).is_some())
+            && msg_type != MessageType::MsgReadIndexResp
+        {
             // Checked again by consensus; here so that the caller learns of it.
             if !self.shared.status.lock().membership.contains(from) {
                 return Err(Error::StepPeerNotFound(from));

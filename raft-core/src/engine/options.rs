@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 /// The settings of an [`Engine`](super::node::Engine).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The settings of the consensus core. `applied`, `apply_unstable` and `forward_proposals` are the engine's to
-    /// set; `read_only` must be safe, because a process can be stopped for longer than any lease.
+    /// The settings of the consensus core. `applied` and `apply_unstable` are the engine's to set; `forward_proposals` has
+    /// a follower hand proposals and changes to the leader, whose outcome comes back; `read_only` must be safe, because a process can be stopped for longer than any lease.
     pub consensus: Config,
     /// The length of a tick, 1 ms to 60 s; default 100 ms.
     pub tick_interval: Duration,
@@ -40,7 +40,6 @@ impl Options {
     pub fn new(id: u64) -> Self {
         let mut consensus = Config::new(id);
         consensus.seed = id.rotate_left(32) ^ clock_number();
-        consensus.forward_proposals = false;
         Options {
             consensus,
             tick_interval: Duration::from_millis(100),

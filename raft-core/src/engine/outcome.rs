@@ -3,35 +3,59 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use super::code::{Code, leader_in};
 use crate::error::Error;
 
 /// What became of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The number that the host gave it; 0 for a call that waits.
     pub request: u64,
     /// `Ok`, or why not. The code tells whether a proposal certainly was not applied.
     pub code: Code,
     /// Where a proposal or change was applied, what a read may rely on, or what a snapshot covers; 0 if it is not `Ok`.
+    /// One that was forwarded is applied at the leader, and here once this index is.
     pub index: u64,
     /// The term of a proposal or change or snapshot that is `Ok`; else 0.
     pub term: u64,
     /// With `NotLeader`: who leads; 0 if nobody is known to.
     pub leader: u64,
+    /// What `apply` answered, see [`Applied::answer`](super::host::Applied::answer); empty if it did not.
+    pub answer: Bytes,
+}
+
+/// Whose request it is, if a peer forwarded it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asker {
+    /// The peer.
+    pub(super) node: u64,
+    /// Tells one run of it from another.
+    pub(super) nonce: u64,
+    /// Its number for the request.
+    pub(super) number: u64,
+}
+
+/// Outcomes on their way.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    /// For the host.
+    pub(super) own: Vec<Outcome>,
+    /// For peers.
+    pub(super) peers: Vec<(Asker, Outcome)>,
 }
 
 impl Outcome {
     /// Done, at `index` of `term`.
     pub(super) fn done(index: u64, term: u64) -> Self {
-        Outcome { request: 0, code: Code::Ok, index, term, leader: 0 }
+        Outcome { request: 0, code: Code::Ok, index, term, leader: 0, answer: Bytes::new() }
     }
 
     /// Not done, or not known to be.
     pub(super) fn not(code: Code) -> Self {
-        Outcome { request: 0, code, index: 0, term: 0, leader: 0 }
+        Outcome { request: 0, code, index: 0, term: 0, leader: 0, answer: Bytes::new() }
     }
 }
 
@@ -42,14 +66,17 @@ impl From<&Error> for Outcome {
 }
 
 /// Where the outcome of a request goes. Answering uses it up, so that there is one at most.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum Reply {
     /// Nobody asked.
+    #[default]
     Silent,
     /// To the host, under this number.
     Request(u64),
     /// To the thread that waits.
     Waiter(Arc<Waiter>),
+    /// To the node that forwarded the request.
+    Peer(Asker),
 }
 
 impl Reply {
@@ -62,15 +89,16 @@ impl Reply {
     pub(super) fn request(&self) -> u64 {
         match self {
             Reply::Request(request) => *request,
-            Reply::Silent | Reply::Waiter(_) => 0,
+            Reply::Silent | Reply::Waiter(_) | Reply::Peer(_) => 0,
         }
     }
 
-    /// Wakes the waiter, or puts the outcome with those for the host.
-    pub(super) fn answer(self, outcome: Outcome, outcomes: &mut Vec<Outcome>) {
+    /// Wakes the waiter, or puts the outcome with those for the host or for peers.
+    pub(super) fn answer(self, outcome: Outcome, outcomes: &mut Outcomes) {
         match self {
             Reply::Silent => {}
-            Reply::Request(request) => outcomes.push(Outcome { request, ..outcome }),
+            Reply::Request(request) => outcomes.own.push(Outcome { request, ..outcome }),
+            Reply::Peer(asker) => outcomes.peers.push((asker, outcome)),
             Reply::Waiter(waiter) => waiter.answer(outcome),
         }
     }
@@ -97,7 +125,7 @@ impl Waiter {
                 break;
             }
         }
-        *outcome
+        outcome.take()
     }
 
     fn answer(&self, outcome: Outcome) {

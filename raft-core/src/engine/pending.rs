@@ -5,8 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::code::Code;
-use super::outcome::{Outcome, Reply, Waiter};
+use super::forward::Forwarded;
+use super::outcome::{Outcome, Outcomes, Reply, Waiter};
 use crate::raftpb::entry::{Entry, EntryType};
 
 /// The requests of one engine, behind one lock.
@@ -18,6 +21,8 @@ pub(super) struct Pending {
     orphans: Vec<Orphan>,
     reads: VecDeque<Read>,
     snapshots: Snapshots,
+    /// Those that the leader is to answer.
+    pub(super) forwarded: Forwarded,
     // Changes that are decided at this index; they are answered when the membership there is in force.
     settled: Vec<(u64, Reply, Outcome)>,
     applied: u64,
@@ -71,9 +76,9 @@ pub(super) struct Situation {
 }
 
 impl Pending {
-    /// A table for a node whose state machine is at `applied`.
-    pub(super) fn new(applied: u64) -> Self {
-        Pending { applied, ..Pending::default() }
+    /// A table for a node whose state machine is at `applied`. `nonce` must differ from run to run.
+    pub(super) fn new(applied: u64, nonce: u64) -> Self {
+        Pending { applied, forwarded: Forwarded::new(nonce), ..Pending::default() }
     }
 
     /// Proposals or one change that got the consecutive indices from `first` on, in `term`.
@@ -124,15 +129,19 @@ impl Pending {
         }
     }
 
-    /// The consecutive `entries` are applied: what was proposed at their indices is decided, and reads up to there.
-    pub(super) fn applied(&mut self, entries: &[&Entry], outcomes: &mut Vec<Outcome>) {
+    /// The consecutive `entries` are applied, each with the answer beside it: what was proposed at their indices is
+    /// decided, and reads up to there.
+    pub(super) fn applied(&mut self, entries: &[&Entry], answers: &mut [Bytes], outcomes: &mut Outcomes) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
-        let entry_at = |index: u64| {
-            index.checked_sub(first.index).and_then(|at| entries.get(usize::try_from(at).ok()?)).copied()
-        };
         let settled = &mut self.settled;
         let mut settle = |index: u64, term: u64, change: bool, reply: Reply| {
-            let outcome = judge(entry_at(index), term, change);
+            let at = index.checked_sub(first.index).and_then(|at| usize::try_from(at).ok());
+            let mut outcome = judge(at.and_then(|at| entries.get(at)).copied(), term, change);
+            if outcome.code == Code::Ok
+                && let Some(answer) = at.and_then(|at| answers.get_mut(at))
+            {
+                outcome.answer = std::mem::take(answer);
+            }
             if change { settled.push((index, reply, outcome)) } else { reply.answer(outcome, outcomes) }
         };
         while let Some(batch) = self.batches.front_mut()
@@ -155,7 +164,7 @@ impl Pending {
     }
 
     /// A snapshot has taken the place of the entries up to `index`: nobody can say any more what they were.
-    pub(super) fn restored(&mut self, index: u64, outcomes: &mut Vec<Outcome>) {
+    pub(super) fn restored(&mut self, index: u64, outcomes: &mut Outcomes) {
         let unknown = Outcome::not(Code::Unknown);
         while let Some(batch) = self.batches.front_mut()
             && batch.first <= index
@@ -163,7 +172,7 @@ impl Pending {
             while batch.first <= index
                 && let Some(reply) = batch.replies.pop_front()
             {
-                reply.answer(unknown, outcomes);
+                reply.answer(unknown.clone(), outcomes);
                 batch.first += 1;
             }
             if batch.replies.is_empty() {
@@ -171,17 +180,17 @@ impl Pending {
             }
         }
         for orphan in self.orphans.extract_if(.., |orphan| orphan.index <= index) {
-            orphan.reply.answer(unknown, outcomes);
+            orphan.reply.answer(unknown.clone(), outcomes);
         }
         self.read_up_to(index, outcomes);
     }
 
-    fn read_up_to(&mut self, applied: u64, outcomes: &mut Vec<Outcome>) {
+    fn read_up_to(&mut self, applied: u64, outcomes: &mut Outcomes) {
         self.applied = self.applied.max(applied);
         let applied = self.applied;
         self.reads.retain_mut(|read| match read.stage {
             Stage::Confirmed { index } if index <= applied => {
-                answer_all(&mut read.replies, Outcome::done(index, 0), outcomes);
+                answer_all(&mut read.replies, &Outcome::done(index, 0), outcomes);
                 false
             }
             _ => true,
@@ -189,7 +198,7 @@ impl Pending {
     }
 
     /// The membership as of `applied` is in force: changes up to there are done.
-    pub(super) fn settle_changes(&mut self, applied: u64, outcomes: &mut Vec<Outcome>) {
+    pub(super) fn settle_changes(&mut self, applied: u64, outcomes: &mut Outcomes) {
         for (_, reply, outcome) in self.settled.extract_if(.., |(index, ..)| *index <= applied) {
             reply.answer(outcome, outcomes);
         }
@@ -201,22 +210,23 @@ impl Pending {
     }
 
     /// The leader's answer: what is applied at `index` holds all that was acknowledged before the question.
-    pub(super) fn confirmed(&mut self, context: u64, index: u64, outcomes: &mut Vec<Outcome>) {
+    pub(super) fn confirmed(&mut self, context: u64, index: u64, outcomes: &mut Outcomes) {
         let asked = |read: &Read| matches!(read.stage, Stage::Asked { context: own, .. } if own == context);
         let Some(at) = self.reads.iter().position(asked) else { return };
         if index > self.applied {
             self.reads[at].stage = Stage::Confirmed { index };
         } else if let Some(mut read) = self.reads.remove(at) {
-            answer_all(&mut read.replies, Outcome::done(index, 0), outcomes);
+            answer_all(&mut read.replies, &Outcome::done(index, 0), outcomes);
         }
     }
 
     /// Answers what has waited too long. Returns the reads that are to be asked a second time.
-    pub(super) fn expire(&mut self, situation: Situation, outcomes: &mut Vec<Outcome>) -> Vec<Reply> {
+    pub(super) fn expire(&mut self, situation: Situation, outcomes: &mut Outcomes) -> Vec<Reply> {
         let Situation { now, committed, leader } = situation;
         for orphan in self.orphans.extract_if(.., |orphan| orphan.deadline <= now) {
             orphan.reply.answer(Outcome::not(Code::Unknown), outcomes);
         }
+        self.forwarded.expire(now, outcomes);
         let late = match leader {
             0 => Outcome::not(Code::NotLeader),
             _ => Outcome::not(Code::TimedOut),
@@ -229,7 +239,7 @@ impl Pending {
                 Stage::Confirmed { index } if index <= committed => return true,
                 Stage::Asked { again: false, .. } => again.append(&mut read.replies),
                 Stage::Confirmed { .. } | Stage::Asked { .. } => {
-                    answer_all(&mut read.replies, late, outcomes);
+                    answer_all(&mut read.replies, &late, outcomes);
                 }
             }
             false
@@ -254,8 +264,8 @@ impl Pending {
     }
 
     /// The snapshot under way has ended like this.
-    pub(super) fn snapshot_ended(&mut self, outcome: Outcome, outcomes: &mut Vec<Outcome>) {
-        answer_all(&mut self.snapshots.under_way, outcome, outcomes);
+    pub(super) fn snapshot_ended(&mut self, outcome: Outcome, outcomes: &mut Outcomes) {
+        answer_all(&mut self.snapshots.under_way, &outcome, outcomes);
     }
 
     /// The waiter has given up: nothing of it is to stay.
@@ -265,6 +275,7 @@ impl Pending {
                 *reply = Reply::Silent;
             }
         }
+        self.forwarded.forget(waiter);
         self.orphans.retain(|orphan| !orphan.reply.is_for(waiter));
         self.settled.retain(|(_, reply, _)| !reply.is_for(waiter));
         self.reads.iter_mut().for_each(|read| read.replies.retain(|reply| !reply.is_for(waiter)));
@@ -273,14 +284,15 @@ impl Pending {
     }
 
     /// The engine ends: answers all that is left with `outcome`, except what is known already.
-    pub(super) fn close(&mut self, outcome: Outcome, outcomes: &mut Vec<Outcome>) {
+    pub(super) fn close(&mut self, outcome: Outcome, outcomes: &mut Outcomes) {
         self.settle_changes(u64::MAX, outcomes);
-        let Pending { batches, orphans, reads, snapshots, .. } = self;
+        let Pending { batches, orphans, reads, snapshots, forwarded, .. } = self;
         let replies = batches.drain(..).flat_map(|batch| batch.replies);
         let replies = replies.chain(orphans.drain(..).map(|orphan| orphan.reply));
         let replies = replies.chain(reads.drain(..).flat_map(|read| read.replies));
+        let replies = replies.chain(forwarded.drain());
         let replies = replies.chain(snapshots.waiting.drain(..)).chain(snapshots.under_way.drain(..));
-        replies.for_each(|reply| reply.answer(outcome, outcomes));
+        replies.for_each(|reply| reply.answer(outcome.clone(), outcomes));
     }
 }
 
@@ -296,8 +308,8 @@ fn judge(entry: Option<&Entry>, term: u64, change: bool) -> Outcome {
     }
 }
 
-fn answer_all(replies: &mut Vec<Reply>, outcome: Outcome, outcomes: &mut Vec<Outcome>) {
-    replies.drain(..).for_each(|reply| reply.answer(outcome, outcomes));
+fn answer_all(replies: &mut Vec<Reply>, outcome: &Outcome, outcomes: &mut Outcomes) {
+    replies.drain(..).for_each(|reply| reply.answer(outcome.clone(), outcomes));
 }
 
 #[cfg(test)]
@@ -318,18 +330,18 @@ mod tests {
         let entries: Vec<&Entry> = entries.iter().collect();
         let mut requests = Vec::new();
         pending.requests(&entries, &mut requests);
-        let mut outcomes = Vec::new();
-        pending.applied(&entries, &mut outcomes);
+        let mut outcomes = Outcomes::default();
+        pending.applied(&entries, &mut [], &mut outcomes);
         (requests, codes(&outcomes))
     }
 
-    fn codes(outcomes: &[Outcome]) -> Vec<(u64, Code)> {
-        outcomes.iter().map(|outcome| (outcome.request, outcome.code)).collect()
+    fn codes(outcomes: &Outcomes) -> Vec<(u64, Code)> {
+        outcomes.own.iter().map(|outcome| (outcome.request, outcome.code)).collect()
     }
 
     #[test]
     fn requests_are_found_at_their_indices_across_batches_and_pages() {
-        let mut pending = Pending::new(1);
+        let mut pending = Pending::new(1, 0);
         pending.proposed(5, 2, false, replies([11, 0, 13]));
         pending.proposed(8, 2, false, replies([14]));
         assert_eq!(apply(&mut pending, &log(2, 2..=5)), (vec![0, 0, 0, 11], vec![(11, Code::Ok)]));
@@ -340,7 +352,7 @@ mod tests {
 
     #[test]
     fn an_entry_of_another_term_at_its_index_is_another_one() {
-        let mut pending = Pending::new(1);
+        let mut pending = Pending::new(1, 0);
         let now = Instant::now();
         pending.proposed(5, 2, false, replies([11, 12]));
         pending.orphan(now + Duration::from_secs(1));
@@ -354,31 +366,31 @@ mod tests {
 
     #[test]
     fn orphans_and_what_a_snapshot_covers_end_as_unknown() {
-        let mut pending = Pending::new(1);
+        let mut pending = Pending::new(1, 0);
         let now = Instant::now();
         pending.proposed(5, 2, false, replies([11, 12]));
         pending.orphan(now);
         pending.proposed(7, 3, false, replies([13, 14]));
-        let mut outcomes = Vec::new();
+        let mut outcomes = Outcomes::default();
         pending.restored(7, &mut outcomes);
         assert_eq!(codes(&outcomes), [(13, Code::Unknown), (11, Code::Unknown), (12, Code::Unknown)]);
         pending.orphan(now);
-        outcomes.clear();
+        outcomes.own.clear();
         pending.expire(Situation { now, committed: 7, leader: 0 }, &mut outcomes);
         assert_eq!(codes(&outcomes), [(14, Code::Unknown)]);
     }
 
     #[test]
     fn a_change_is_answered_when_its_membership_is_in_force() {
-        let mut pending = Pending::new(1);
+        let mut pending = Pending::new(1, 0);
         pending.proposed(5, 2, true, replies([11]));
         pending.proposed(6, 2, true, replies([12]));
         let mut entries = log(2, 5..=6);
         entries[0].entry_type = EntryType::ConfChangeV2;
         assert_eq!(apply(&mut pending, &entries), (vec![11, 12], vec![]));
-        let mut outcomes = Vec::new();
+        let mut outcomes = Outcomes::default();
         pending.settle_changes(4, &mut outcomes);
-        assert!(outcomes.is_empty());
+        assert!(outcomes.own.is_empty());
         pending.settle_changes(5, &mut outcomes);
         pending.settle_changes(6, &mut outcomes);
         // Consensus made the second one empty.
@@ -387,10 +399,10 @@ mod tests {
 
     #[test]
     fn reads_wait_for_their_index_and_not_for_ever() {
-        let mut pending = Pending::new(10);
+        let mut pending = Pending::new(10, 0);
         let now = Instant::now();
         let late = |committed, leader| Situation { now: now + Duration::from_secs(9), committed, leader };
-        let mut outcomes = Vec::new();
+        let mut outcomes = Outcomes::default();
         for context in 0..4 {
             pending.asked(context, false, now, vec![Reply::Request(context + 100)]);
         }
@@ -399,11 +411,11 @@ mod tests {
         pending.confirmed(2, 14, &mut outcomes);
         pending.confirmed(77, 1, &mut outcomes);
         assert_eq!(codes(&outcomes), [(100, Code::Ok)]);
-        outcomes.clear();
+        outcomes.own.clear();
         // 12 is committed, so it is only a matter of applying it; 14 may never come; 3 was never answered.
         let again = pending.expire(late(12, 5), &mut outcomes);
         assert_eq!(codes(&outcomes), [(102, Code::TimedOut)]);
-        outcomes.clear();
+        outcomes.own.clear();
         pending.asked(9, true, now, again);
         assert!(pending.expire(late(12, 0), &mut outcomes).is_empty());
         assert_eq!(codes(&outcomes), [(103, Code::NotLeader)]);
@@ -413,7 +425,7 @@ mod tests {
 
     #[test]
     fn closing_answers_everything_once_and_forgetting_leaves_nothing() {
-        let mut pending = Pending::new(1);
+        let mut pending = Pending::new(1, 0);
         let now = Instant::now();
         let waiter = Arc::new(Waiter::default());
         let gone = || Reply::Waiter(Arc::clone(&waiter));
@@ -429,12 +441,12 @@ mod tests {
         pending.snapshot_asked(gone());
         pending.forget(&waiter);
         assert_eq!(Arc::strong_count(&waiter), 1);
-        let mut outcomes = Vec::new();
+        let mut outcomes = Outcomes::default();
         pending.close(Outcome::not(Code::Stopped), &mut outcomes);
-        let mut requests: Vec<u64> = outcomes.iter().map(|outcome| outcome.request).collect();
+        let mut requests: Vec<u64> = outcomes.own.iter().map(|outcome| outcome.request).collect();
         requests.sort_unstable();
         assert_eq!(requests, [1, 2, 3, 4, 5]);
         pending.close(Outcome::not(Code::Stopped), &mut outcomes);
-        assert_eq!(outcomes.len(), 5);
+        assert_eq!(outcomes.own.len(), 5);
     }
 }

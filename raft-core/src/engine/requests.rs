@@ -9,14 +9,19 @@ use super::courier::effects::Effects;
 use super::courier::header::Header;
 use super::driver::{Driver, snapshot_index};
 use super::event::Level;
+use super::forward;
 use super::inbox::Input;
-use super::outcome::{Outcome, Reply};
+use super::outcome::{Asker, Outcome, Outcomes, Reply};
 use super::pending::Situation;
 use crate::consensus::log::entry_id::EntryId;
 use crate::consensus::ready::ReadState;
 use crate::error::Result;
 use crate::raftpb::conf_change::ConfChangeV2;
+use crate::raftpb::entry::{Entries, EntryType};
 use crate::raftpb::message::{Message, MessageType};
+
+/// How many election timeouts a follower waits for the leader's answer to a request.
+const FORWARD_TIMEOUTS: u32 = 10;
 
 /// Requests that the driver holds between the inbox and the table of pending ones. They lie here and not on the stack,
 /// so that a panic in between leaves them to be answered.
@@ -100,6 +105,9 @@ impl Driver {
         }
         let payloads = std::mem::take(&mut self.in_hand.payloads);
         self.in_hand.payload_bytes = 0;
+        if let Some(leader) = self.to_forward_to() {
+            return self.forward(leader, Entries::proposals(payloads));
+        }
         let result = self.node.propose(payloads);
         self.proposed(result, false)
     }
@@ -107,8 +115,66 @@ impl Driver {
     fn change(&mut self, change: &ConfChangeV2, reply: Reply) -> Result<()> {
         self.propose()?;
         self.in_hand.replies.push_back(reply);
+        if let (Some(leader), Ok(_)) = (self.to_forward_to(), change.enter_joint()) {
+            return self.forward(leader, Entries::from(change.to_entry()));
+        }
         let result = self.node.propose_conf_change(change);
         self.proposed(result, true)
+    }
+
+    /// The leader, if requests go there.
+    fn to_forward_to(&self) -> Option<u64> {
+        Some(self.node.leader()).filter(|&leader| self.forwards && leader != 0 && leader != self.id)
+    }
+
+    /// Sends what the replies in hand are for to the leader.
+    fn forward(&mut self, leader: u64, entries: Entries) -> Result<()> {
+        let replies = std::mem::take(&mut self.in_hand.replies);
+        let deadline = self.now + self.election_timeout * FORWARD_TIMEOUTS;
+        let header = {
+            let mut pending = self.shared.pending.lock();
+            if pending.forwarded.len().saturating_add(replies.len()) > self.forwarded_max {
+                drop(pending);
+                return self.refuse(replies, &Outcome::not(Code::Busy));
+            }
+            pending.forwarded.send(leader, self.node.term(), deadline, replies)
+        };
+        let message = forward::request(self.id, leader, header, entries);
+        self.shared.call(|host| host.send(&[message]))
+    }
+
+    /// Takes what a follower forwards, if this node leads and has not seen it before.
+    fn serve(&mut self, message: &Message, header: forward::Header) -> Result<()> {
+        if !self.served.admits(message.from, header, message.entries.len()) {
+            return Ok(());
+        }
+        let asker = |at: usize| Asker {
+            node: message.from,
+            nonce: header.nonce,
+            number: header.number.saturating_add(at as u64),
+        };
+        let replies = (0..message.entries.len()).map(|at| Reply::Peer(asker(at)));
+        let leader = self.node.leader();
+        if leader != self.id || header.term != self.node.term() {
+            let outcome = Outcome { leader, ..Outcome::not(Code::NotLeader) };
+            return self.refuse(replies.collect(), &outcome);
+        }
+        for (entry, reply) in message.entries.iter().zip(replies) {
+            match entry.entry_type {
+                EntryType::Normal => self.in_hand.push(entry.data.clone(), reply),
+                EntryType::ConfChange | EntryType::ConfChangeV2 => match ConfChangeV2::of(entry) {
+                    Ok(change) => self.change(&change, reply)?,
+                    Err(error) => self.refuse([reply].into(), &Outcome::from(&error))?,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, replies: VecDeque<Reply>, outcome: &Outcome) -> Result<()> {
+        let mut outcomes = Outcomes::default();
+        replies.into_iter().for_each(|reply| reply.answer(outcome.clone(), &mut outcomes));
+        self.tell(outcomes)
     }
 
     /// Consensus has taken what the replies in hand are for, or has not.
@@ -128,11 +194,8 @@ impl Driver {
             Err(error) => Some(error),
         };
         let outcome = error.as_ref().map_or(Outcome::not(Code::Unknown), Outcome::from);
-        let mut outcomes = Vec::new();
-        for reply in self.in_hand.replies.drain(..) {
-            reply.answer(outcome, &mut outcomes);
-        }
-        self.tell(outcomes);
+        let replies = std::mem::take(&mut self.in_hand.replies);
+        self.refuse(replies, &outcome)?;
         self.node.failure().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
@@ -150,13 +213,13 @@ impl Driver {
     }
 
     /// The leader has answered.
-    pub(super) fn confirm_reads(&mut self, states: Vec<ReadState>) {
-        let mut outcomes = Vec::new();
+    pub(super) fn confirm_reads(&mut self, states: Vec<ReadState>) -> Result<()> {
+        let mut outcomes = Outcomes::default();
         for ReadState { index, context } in states {
             let Ok(context) = <[u8; 8]>::try_from(context.as_ref()) else { continue };
             self.shared.pending.lock().confirmed(u64::from_le_bytes(context), index, &mut outcomes);
         }
-        self.tell(outcomes);
+        self.tell(outcomes)
     }
 
     /// Answers what has waited too long, or asks again.
@@ -166,9 +229,9 @@ impl Driver {
             committed: self.shared.status.lock().hard_state.commit,
             leader: self.node.leader(),
         };
-        let mut outcomes = Vec::new();
+        let mut outcomes = Outcomes::default();
         let again = self.shared.pending.lock().expire(situation, &mut outcomes);
-        self.tell(outcomes);
+        self.tell(outcomes)?;
         self.ask_for_reads(again, true)
     }
 
@@ -191,6 +254,14 @@ impl Driver {
                 }
             }
             _ => {
+                if let Some(header) = forward::Header::of(&message) {
+                    return self.serve(&message, header);
+                }
+                if forward::nonce_of_answers(&message).is_some() {
+                    let mut outcomes = Outcomes::default();
+                    self.shared.pending.lock().forwarded.answered(&message, &mut outcomes);
+                    return self.tell(outcomes);
+                }
                 let result = self.node.step(message);
                 return self.tolerate(result, "message");
             }

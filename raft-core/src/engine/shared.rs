@@ -35,11 +35,11 @@ thread_local! {
 }
 
 impl Shared {
-    pub(super) fn new(host: Arc<dyn Host>, inbox: Inbox, status: Status, applied: u64) -> Self {
+    pub(super) fn new(host: Arc<dyn Host>, inbox: Inbox, status: Status, applied: u64, nonce: u64) -> Self {
         Shared {
             host,
             inbox,
-            pending: Mutex::new(Pending::new(applied)),
+            pending: Mutex::new(Pending::new(applied, nonce)),
             status: Mutex::new(status),
             applied: AtomicU64::new(applied),
             snapshot_index: AtomicU64::new(applied),

@@ -14,6 +14,7 @@ use super::courier::receiver::Receiver;
 use super::courier::sender::Sender;
 use super::driver::Driver;
 use super::event::Event;
+use super::forward::Served;
 use super::host::Host;
 use super::inbox::Inbox;
 use super::options::{Options, clock_number};
@@ -49,28 +50,24 @@ pub(super) fn start(
     dir: &Path,
     host: Arc<dyn Host>,
 ) -> Result<Parts> {
-    let (store, recovered) = open_store(volume, options, dir)?;
+    let (store, mut recovered) = open_store(volume, options, dir)?;
     let at = recovered.snapshot.clone();
     // The snapshot that a new cluster starts from holds a membership and no state.
     if at.index > BOOTSTRAP_INDEX {
         guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
     }
-    let mut config = options.consensus.clone();
-    config.applied = at.index;
-    config.store_id = recovered.store_id;
-    config.apply_unstable = false;
-    config.forward_proposals = false;
-    let storage = MemoryStorage::recovered(recovered.hard_state, at.clone(), recovered.entries);
-    let last_index = storage.last_index();
-    let mut node = RawNode::new(config, storage)?;
-    node.learn_stores(&recovered.known_stores);
+    let boot_term = recovered.hard_state.term;
+    let notes = std::mem::take(&mut recovered.notes);
+    let known_stores = recovered.known_stores.clone();
+    let node = node(options, recovered)?;
+    let last_index = node.storage().last_index();
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
-    let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index));
+    let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index, clock_number()));
     let (to_driver, completions) = unbounded();
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
-    let event = Event::Recovered { index: at.index, last_index, notes: recovered.notes };
+    let event = Event::Recovered { index: at.index, last_index, notes };
     let _ = to_applier.send(ApplierJob::Event(event));
     let snapshots = store.snapshots();
     let writer =
@@ -99,18 +96,36 @@ pub(super) fn start(
         sender: Sender::new(clock_number(), options.snapshot_chunk_bytes, election_ticks),
         receiver: Receiver::new(options.consensus.id, election_ticks),
         in_hand: InHand::default(),
+        id: options.consensus.id,
+        forwards: options.consensus.forward_proposals,
+        served: Served::new(boot_term),
+        forwarded_max: options.queue_items_max,
         group_bytes_max: options.consensus.message_bytes_max.max(1),
         election_timeout: options.election_timeout(),
         read_context: clock_number(),
         applying: 0,
         received: None,
-        known_stores: recovered.known_stores,
+        known_stores,
         lead_term: 0,
         writing_since: Default::default(),
         offered: None,
         now,
     };
     Ok(Parts { shared, driver, writer, applier })
+}
+
+/// Consensus as it was when it last ran here.
+fn node(options: &Options, recovered: Recovered) -> Result<RawNode<MemoryStorage>> {
+    let mut config = options.consensus.clone();
+    config.applied = recovered.snapshot.index;
+    config.store_id = recovered.store_id;
+    config.apply_unstable = false;
+    // The engine forwards by itself, so that an outcome comes back.
+    config.forward_proposals = false;
+    let storage = MemoryStorage::recovered(recovered.hard_state, recovered.snapshot, recovered.entries);
+    let mut node = RawNode::new(config, storage)?;
+    node.learn_stores(&recovered.known_stores);
+    Ok(node)
 }
 
 /// Opens the store and makes a fresh one a first member, if it is to be one.

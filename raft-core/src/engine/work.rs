@@ -2,7 +2,7 @@
 
 use super::courier::files::{FileDone, FileJob};
 use super::event::Event;
-use super::outcome::Outcome;
+use super::outcome::{Asker, Outcome};
 use crate::consensus::ready::{AppendTicket, ApplyTicket};
 use crate::error::{Error, Result};
 use crate::raftpb::message::SnapshotMetadata;
@@ -46,6 +46,8 @@ pub(super) enum Completion {
     Recorded(Saved),
     /// A piece of a snapshot was read or written.
     File(FileDone),
+    /// What peers asked for is decided.
+    Decided(Vec<(Asker, Outcome)>),
     /// The thread has ended; why is in [`Shared::failure`](super::shared::Shared::failure).
     Failed(Error),
 }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::entry::{Entry, EntryType};
 use super::wire::malformed;
 use crate::error::{Error, Result};
 
@@ -149,6 +150,20 @@ impl ConfChangeV2 {
     /// Reads the data of an entry of type `ConfChangeV2`.
     pub fn read(data: Bytes) -> Result<Self> {
         ConfChangeV2::decode(data).map_err(malformed)
+    }
+
+    /// What an entry of either type of change says.
+    pub fn of(entry: &Entry) -> Result<Self> {
+        match entry.entry_type {
+            EntryType::ConfChange => ConfChange::read(entry.data.clone()).map(ConfChangeV2::from),
+            EntryType::Normal | EntryType::ConfChangeV2 => ConfChangeV2::read(entry.data.clone()),
+        }
+    }
+
+    /// An entry that proposes this change. To leave a joint configuration is said with no data at all, which etcd expects.
+    pub fn to_entry(&self) -> Entry {
+        let data = if *self == ConfChangeV2::default() { Vec::new() } else { self.encode_to_vec() };
+        Entry { entry_type: EntryType::ConfChangeV2, data: data.into(), ..Entry::default() }
     }
 }
 

@@ -69,7 +69,7 @@ impl Machine {
     }
 
     pub(crate) fn outcome(&self, request: u64) -> Option<Outcome> {
-        self.outcomes.lock().get(&request).map(|all| all[0])
+        self.outcomes.lock().get(&request).map(|all| all[0].clone())
     }
 
     pub(crate) fn has_event(&self, test: impl Fn(&Event) -> bool) -> bool {
@@ -98,6 +98,7 @@ impl Host for Machine {
                 assert!(entry.index > state.applied, "{} again behind {}", entry.index, state.applied);
                 state.applied = entry.index;
                 let data = Bytes::copy_from_slice(applied.context);
+                applied.answer(Bytes::from(format!("{} at {}", self.id, entry.index)));
                 match entry.entry_type {
                     EntryType::Normal => state.commands.push(data),
                     EntryType::ConfChange | EntryType::ConfChangeV2 => state.changes.push(data),
@@ -157,7 +158,7 @@ impl Host for Machine {
     fn outcome(&self, outcomes: &[Outcome]) {
         let mut all = self.outcomes.lock();
         for outcome in outcomes {
-            all.entry(outcome.request).or_default().push(*outcome);
+            all.entry(outcome.request).or_default().push(outcome.clone());
         }
     }
 

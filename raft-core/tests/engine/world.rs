@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,8 @@ struct Switchboard {
     engines: Mutex<HashMap<u64, Arc<Engine>>>,
     cut: Mutex<HashSet<(u64, u64)>>,
     filter: Mutex<Option<Filter>>,
+    // How often a message arrives besides the first time.
+    repeats: AtomicUsize,
 }
 
 impl Switchboard {
@@ -68,6 +71,9 @@ impl Switchboard {
             let engine = self.engines.lock().get(&to).cloned();
             if let Some(engine) = engine {
                 let message = Message::decode(Bytes::from(message.to_vec())).unwrap();
+                for _ in 0..self.repeats.load(Ordering::Relaxed) {
+                    let _ = engine.step(message.clone());
+                }
                 let _ = engine.step(message);
             }
         }
@@ -117,6 +123,8 @@ impl World {
         options.tick_interval = Duration::from_millis(20);
         options.segment_bytes = 1 << 20;
         options.voters = voters.to_vec();
+        // Most tests want to know who leads.
+        options.consensus.forward_proposals = false;
         (self.tune)(&mut options);
         let machine = Machine::new(id, self.transport.clone());
         let volume = GatedVolume::default();
@@ -167,6 +175,11 @@ impl World {
     /// Lets only those messages through for which `filter` says so.
     pub(crate) fn set_filter(&self, filter: impl FnMut(&Message) -> bool + Send + 'static) {
         *self.board.filter.lock() = Some(Box::new(filter));
+    }
+
+    /// Every message arrives so often besides the first time.
+    pub(crate) fn set_repeats(&self, repeats: usize) {
+        self.board.repeats.store(repeats, Ordering::Relaxed);
     }
 
     /// The leader of the highest term among `ids`, once there is one that a majority of them follows.

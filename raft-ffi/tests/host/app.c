@@ -58,6 +58,11 @@ static rft_status_t on_apply(void *user, const rft_entry_t *entries, size_t n)
   for (size_t at = 0; at < n; at++) {
     CHECK(entries[at].request < REQUESTS_MAX);
     app->seen[entries[at].request]++;
+    uint8_t answer[8];
+    for (unsigned byte = 0; byte < 8; byte++) {
+      answer[byte] = (uint8_t)(entries[at].index >> 8 * byte);
+    }
+    CHECK(rft_answer_set(entries[at].answer, answer, sizeof answer, NULL) == RFT_OK);
     if (entries[at].type == RFT_ENTRY_CONF_CHANGE) {
       CHECK(entries[at].len < sizeof app->context);
       memset(app->context, 0, sizeof app->context);

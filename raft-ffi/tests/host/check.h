@@ -52,6 +52,9 @@ void state_apply(state_t *state, const rft_entry_t *entries, size_t n);
 void state_save(const state_t *state, uint8_t *out);
 void state_restore(state_t *state, const uint8_t *data, size_t len);
 
+/* The little-endian number that apply answers: the entry's index. */
+uint64_t number_in(const uint8_t *answer);
+
 /* A configuration of node `id` with the voters 1 to `voters`. */
 rft_config_t *config_of(uint64_t id, uint64_t voters);
 

@@ -49,10 +49,17 @@ static void outcomes_come_once(void)
   }
   memset(&outcome, 0xff, sizeof outcome);
   OK(rft_engine_propose_wait(app_engine(1), (const uint8_t *)"w", 1, 10000, &outcome, ERR));
-  CHECK(outcome.request == 0 && outcome.status == RFT_OK && outcome.term > 0 && outcome.reserved[1] == 0);
-  CHECK(app_state(1).index >= outcome.index && app_state(1).count == 201);
+  CHECK(outcome.request == 0 && outcome.status == RFT_OK && outcome.term > 0);
+  CHECK(outcome.answer == NULL && outcome.answer_len == 8);
+  uint8_t answer[8] = {0};
+  OK(rft_engine_call(app_engine(1), (const uint8_t *)"v", 1, 10000, answer, sizeof answer, &outcome, ERR));
+  CHECK(outcome.answer == answer && outcome.answer_len == 8 && number_in(answer) == outcome.index);
+  uint8_t cut[2] = {0, 0xee};
+  OK(rft_engine_call(app_engine(1), (const uint8_t *)"u", 1, 10000, cut, 1, &outcome, ERR));
+  CHECK(outcome.answer_len == 8 && cut[0] == (uint8_t)outcome.index && cut[1] == 0xee);
+  CHECK(app_state(1).index >= outcome.index && app_state(1).count == 203);
   OK(rft_engine_propose_wait(app_engine(1), NULL, 0, 10000, &outcome, ERR)); /* an empty one is not seen by apply */
-  CHECK(app_state(1).count == 201);
+  CHECK(app_state(1).count == 203);
   OK(rft_engine_read(app_engine(1), 300, ERR));
   WAIT(answered(1, 300, 301) == 1);
   CHECK(apps[1].last[300].status == RFT_OK);

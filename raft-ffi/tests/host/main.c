@@ -57,6 +57,15 @@ void sleep_ms(unsigned ms)
   nanosleep(&time, NULL);
 }
 
+uint64_t number_in(const uint8_t *answer)
+{
+  uint64_t number = 0;
+  for (unsigned byte = 8; byte-- > 0;) {
+    number = number << 8 | answer[byte];
+  }
+  return number;
+}
+
 void state_apply(state_t *state, const rft_entry_t *entries, size_t n)
 {
   for (size_t at = 0; at < n; at++) {

@@ -164,6 +164,13 @@ static void request_functions(rft_engine_t *engine)
   BAD(rft_engine_propose_wait(NULL, &byte, 1, 9999, &outcome, ERR));
   BAD(rft_engine_propose_wait(engine, NULL, 1, 9999, &outcome, ERR));
   CHECK(rft_engine_propose_wait(engine, &byte, 1, 9999, NULL, NULL) == RFT_OK);
+  uint8_t answer;
+  BAD(rft_engine_call(NULL, &byte, 1, 9999, &answer, 1, &outcome, ERR));
+  BAD(rft_engine_call(engine, NULL, 1, 9999, &answer, 1, &outcome, ERR));
+  BAD(rft_engine_call(engine, &byte, 1, 9999, NULL, 1, &outcome, ERR));
+  BAD(rft_engine_call(engine, &byte, 1, 9999, &answer, 1, NULL, ERR));
+  CHECK(rft_engine_call(engine, &byte, 1, 9999, NULL, 0, &outcome, NULL) == RFT_OK);
+  BAD(rft_answer_set(NULL, &byte, 1, ERR));
   BAD(rft_engine_read(NULL, 1, ERR));
   CHECK(rft_engine_read(engine, 1, NULL) == RFT_OK);
   BAD(rft_engine_read_wait(NULL, 9999, &outcome, ERR));

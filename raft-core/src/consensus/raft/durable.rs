@@ -1,6 +1,5 @@
 //! Tickets come back: a write is durable, entries are applied.
 
-use super::propose;
 use super::reconfigure;
 use super::state::Raft;
 use super::step;
@@ -8,6 +7,7 @@ use crate::consensus::log::storage::Storage;
 use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::ready::{AppendTicket, ApplyTicket};
 use crate::error::Result;
+use crate::raftpb::conf_change::ConfChangeV2;
 use crate::raftpb::entry::EntryType;
 use crate::raftpb::message::Message;
 
@@ -46,7 +46,7 @@ pub(in crate::consensus) fn reconfigure<S: Storage>(raft: &mut Raft<S>, ticket: 
     let repeats = is_planted(Mutant::RepeatOvertakenChange);
     let fresh = ticket.entries().iter().filter(|entry| entry.index > covered || repeats);
     for entry in fresh.filter(|entry| entry.entry_type != EntryType::Normal) {
-        let change = propose::conf_change(entry)?;
+        let change = ConfChangeV2::of(entry)?;
         reconfigure::apply(raft, &change)?;
     }
     Ok(())

@@ -8,7 +8,7 @@ use crate::consensus::log::entry_id::EntryId;
 use crate::consensus::log::storage::Storage;
 use crate::consensus::mutants::{Mutant, is_planted};
 use crate::error::{Dropped, Error, Result};
-use crate::raftpb::conf_change::{ConfChange, ConfChangeV2};
+use crate::raftpb::conf_change::ConfChangeV2;
 use crate::raftpb::entry::{Entries, Entry, EntryType};
 use crate::raftpb::message::Message;
 
@@ -46,21 +46,13 @@ fn admit_conf_changes<S: Storage>(raft: &mut Raft<S>, entries: Entries) -> Resul
         if entry.entry_type == EntryType::Normal {
             continue;
         }
-        let change = conf_change(entry)?;
+        let change = ConfChangeV2::of(entry)?;
         match check(raft, &change) {
             Err(_) if raft.config.validate_conf_changes => *entry = Entry::default(),
             _ => raft.expect_leader()?.pending_conf_index = last_index + 1 + at as u64,
         }
     }
     Ok(Entries::from(admitted))
-}
-
-/// What an entry changes of the membership.
-pub(in crate::consensus) fn conf_change(entry: &Entry) -> Result<ConfChangeV2> {
-    match entry.entry_type {
-        EntryType::ConfChange => ConfChange::read(entry.data.clone()).map(ConfChangeV2::from),
-        _ => ConfChangeV2::read(entry.data.clone()),
-    }
 }
 
 /// Whether a leader may append `change` now.
