@@ -9,10 +9,15 @@ mod chaos;
 mod faults;
 #[path = "engine/forward.rs"]
 mod forward;
+#[path = "engine/full.rs"]
+mod full;
 #[path = "engine/gate.rs"]
 mod gate;
 #[path = "engine/machine.rs"]
 mod machine;
+#[path = "support/memory_volume.rs"]
+#[allow(dead_code)]
+mod memory_volume;
 #[path = "engine/outcomes.rs"]
 mod outcomes;
 #[path = "engine/snapshots.rs"]

@@ -9,6 +9,7 @@ pub mod os;
 mod record;
 mod recover;
 pub mod recovered;
+mod room;
 pub mod snap;
 pub mod store;
 pub mod volume;

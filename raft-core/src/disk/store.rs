@@ -10,6 +10,7 @@ use super::known_stores;
 use super::record::SnapshotRecord;
 use super::recover::{Recovery, recover};
 use super::recovered::{Identity, Recovered};
+use super::room::Room;
 use super::snap::dir::SnapDir;
 use super::volume::{Access, File, Volume};
 use super::wal::segment;
@@ -29,6 +30,9 @@ pub struct StoreOptions {
     /// How many bytes of a segment are written with zeros before it is used, by a thread of the store: an fdatasync
     /// into such a segment costs half. 0: none, and no thread. As many as `segment_bytes` if nothing speaks against it.
     pub zeroed_bytes: u64,
+    /// Bytes of the disk that are kept for the log: a snapshot that would leave less than half of them is not written,
+    /// and no segment is made ready ahead that would leave less than all. 0: none.
+    pub reserve_bytes: u64,
     /// A number for the directory, if it has none yet, that no other one has: a group tells by it that a member has lost
     /// what it had. 0: none.
     pub store_id: u64,
@@ -43,6 +47,7 @@ impl StoreOptions {
             identity,
             segment_bytes: 64_000_000,
             zeroed_bytes: 64_000_000,
+            reserve_bytes: 0,
             store_id: 0,
             snapshots_kept: 3,
         }
@@ -78,6 +83,7 @@ pub struct Store {
     dir: PathBuf,
     wal: WalWriter,
     snapshots: SnapDir,
+    room: Room,
     // Index and term of the snapshots that the log records and that are there, in the order of the index.
     recorded: Vec<(u64, u64)>,
     snapshots_kept: usize,
@@ -99,8 +105,11 @@ impl Store {
         if !lock.try_lock()? {
             return Err(Error::Locked(dir.to_owned()));
         }
-        let snapshots = SnapDir::new(Arc::clone(&volume), &snap_dir);
-        let sizes = Sizes { segment: options.segment_bytes, zeroed: options.zeroed_bytes };
+        let StoreOptions { segment_bytes: segment, zeroed_bytes: zeroed, reserve_bytes: reserve, .. } =
+            options;
+        let room = Room::new(Arc::clone(&volume), dir, reserve);
+        let snapshots = SnapDir::new(Arc::clone(&volume), &snap_dir, room.clone());
+        let sizes = Sizes { segment, zeroed, reserve };
         let Recovery { wal, usable, mut content } =
             recover(Arc::clone(&volume), &wal_dir, &snapshots, options.identity, options.store_id, sizes)?;
         match known_stores::load(&*volume, dir)? {
@@ -114,6 +123,7 @@ impl Store {
             dir: dir.to_owned(),
             wal,
             snapshots,
+            room,
             recorded: usable,
             snapshots_kept: options.snapshots_kept,
             fresh: content.fresh,
@@ -198,6 +208,11 @@ impl Store {
     pub fn keep_known_stores(&mut self, stores: &[(u64, u64)]) -> Result<()> {
         self.check_failed()?;
         self.latched(|store| known_stores::save(&*store.volume, &store.dir, stores))
+    }
+
+    /// Bytes that are left on the disk; `u64::MAX` where nobody knows.
+    pub fn free_bytes(&self) -> Result<u64> {
+        self.room.free_bytes()
     }
 
     /// The snapshot files.

@@ -193,7 +193,10 @@ pub(super) fn restore(host: &dyn Host, snapshots: &SnapDir, metadata: &SnapshotM
 
 fn save(host: &dyn Host, snapshots: &SnapDir, at: &SnapshotMetadata) -> Result<Saved> {
     let mut writer = snapshots.create(at.clone())?;
-    host.snapshot_save(&mut writer).map_err(Error::Host)?;
+    if let Err(code) = host.snapshot_save(&mut writer) {
+        // A host that gave up because the disk did has nothing to add.
+        return Err(writer.failure().cloned().unwrap_or(Error::Host(code)));
+    }
     let info = writer.finish()?;
     Ok(Saved { metadata: info.metadata, bytes: info.data_len })
 }

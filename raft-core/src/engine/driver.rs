@@ -134,10 +134,22 @@ impl Driver {
                 Completion::Saved(result) => self.saved(result)?,
                 Completion::Recorded(saved) => self.recorded(saved)?,
                 Completion::File(done) => self.file_done(done)?,
+                Completion::Room { full, free } => self.note_room(full, free),
                 Completion::Failed(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    fn note_room(&mut self, full: bool, free: u64) {
+        self.shared.disk_full.store(full, Ordering::Release);
+        let (event, text) = if full {
+            (Event::DiskFull { free }, "the disk is full: no proposals are taken until there is room")
+        } else {
+            (Event::DiskHasRoom { free }, "the disk has room again")
+        };
+        self.shared.log(Level::Warn, &format!("{text}; {free} bytes are left"));
+        self.hand_to_applier(ApplierJob::Event(event));
     }
 
     fn file_done(&mut self, done: FileDone) -> Result<()> {

@@ -120,7 +120,15 @@ fn read_outcome(entry: &Entry) -> Option<(u64, Outcome)> {
     let number = data.try_get_u64_le().ok()?;
     let code = data.try_get_i32_le().ok()?;
     let leader = data.try_get_u64_le().ok()?;
-    let known = [Code::Ok, Code::NotLeader, Code::Dropped, Code::ConfChange, Code::TooLarge, Code::Busy];
+    let known = [
+        Code::Ok,
+        Code::NotLeader,
+        Code::Dropped,
+        Code::ConfChange,
+        Code::TooLarge,
+        Code::Busy,
+        Code::DiskFull,
+    ];
     let code = known.into_iter().find(|known| *known as i32 == code).unwrap_or(Code::Unknown);
     let outcome = match code {
         Code::Ok => Outcome { answer: data, ..Outcome::done(entry.index, entry.term) },
@@ -132,7 +140,13 @@ fn read_outcome(entry: &Entry) -> Option<(u64, Outcome)> {
 /// What a peer may be told: that the leader stops or fails leaves the entry to others.
 fn certain(code: Code) -> Code {
     match code {
-        Code::Ok | Code::NotLeader | Code::Dropped | Code::ConfChange | Code::TooLarge | Code::Busy => code,
+        Code::Ok
+        | Code::NotLeader
+        | Code::Dropped
+        | Code::ConfChange
+        | Code::TooLarge
+        | Code::Busy
+        | Code::DiskFull => code,
         _ => Code::Unknown,
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use raft_core::disk::os::OsVolume;
 use raft_core::disk::volume::{Access, File, Volume};
 use raft_core::error::{Error, Result};
 
@@ -42,11 +41,18 @@ impl Gate {
     }
 }
 
-/// The operating system's files, except that syncs of data pass a gate and fail when they are told to.
-#[derive(Clone, Default)]
+/// Another volume's files, except that syncs of data pass a gate and fail when they are told to.
+#[derive(Clone)]
 pub(crate) struct GatedVolume {
     pub(crate) gate: Arc<Gate>,
     pub(crate) fails: Arc<AtomicBool>,
+    inner: Arc<dyn Volume>,
+}
+
+impl GatedVolume {
+    pub(crate) fn over(inner: Arc<dyn Volume>) -> Self {
+        GatedVolume { gate: Arc::default(), fails: Arc::default(), inner }
+    }
 }
 
 struct GatedFile {
@@ -57,33 +63,37 @@ struct GatedFile {
 
 impl Volume for GatedVolume {
     fn create_dir_all(&self, dir: &Path) -> Result<()> {
-        OsVolume.create_dir_all(dir)
+        self.inner.create_dir_all(dir)
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<String>> {
-        OsVolume.list(dir)
+        self.inner.list(dir)
     }
 
     fn exists(&self, path: &Path) -> Result<bool> {
-        OsVolume.exists(path)
+        self.inner.exists(path)
     }
 
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn File>> {
-        let file = OsVolume.open(path, access)?;
+        let file = self.inner.open(path, access)?;
         let is_log = path.parent().is_some_and(|dir| dir.ends_with("wal"));
         Ok(Box::new(GatedFile { file, volume: self.clone(), is_log }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        OsVolume.rename(from, to)
+        self.inner.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
-        OsVolume.remove(path)
+        self.inner.remove(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {
-        OsVolume.sync_dir(dir)
+        self.inner.sync_dir(dir)
+    }
+
+    fn free_bytes(&self, dir: &Path) -> Result<u64> {
+        self.inner.free_bytes(dir)
     }
 }
 

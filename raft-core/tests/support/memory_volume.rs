@@ -296,6 +296,10 @@ impl Volume for MemoryVolume {
         }
         Ok(())
     }
+
+    fn free_bytes(&self, _: &Path) -> Result<u64> {
+        Ok(self.disk().room())
+    }
 }
 
 struct MemoryFile {

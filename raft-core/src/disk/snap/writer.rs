@@ -9,6 +9,7 @@ use prost::Message as _;
 use prost::encoding::encode_varint;
 
 use crate::disk::crc::{Crc, combine};
+use crate::disk::room::Room;
 use crate::disk::volume::{Access, File, Volume};
 use crate::error::{Error, Result};
 use crate::raftpb::message::SnapshotMetadata;
@@ -41,6 +42,7 @@ pub struct SnapInfo {
 /// An error of `write` says what the system said; the same error comes out of `finish`, as a value of the library.
 pub struct SnapWriter {
     volume: Arc<dyn Volume>,
+    room: Room,
     file: Box<dyn File>,
     draft: PathBuf,
     path: PathBuf,
@@ -58,13 +60,16 @@ pub struct SnapWriter {
 impl SnapWriter {
     pub(super) fn create(
         volume: Arc<dyn Volume>,
+        room: Room,
         draft: PathBuf,
         path: PathBuf,
         metadata: SnapshotMetadata,
     ) -> Result<Self> {
+        room.check_snapshot(0)?;
         let file = volume.open(&draft, Access::Create)?;
         Ok(SnapWriter {
             volume,
+            room,
             file,
             draft,
             path,
@@ -76,6 +81,11 @@ impl SnapWriter {
             failed: None,
             finished: false,
         })
+    }
+
+    /// Why a write has failed, if one has.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failed.as_ref()
     }
 
     /// Completes the file, makes it durable and gives it its name.
@@ -122,6 +132,7 @@ impl SnapWriter {
     }
 
     fn write_out(&mut self, bytes: &[u8]) -> Result<()> {
+        self.room.check_snapshot(bytes.len())?;
         self.file.write_at(bytes, self.offset)?;
         self.offset += bytes.len() as u64;
         if self.offset - self.synced >= SYNC_EVERY {
