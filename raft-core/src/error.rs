@@ -128,6 +128,14 @@ impl Error {
         Error::Io(Arc::new(IoError { operation, path: path.to_owned(), source }))
     }
 
+    /// Whether the disk has failed to keep what it was given. No later sync in that directory can be trusted then: the
+    /// system may have dropped what it could not write. A full disk is not meant: what does not fit is refused at once.
+    pub fn is_failed_write(&self) -> bool {
+        let Error::Io(io) = self else { return false };
+        let writes = ["write", "truncate", "rename", "fdatasync", "fsync"].contains(&io.operation);
+        writes && !matches!(io.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// Says that the file `path` holds `what` at byte `offset`.
     pub fn corrupt(path: &Path, offset: u64, what: impl Into<String>) -> Self {
         Error::Corrupt { path: path.to_owned(), offset, what: what.into() }

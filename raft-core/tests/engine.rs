@@ -5,6 +5,8 @@
 
 #[path = "engine/chaos.rs"]
 mod chaos;
+#[path = "engine/failing.rs"]
+mod failing;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/forward.rs"]

@@ -5,6 +5,7 @@
 mod crc;
 mod frame;
 mod known_stores;
+mod latch;
 pub mod os;
 mod record;
 mod recover;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::known_stores;
+use super::latch::Latch;
 use super::record::SnapshotRecord;
 use super::recover::{Recovery, recover};
 use super::recovered::{Identity, Recovered};
@@ -76,8 +77,9 @@ pub fn drawn_store_id() -> u64 {
 
 /// A node's durable state in one directory, open for one handle at a time.
 ///
-/// Used by one thread; [`SnapDir`] is for the others. The first write or sync that fails is final: what is on disk is
-/// then unknown, every later call returns the same error, and only opening the directory again decides.
+/// Used by one thread; [`SnapDir`] is for the others. The first write or sync that fails is final, that of a snapshot too:
+/// what is on disk is then unknown, every later call returns the same error, and only opening the directory again
+/// decides.
 pub struct Store {
     volume: Arc<dyn Volume>,
     dir: PathBuf,
@@ -88,7 +90,7 @@ pub struct Store {
     recorded: Vec<(u64, u64)>,
     snapshots_kept: usize,
     fresh: bool,
-    failed: Option<Error>,
+    failed: Latch,
     // The last field: unlocked when all else is closed.
     _lock: Box<dyn File>,
 }
@@ -107,8 +109,9 @@ impl Store {
         }
         let StoreOptions { segment_bytes: segment, zeroed_bytes: zeroed, reserve_bytes: reserve, .. } =
             options;
+        let failed = Latch::default();
         let room = Room::new(Arc::clone(&volume), dir, reserve);
-        let snapshots = SnapDir::new(Arc::clone(&volume), &snap_dir, room.clone());
+        let snapshots = SnapDir::new(Arc::clone(&volume), &snap_dir, room.clone(), failed.clone());
         let sizes = Sizes { segment, zeroed, reserve };
         let Recovery { wal, usable, mut content } =
             recover(Arc::clone(&volume), &wal_dir, &snapshots, options.identity, options.store_id, sizes)?;
@@ -127,7 +130,7 @@ impl Store {
             recorded: usable,
             snapshots_kept: options.snapshots_kept,
             fresh: content.fresh,
-            failed: None,
+            failed,
             _lock: lock,
         };
         Ok((store, content))
@@ -260,13 +263,15 @@ impl Store {
     }
 
     fn check_failed(&self) -> Result<()> {
-        self.failed.clone().map_or(Ok(()), Err)
+        self.failed.check()
     }
 
     /// Does what may fail only once; the caller has seen that it has not yet.
     fn latched(&mut self, operation: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let outcome = operation(self);
-        self.failed = outcome.as_ref().err().cloned();
+        if let Err(error) = &outcome {
+            self.failed.fail(error);
+        }
         outcome
     }
 }

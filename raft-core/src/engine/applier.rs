@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 
-use super::courier::files::Files;
+use super::courier::files::{FileDone, Files};
 use super::event::{Event, Level};
 use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
 use super::outcome::{Outcome, Outcomes};
@@ -70,6 +70,11 @@ impl Applier {
                 ApplierJob::Save => self.save()?,
                 ApplierJob::File(job) => {
                     if let Some(done) = self.files.work(job) {
+                        if let FileDone::Written { result: Err(error), .. } = &done
+                            && error.is_failed_write()
+                        {
+                            return Err(error.clone());
+                        }
                         let _ = self.completions.send(Completion::File(done));
                     }
                 }
@@ -167,7 +172,8 @@ impl Applier {
         self.shared.call(|host| host.event(&Event::SnapshotRestored { index, term, bytes }))
     }
 
-    /// Takes a snapshot. That it fails is no reason to stop, because the log still has everything; a panic is.
+    /// Takes a snapshot. That it fails is no reason to stop, because the log still has everything; a panic is, and a disk
+    /// that failed.
     fn save(&mut self) -> Result<()> {
         let result = match self.at.index {
             index if index == self.saved_index => Ok(None),
@@ -176,6 +182,7 @@ impl Applier {
         match &result {
             Ok(Some(saved)) => self.saved_index = saved.metadata.index,
             Ok(None) => {}
+            Err(error) if error.is_failed_write() => return Err(error.clone()),
             Err(error) => self.shared.log(Level::Error, &format!("no snapshot: {error}")),
         }
         let _ = self.completions.send(Completion::Saved(result));

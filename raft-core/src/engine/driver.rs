@@ -55,6 +55,8 @@ pub(super) struct Driver {
     pub(super) applying: usize,
     /// A `MsgSnap` whose file is durable, for consensus.
     pub(super) received: Option<Message>,
+    /// A leader's `MsgTimeoutNow`, for consensus.
+    pub(super) called: Option<Message>,
     /// Which disk each member stands on, as the writer was told last.
     pub(super) known_stores: Vec<(u64, u64)>,
     /// The term in which the pending proposals were appended.
@@ -93,6 +95,7 @@ impl Driver {
             self.install()?;
             self.tick()?;
             self.pump()?;
+            self.follow_call()?;
             self.keep_known_stores();
             self.checkpoint();
             self.publish()?;
@@ -210,6 +213,18 @@ impl Driver {
         Ok(())
     }
 
+    /// Campaigns for a leader that has asked for it, once all is durable that it sent before: a candidate speaks only for
+    /// what is, and others that hold more would not vote for it.
+    fn follow_call(&mut self) -> Result<()> {
+        if !self.writing_since.is_empty() {
+            return Ok(());
+        }
+        let Some(message) = self.called.take() else { return Ok(()) };
+        let result = self.node.step(message);
+        self.tolerate(result, "call to lead")?;
+        self.pump()
+    }
+
     fn keep_known_stores(&mut self) {
         if self.known_stores != self.node.known_stores() {
             self.known_stores = self.node.known_stores().to_vec();
@@ -319,12 +334,27 @@ impl Driver {
         self.shared.pending.lock().close(outcome, &mut outcomes);
         // A transport that fails now fails nobody.
         let _ = self.tell(outcomes);
+        if failure.is_some() {
+            self.abdicate();
+        }
         if let Some(error) = failure {
             self.hand_to_applier(ApplierJob::Event(Event::Failed { error }));
         }
         let mut status = self.shared.status.lock();
         (status.role, status.leader) = (RoleKind::Follower, 0);
         status.progress.clear();
+    }
+
+    /// Has another node lead, which would otherwise begin only when it misses heartbeats.
+    fn abdicate(&mut self) {
+        if self.role == RoleKind::Leader
+            && self.node.abdicate().is_ok()
+            && let Ok(mut ready) = self.node.ready()
+        {
+            ready.messages.retain(|message| message.msg_type == MessageType::MsgTimeoutNow);
+            // It is an offer; if the transport does not take it, time will tell the others.
+            let _ = self.shared.call(|host| host.send(&ready.messages));
+        }
     }
 
     /// How far the host's state machine is.

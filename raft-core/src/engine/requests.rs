@@ -269,6 +269,10 @@ impl Driver {
                     self.shared.pending.lock().forwarded.answered(&message, &mut outcomes);
                     return self.tell(outcomes);
                 }
+                if message.msg_type == MessageType::MsgTimeoutNow {
+                    self.called = Some(message);
+                    return Ok(());
+                }
                 let result = self.node.step(message);
                 return self.tolerate(result, "message");
             }

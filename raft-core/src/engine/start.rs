@@ -105,6 +105,7 @@ pub(super) fn start(
         read_context: clock_number(),
         applying: 0,
         received: None,
+        called: None,
         known_stores,
         lead_term: 0,
         writing_since: Default::default(),

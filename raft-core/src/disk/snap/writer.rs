@@ -9,6 +9,7 @@ use prost::Message as _;
 use prost::encoding::encode_varint;
 
 use crate::disk::crc::{Crc, combine};
+use crate::disk::latch::Latch;
 use crate::disk::room::Room;
 use crate::disk::volume::{Access, File, Volume};
 use crate::error::{Error, Result};
@@ -43,6 +44,7 @@ pub struct SnapInfo {
 pub struct SnapWriter {
     volume: Arc<dyn Volume>,
     room: Room,
+    latch: Latch,
     file: Box<dyn File>,
     draft: PathBuf,
     path: PathBuf,
@@ -61,6 +63,7 @@ impl SnapWriter {
     pub(super) fn create(
         volume: Arc<dyn Volume>,
         room: Room,
+        latch: Latch,
         draft: PathBuf,
         path: PathBuf,
         metadata: SnapshotMetadata,
@@ -70,6 +73,7 @@ impl SnapWriter {
         Ok(SnapWriter {
             volume,
             room,
+            latch,
             file,
             draft,
             path,
@@ -90,6 +94,19 @@ impl SnapWriter {
 
     /// Completes the file, makes it durable and gives it its name.
     pub fn finish(mut self) -> Result<SnapInfo> {
+        let outcome = self.complete();
+        self.note(outcome.as_ref().err());
+        outcome
+    }
+
+    /// A disk that has failed is not to be trusted with the log either.
+    fn note(&self, error: Option<&Error>) {
+        if let Some(error) = error.filter(|error| error.is_failed_write()) {
+            self.latch.fail(error);
+        }
+    }
+
+    fn complete(&mut self) -> Result<SnapInfo> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -147,6 +164,7 @@ impl io::Write for SnapWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.failed.is_none() {
             self.failed = self.put(bytes).err();
+            self.note(self.failed.as_ref());
         }
         match &self.failed {
             None => Ok(bytes.len()),
