@@ -22,10 +22,11 @@ help:
 	@echo 'make check    format, lints, header: looks and changes nothing'
 	@echo 'make fix      formats the sources and generates the header'
 	@echo 'make fuzz     arbitrary bytes for what reads them: SECONDS=60 for all targets, or TARGET=wal for one'
-	@echo 'make soak     three hunts, each for SECONDS=600, from SEED=7 on if that is given:'
+	@echo 'make soak     four hunts, each for SECONDS=600, from SEED=7 on if that is given:'
 	@echo '              make soak-simulation  clusters in virtual time, watched by an oracle'
 	@echo '              make soak-processes   kill -9 of random nodes (or ROUNDS=1000 of it)'
 	@echo '              make soak-engines     engines that are stopped, cut off and restarted'
+	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
 	@echo 'make install  library, header and rft.pc: PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean    deletes what was built'
@@ -53,11 +54,12 @@ unexport SEED SECONDS
 demo: kv
 	$(PYTHON) $(DEMO)/demo.py
 
-.PHONY: soak soak-simulation soak-processes soak-engines fuzz
+.PHONY: soak soak-simulation soak-processes soak-engines soak-disk fuzz
 soak:
 	@$(MAKE) soak-simulation
 	@$(MAKE) soak-processes
 	@$(MAKE) soak-engines
+	@$(MAKE) soak-disk
 
 SOAK_SECONDS = $(or $(SECONDS),600)
 soak-simulation:
@@ -71,6 +73,11 @@ soak-processes: kv
 soak-engines:
 	@scripts/need.sh cargo gcc
 	scripts/soak-engines.sh $(SOAK_SECONDS) $(or $(SEED),1)
+
+soak-disk:
+	@scripts/need.sh cargo gcc
+	SECONDS=$(SOAK_SECONDS) $(if $(SEED),SEED=$(SEED)) \
+		$(CARGO) test --release -p raft-core --test disk_crash every_moment -- --nocapture
 
 fuzz:
 	@scripts/need.sh cargo gcc g++

@@ -114,9 +114,9 @@ extern "C" {
  * given to another meaning. A newer library may answer numbers that this header does not know: treat those as
  * errors that are neither retryable nor fatal.
  *
- * For a proposal the codes say how certain its fate is. RFT_E_NOT_LEADER, RFT_E_DROPPED, RFT_E_CONF_CHANGE and
- * RFT_E_TOO_LARGE: it certainly was not applied. RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an outcome,
- * RFT_E_STOPPED: it may or may not be applied.
+ * For a proposal the codes say how certain its fate is. RFT_E_NOT_LEADER, RFT_E_DROPPED, RFT_E_CONF_CHANGE,
+ * RFT_E_TOO_LARGE and RFT_E_DISK_FULL: it certainly was not applied. RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an
+ * outcome, RFT_E_STOPPED: it may or may not be applied.
  * ================================================================================================================ */
 
 /** The status codes. */
@@ -189,10 +189,15 @@ enum {
   /** Calls came out of order, for instance advance without ready. */
   RFT_E_MISUSE = -27,
   /**
+   * The disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES. Not applied, for certain; it works again when there
+   * is room, without a restart. From a snapshot: it would have taken what is kept for the log.
+   */
+  RFT_E_DISK_FULL = -28,
+  /**
    * The session is closed or has gone on to a higher number. This try was not applied; an earlier one of its number
    * may have been.
    */
-  RFT_E_SESSION = -28,
+  RFT_E_SESSION = -29,
 };
 
 /** A status code: one of the constants above. */
@@ -490,8 +495,12 @@ typedef struct rft_node_status_t {
   int32_t role;
   /** RFT_OK, or why the node has stopped. */
   rft_status_t failure;
+  /** 1 if the disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES, which an engine watches; else 0. */
+  uint8_t disk_full;
   /** 0. */
-  uint64_t reserved[4];
+  uint8_t pad[7];
+  /** 0. */
+  uint64_t reserved[3];
 } rft_node_status_t;
 
 /** A member of the cluster, as this node knows it. */
@@ -593,6 +602,12 @@ enum {
    * and gives the leader's outcome to whoever asked; with 0 it answers both with RFT_E_NOT_LEADER.
    */
   RFT_CONFIG_FORWARD_PROPOSALS = 21,
+  /**
+   * Bytes of the disk that are kept for the log: any number, default 64 MiB, 0 none. With less left, an engine that
+   * leads answers proposals with RFT_E_DISK_FULL, and goes on with all else: reads, membership changes, what another
+   * leader sends. A snapshot that would leave less than half of them is not written.
+   */
+  RFT_CONFIG_DISK_RESERVE_BYTES = 22,
 };
 
 /**
@@ -768,6 +783,10 @@ enum {
    * mended.
    */
   RFT_EVENT_RECOVERED = 6,
+  /** The disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES: `bytes` are left. */
+  RFT_EVENT_DISK_FULL = 7,
+  /** The disk has room again: `bytes` are left. */
+  RFT_EVENT_DISK_HAS_ROOM = 8,
 };
 
 /** How much a log line matters. */
@@ -820,7 +839,7 @@ typedef struct rft_event_t {
   uint64_t leader;
   /** An entry. */
   uint64_t index;
-  /** The length of a snapshot. */
+  /** The length of a snapshot, or what is left of the disk. */
   uint64_t bytes;
   /** Why the engine stopped. */
   rft_status_t status;

@@ -263,6 +263,14 @@ fn event_of(event: &Event) -> (rft_event_t, Option<CString>) {
             (out.index, out.term, out.bytes) = (*index, *term, *bytes);
             rft_event_kind::RFT_EVENT_SNAPSHOT_RESTORED
         }
+        Event::DiskFull { free } => {
+            out.bytes = *free;
+            rft_event_kind::RFT_EVENT_DISK_FULL
+        }
+        Event::DiskHasRoom { free } => {
+            out.bytes = *free;
+            rft_event_kind::RFT_EVENT_DISK_HAS_ROOM
+        }
         Event::Failed { error } => {
             out.status = rft_status::from(error).code();
             text = Some(c_text(&error.to_string()));

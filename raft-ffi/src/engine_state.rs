@@ -52,7 +52,8 @@ impl EngineState {
 
     pub(crate) fn status(&self) -> rft_node_status_t {
         let status = self.engine.status();
-        membership::status(&status.status, status.snapshot_index, status.failure.as_ref())
+        let shown = membership::status(&status.status, status.snapshot_index, status.failure.as_ref());
+        rft_node_status_t { disk_full: status.disk_full.into(), ..shown }
     }
 
     pub(crate) fn members(&self) -> Vec<rft_member_t> {
@@ -84,6 +85,7 @@ fn options(settings: &Settings) -> Options {
     options.snapshot_trailing = settings.get(RFT_CONFIG_SNAPSHOT_TRAILING);
     options.snapshot_chunk_bytes = settings.size(RFT_CONFIG_SNAPSHOT_CHUNK_BYTES);
     options.segment_bytes = settings.get(RFT_CONFIG_SEGMENT_BYTES);
+    options.disk_reserve_bytes = settings.get(RFT_CONFIG_DISK_RESERVE_BYTES);
     options.cluster_id = settings.get(RFT_CONFIG_CLUSTER_ID);
     options.voters = settings.voters.clone();
     options

@@ -7,7 +7,7 @@ use super::log::entry_id::EntryId;
 use super::log::storage::Storage;
 use super::raft::state::Raft;
 use super::raft::vote::Campaign;
-use super::raft::{durable, guard, propose, read_index, replicate, snapshot, step, tick, vote};
+use super::raft::{durable, guard, propose, read_index, replicate, snapshot, step, tick, transfer, vote};
 use super::ready::{AppendTicket, ApplyTicket, Ready, SoftState};
 use super::status::Status;
 use super::tracker::progress::Progress;
@@ -104,6 +104,15 @@ impl<S: Storage> RawNode<S> {
     /// Asks the leader, this node or another, to hand its leadership to node `to`. Watch the soft state for success.
     pub fn transfer_leader(&mut self, to: u64) -> Result<()> {
         self.request(MessageType::MsgTransferLeader, to, Entries::new())
+    }
+
+    /// A leader that cannot go on, because its disk has failed: has the voter that is furthest campaign at once. Only the
+    /// messages of the next [`ready`](Self::ready) are to be used then.
+    pub fn abdicate(&mut self) -> Result<()> {
+        self.run(|raft| {
+            transfer::abdicate(raft);
+            Ok(())
+        })
     }
 
     /// Makes a follower forget its leader, so that it votes at once. No effect on a leader or with lease reads.

@@ -5,10 +5,12 @@
 mod crc;
 mod frame;
 mod known_stores;
+mod latch;
 pub mod os;
 mod record;
 mod recover;
 pub mod recovered;
+mod room;
 pub mod snap;
 pub mod store;
 pub mod volume;

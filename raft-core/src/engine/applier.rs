@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::code::Code;
-use super::courier::files::Files;
+use super::courier::files::{FileDone, Files};
 use super::event::{Event, Level};
 use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
 use super::metrics::{Counter, Timer};
@@ -137,6 +137,11 @@ impl Applier {
                 ApplierJob::Save => self.save()?,
                 ApplierJob::File(job) => {
                     if let Some(done) = self.files.work(job) {
+                        if let FileDone::Written { result: Err(error), .. } = &done
+                            && error.is_failed_write()
+                        {
+                            return Err(error.clone());
+                        }
                         let _ = self.completions.send(Completion::File(done));
                     }
                 }
@@ -248,7 +253,8 @@ impl Applier {
         self.shared.call(|host| host.event(&Event::SnapshotRestored { index, term, bytes }))
     }
 
-    /// Takes a snapshot. That it fails is no reason to stop, because the log still has everything; a panic is.
+    /// Takes a snapshot. That it fails is no reason to stop, because the log still has everything; a panic is, and a disk
+    /// that failed.
     fn save(&mut self) -> Result<()> {
         let result = match self.at.index {
             index if index == self.saved_index => Ok(None),
@@ -257,6 +263,7 @@ impl Applier {
         match &result {
             Ok(Some(saved)) => self.saved_index = saved.metadata.index,
             Ok(None) => {}
+            Err(error) if error.is_failed_write() => return Err(error.clone()),
             Err(error) => self.shared.log(Level::Error, &format!("no snapshot: {error}")),
         }
         let _ = self.completions.send(Completion::Saved(result));
@@ -280,9 +287,13 @@ pub(super) fn restore(
 fn save(host: &dyn Host, snapshots: &SnapDir, at: &SnapshotMetadata, sessions: &Sessions) -> Result<Saved> {
     let mut file = snapshots.create(at.clone())?;
     let mut writer = snapshot::Writer::new(&mut file, sessions);
-    host.snapshot_save(&mut writer).map_err(Error::Host)?;
+    let result = host.snapshot_save(&mut writer);
     // A failure stays with the file, which tells it now.
     let _ = writer.finish();
+    if let Err(code) = result {
+        // A host that gave up because the disk did has nothing to add.
+        return Err(file.failure().cloned().unwrap_or(Error::Host(code)));
+    }
     let info = file.finish()?;
     Ok(Saved { metadata: info.metadata, bytes: info.data_len })
 }

@@ -59,6 +59,8 @@ pub struct EngineStatus {
     pub status: Status,
     /// Where the newest snapshot stands; 0 is none.
     pub snapshot_index: u64,
+    /// Whether the disk has less room than is kept for the log: no proposals are taken until there is more.
+    pub disk_full: bool,
     /// Why the engine has ended, if it was not told to.
     pub failure: Option<Error>,
 }
@@ -272,6 +274,7 @@ impl Engine {
         EngineStatus {
             status,
             snapshot_index: self.shared.snapshot_index.load(Ordering::Acquire),
+            disk_full: self.shared.disk_full.load(Ordering::Acquire),
             failure: self.shared.failure().cloned(),
         }
     }

@@ -18,7 +18,7 @@ pub(super) struct Waiting {
 
 /// One JSON object on one line, ASCII. Fields may be added, and keep their names and meanings.
 pub(super) fn json(engine: &EngineStatus, waiting: Waiting, metrics: &Metrics) -> String {
-    let EngineStatus { status, snapshot_index, failure } = engine;
+    let EngineStatus { status, snapshot_index, failure, disk_full } = engine;
     let hard_state = status.hard_state;
     let mut text = String::new();
     let mut put = |args: Arguments<'_>| {
@@ -37,7 +37,7 @@ pub(super) fn json(engine: &EngineStatus, waiting: Waiting, metrics: &Metrics) -
     ));
     put(format_args!(",\"applied\":{},\"first_index\":{}", status.applied, status.first_index));
     put(format_args!(",\"last_index\":{},\"snapshot_index\":{snapshot_index}", status.last_index));
-    put(format_args!(",\"transferee\":{},\"failure\":", status.transferee));
+    put(format_args!(",\"transferee\":{},\"disk_full\":{disk_full},\"failure\":", status.transferee));
     match failure {
         Some(error) => put(format_args!("\"{}\"", escaped(&error.to_string()))),
         None => put(format_args!("null")),
@@ -105,6 +105,11 @@ pub(super) fn prometheus(engine: &EngineStatus, cluster: u64, waiting: Waiting, 
         ("queue_items", "What waits for the driver.", waiting.queue_items as u64),
         ("queue_bytes", "Bytes that wait for the driver.", waiting.queue_bytes as u64),
         ("requests", "Requests without an outcome.", waiting.requests as u64),
+        (
+            "disk_full",
+            "1 if proposals are refused for want of room on the disk.",
+            u64::from(engine.disk_full),
+        ),
         ("failed", "1 if the engine has ended by a failure.", u64::from(engine.failure.is_some())),
     ] {
         // Writing to a string does not fail.

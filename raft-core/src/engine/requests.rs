@@ -1,6 +1,7 @@
 //! The driver's way with requests: from the inbox to consensus, and what consensus says at once.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use super::outcome::{Asker, Outcome, Outcomes, Reply};
 use super::pending::Situation;
 use crate::consensus::log::entry_id::EntryId;
 use crate::consensus::ready::ReadState;
+use crate::consensus::status::RoleKind;
 use crate::error::Result;
 use crate::raftpb::conf_change::ConfChangeV2;
 use crate::raftpb::entry::{Entries, EntryType};
@@ -111,6 +113,11 @@ impl Driver {
         self.in_hand.payload_bytes = 0;
         if let Some(leader) = self.to_forward_to() {
             return self.forward(leader, Entries::proposals(payloads));
+        }
+        if self.shared.disk_full.load(Ordering::Acquire) && self.role == RoleKind::Leader {
+            // What is left is for what the log holds already, for changes of the membership and for other leaders.
+            let replies = std::mem::take(&mut self.in_hand.replies);
+            return self.refuse(replies, &Outcome::not(Code::DiskFull));
         }
         let result = self.node.propose(payloads);
         self.proposed(result, false)
@@ -277,6 +284,10 @@ impl Driver {
                     let mut outcomes = Outcomes::default();
                     self.shared.pending.lock().forwarded.answered(&message, &mut outcomes);
                     return self.tell(outcomes);
+                }
+                if message.msg_type == MessageType::MsgTimeoutNow {
+                    self.called = Some(message);
+                    return Ok(());
                 }
                 let result = self.node.step(message);
                 return self.tolerate(result, "message");

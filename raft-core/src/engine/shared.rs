@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) applied: AtomicU64,
     /// Where the newest snapshot stands that the log names.
     pub(super) snapshot_index: AtomicU64,
+    /// Whether the disk has less room than is kept for the log.
+    pub(super) disk_full: AtomicBool,
     failure: OnceLock<Error>,
     stopping: AtomicBool,
 }
@@ -49,6 +51,7 @@ impl Shared {
             status: Mutex::new(status),
             applied: AtomicU64::new(applied),
             snapshot_index: AtomicU64::new(applied),
+            disk_full: AtomicBool::new(false),
             failure: OnceLock::new(),
             stopping: AtomicBool::new(false),
         }

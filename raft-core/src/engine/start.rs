@@ -22,7 +22,7 @@ use super::requests::InHand;
 use super::session::table::Sessions;
 use super::shared::{Shared, guarded};
 use super::work::ApplierJob;
-use super::writer::Writer;
+use super::writer::{Watch, Writer};
 use crate::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
 use crate::consensus::log::storage::Storage as _;
 use crate::consensus::raw_node::RawNode;
@@ -71,8 +71,8 @@ pub(super) fn start(
     let (to_applier, applier_jobs) = unbounded();
     let _ = to_applier.send(ApplierJob::Event(Event::Recovered { index: at.index, last_index, notes }));
     let snapshots = store.snapshots();
-    let writer =
-        Writer { shared: Arc::clone(&shared), store, jobs: writer_jobs, completions: to_driver.clone() };
+    let watch = Watch::new(options.disk_reserve_bytes);
+    let writer = Writer::new(Arc::clone(&shared), store, writer_jobs, to_driver.clone(), watch);
     let applier = Applier {
         shared: Arc::clone(&shared),
         jobs: applier_jobs,
@@ -107,6 +107,7 @@ pub(super) fn start(
         read_context: clock_number(),
         applying: 0,
         received: None,
+        called: None,
         known_stores,
         lead_term: 0,
         writing_since: Default::default(),
@@ -136,6 +137,7 @@ fn open_store(volume: Arc<dyn Volume>, options: &Options, dir: &Path) -> Result<
     let store_options = StoreOptions {
         segment_bytes: options.segment_bytes,
         zeroed_bytes: options.segment_bytes,
+        reserve_bytes: options.disk_reserve_bytes,
         snapshots_kept: SNAPSHOTS_KEPT,
         store_id: drawn_store_id(),
         ..StoreOptions::new(identity)

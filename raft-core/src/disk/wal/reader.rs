@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn a_new_log_is_that_of_etcd() {
         let dir = tempfile::tempdir().unwrap();
-        let sizes = Sizes { segment: 4096, zeroed: 0 };
+        let sizes = Sizes { segment: 4096, zeroed: 0, reserve: 0 };
         let metadata = Bytes::from_static(b"somedata");
         WalWriter::create(Arc::new(OsVolume), dir.path(), sizes, metadata).unwrap();
         let name = dir.path().join("0000000000000000-0000000000000000.wal");
