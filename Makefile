@@ -78,10 +78,10 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-c test-http test-install test-soak
+.PHONY: test test-rust test-etcd test-c test-http test-install test-soak
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-c test-install test-http test-soak
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-install test-http test-soak
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -92,6 +92,16 @@ test-rust:
 	@scripts/need.sh --optional 'the header under clang' clang || true
 	$(CARGO) build --workspace # the C hosts in the tests link what lies in target/debug
 	$(CARGO) test --workspace
+
+# etcd's own packages write and read a log in turns with ours. A module of its own, which nothing else needs.
+ETCD := raft-core/tests/etcd
+test-etcd:
+	@if scripts/need.sh --optional 'the test against the log of etcd' golang-go; then \
+		if (cd $(ETCD) && go mod download); then \
+			$(CARGO) build -p raft-core --example etcd_driver && \
+			cd $(ETCD) && RFT_DRIVER=$(BUILT)/debug/examples/etcd_driver go test -count=1 -v ./...; \
+		else echo 'skipped: the test against the log of etcd (its modules cannot be had; see above)' \
+			| tee -a "$${RFT_SKIPPED:-/dev/null}"; fi; fi
 
 test-c: kv three-nodes
 	$(MAKE) -C examples/kv-c test
