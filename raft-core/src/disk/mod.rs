@@ -13,3 +13,4 @@ pub mod snap;
 pub mod store;
 pub mod volume;
 mod wal;
+pub mod walk;
