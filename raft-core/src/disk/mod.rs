@@ -4,11 +4,14 @@
 
 mod crc;
 mod frame;
+pub mod inspect;
 mod known_stores;
 pub mod os;
 mod record;
 mod recover;
 pub mod recovered;
+pub mod repair;
+mod salvage;
 pub mod snap;
 pub mod store;
 pub mod volume;

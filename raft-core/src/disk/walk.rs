@@ -109,6 +109,7 @@ pub struct Walk {
     chain: Option<Crc>,
     // Found behind something bad, where the chain's value before it is not known.
     resumed: Option<Found>,
+    is_last: bool,
     is_over: bool,
 }
 
@@ -117,7 +118,7 @@ impl Walk {
     /// of the segment before, if there is one.
     pub fn open(volume: &dyn Volume, path: &Path, is_last: bool, chain: Option<u32>) -> Result<Self> {
         let reader = SegmentReader::open(volume, path, is_last)?;
-        Ok(Walk { reader, chain: chain.map(Crc::from), resumed: None, is_over: false })
+        Ok(Walk { reader, chain: chain.map(Crc::from), resumed: None, is_last, is_over: false })
     }
 
     /// The chain's value behind what was found last.
@@ -143,6 +144,10 @@ impl Walk {
         let offset = self.reader.offset();
         match self.reader.next(&mut self.chain) {
             Ok(Next::Record(_, record)) => Ok(Some(found(offset, self.reader.offset(), &record))),
+            // In a segment with a successor the reader does not look behind zeros.
+            Ok(Next::End) if !self.is_last && !self.ends_at(offset)? => {
+                self.bad(offset, "zeros where a record should be".into(), false).map(Some)
+            }
             Ok(Next::End) => {
                 self.is_over = true;
                 Ok(None)
@@ -278,7 +283,8 @@ fn looks_like_a_record(bytes: &[u8]) -> bool {
     let Some((word, body)) = bytes.split_first_chunk::<WORD>() else { return false };
     let Some(len) = frame::record_len(u64::from_le_bytes(*word)) else { return false };
     let head = &body[..body.len().min(HEAD_LEN_MAX).min(usize::try_from(len).unwrap_or(usize::MAX))];
-    matches!(head, [0x08, 1..=5, 0x10, ..]) && Head::parse(head, len).is_some_and(|head| head.record_len == len)
+    matches!(head, [0x08, 1..=5, 0x10, ..])
+        && Head::parse(head, len).is_some_and(|head| head.record_len == len)
 }
 
 #[cfg(test)]
