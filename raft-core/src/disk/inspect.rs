@@ -187,10 +187,11 @@ fn conclude(all: &mut Inspection, read: Reading, usable: Vec<SnapshotRecord>) {
         let unknown = unreadable / ENTRY_LEN_MIN;
         let possible = if goes_on { newest.commit } else { highest.max(last.saturating_add(unknown)) };
         // Entries of a newer term may have overwritten what was kept.
-        let first = if !goes_on && newest.term > kept_term { last.min(kept_commit) } else { last } + 1;
+        let first = if !goes_on && newest.term > kept_term { last.min(kept_commit) } else { last };
+        let first = first.saturating_add(1);
         all.loss = (possible >= first).then_some(Loss { first, last: possible });
     }
-    all.entries = saved.as_ref().map_or((1, 0), |saved| (saved.base + 1, saved.last()));
+    all.entries = saved.as_ref().map_or((1, 0), |saved| (saved.base.saturating_add(1), saved.last()));
     all.saved = saved;
 }
 
@@ -301,7 +302,8 @@ impl Reading {
     /// Takes in what was found, at the place `count` in its segment.
     fn judge(&mut self, found: &Found, count: u64) -> std::result::Result<(), Bad> {
         if let Some(bad) = &found.fault {
-            return Err(bad.clone());
+            // Both opening records are synced before a segment has its name.
+            return Err(Bad { torn: bad.torn && count >= 2, ..bad.clone() });
         }
         let wrong = |what: &str| Err(Bad { what: what.into(), torn: false });
         match (count, &found.content) {
@@ -344,6 +346,8 @@ impl Reading {
             Content::Snapshot { index, term, conf_state } => {
                 let found = SnapshotRecord { index: *index, term: *term, conf_state: conf_state.clone() };
                 if is_broken && !self.behind_has_entries {
+                    // Whether it is a leader's or the node's own can only be told by entries before it.
+                    Replay::default().take(record(RecordType::Snapshot, &found))?;
                     replay.snapshots.push(found);
                 } else {
                     replay.take(record(RecordType::Snapshot, &found))?;

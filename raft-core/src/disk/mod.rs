@@ -2,6 +2,7 @@
 //!
 //! [`store`] is what the engine and the C layer use; `docs/disk-format.md` draws what it leaves on disk.
 
+pub mod command_log;
 mod crc;
 mod frame;
 pub mod inspect;

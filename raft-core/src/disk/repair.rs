@@ -112,7 +112,7 @@ impl Repair {
         notes.push(format!(
             "{} holds entries {} to {} now, and {} older segments are gone",
             path(&name).display(),
-            saved.base + 1,
+            saved.base.saturating_add(1),
             saved.last(),
             old.len()
         ));
