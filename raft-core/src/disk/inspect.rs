@@ -97,8 +97,17 @@ impl Inspection {
 
     /// What is wrong with the log, the snapshots left out.
     pub fn log_faults(&self) -> impl Iterator<Item = &Fault> {
-        self.faults.iter().filter(|fault| fault.path.extension() != Some("snap".as_ref()))
+        self.faults.iter().filter(|fault| !is_snapshot(fault))
     }
+
+    /// What is wrong with the snapshots.
+    pub fn snapshot_faults(&self) -> impl Iterator<Item = &Fault> {
+        self.faults.iter().filter(|fault| is_snapshot(fault))
+    }
+}
+
+fn is_snapshot(fault: &Fault) -> bool {
+    fault.path.extension() == Some("snap".as_ref())
 }
 
 /// Reads the log in `wal_dir`, and the snapshots in `snap_dir` if there is such a directory: without one, each snapshot

@@ -53,6 +53,11 @@ impl Repair {
         &self.inspection
     }
 
+    /// Whether anything is left that a node could start from.
+    pub fn is_possible(&self) -> bool {
+        self.inspection.saved.is_some() && self.inspection.metadata.is_some()
+    }
+
     /// Repairs it, and tells in sentences what was done. A crash before the end leaves the log as it was, or repaired.
     ///
     /// Each file that is changed or given up is copied to `<name>.broken` before.
