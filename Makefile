@@ -27,15 +27,19 @@ help:
 	@echo '              make soak-processes   kill -9 of random nodes (or ROUNDS=1000 of it)'
 	@echo '              make soak-engines     engines that are stopped, cut off and restarted'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
-	@echo 'make install  library, header and rft.pc: PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make install  library, header, rft.pc and the program rft: PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean    deletes what was built'
 
 # ---- building ----
+
+# Built by itself, so that the library never sees what only the program needs.
+TOOL := -p raft-core --features tool --bin rft
 
 .PHONY: lib kv three-nodes smoke
 lib:
 	@scripts/need.sh cargo gcc
 	$(CARGO) build --release -p raft-ffi
+	$(CARGO) build --release $(TOOL)
 
 kv: lib
 	@scripts/need.sh $(KV_TOOLS)
@@ -92,14 +96,15 @@ test-rust:
 	@scripts/need.sh --optional 'the header under clang' clang || true
 	$(CARGO) build --workspace # the C hosts in the tests link what lies in target/debug
 	$(CARGO) test --workspace
+	$(CARGO) test -p raft-core --features tool --test tool
 
 # etcd's own packages write and read a log in turns with ours. A module of its own, which nothing else needs.
 ETCD := raft-core/tests/etcd
 test-etcd:
 	@if scripts/need.sh --optional 'the test against the log of etcd' golang-go; then \
 		if (cd $(ETCD) && go mod download); then \
-			$(CARGO) build -p raft-core --example etcd_driver && \
-			cd $(ETCD) && RFT_DRIVER=$(BUILT)/debug/examples/etcd_driver go test -count=1 -v ./...; \
+			$(CARGO) build -p raft-core --example etcd_driver && $(CARGO) build $(TOOL) && cd $(ETCD) && \
+			RFT_DRIVER=$(BUILT)/debug/examples/etcd_driver RFT_TOOL=$(BUILT)/debug/rft go test -count=1 -v ./...; \
 		else echo 'skipped: the test against the log of etcd (its modules cannot be had; see above)' \
 			| tee -a "$${RFT_SKIPPED:-/dev/null}"; fi; fi
 
@@ -123,6 +128,7 @@ test-install: lib
 	$(MAKE) install DESTDIR=$(STAGE)
 	$(CC) -o $(STAGE)/smoke examples/smoke/smoke.c $$($(FROM_STAGE) --cflags --libs rft)
 	cd $(STAGE) && LD_LIBRARY_PATH=$(STAGE)$(LIBDIR) ./smoke
+	$(STAGE)$(PREFIX)/bin/rft log verify $(STAGE)/smoke.data
 	rm -f $(STAGE)$(LIBDIR)/librft.so*
 	$(CC) -o $(STAGE)/smoke-static examples/smoke/smoke.c $$($(FROM_STAGE) --cflags --libs --static rft)
 	cd $(STAGE) && ./smoke-static
@@ -141,7 +147,7 @@ check-rust:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all --check
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features raft-core/tool -- -D warnings
 	$(CARGO) test -p raft-ffi --test header
 
 check-c:
@@ -167,7 +173,8 @@ bench:
 	cd benches && BENCH_DIR=$(abspath $(BENCH_DIR)) $(CARGO) bench --bench core --bench wal
 
 install: lib
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILT)/release/rft $(DESTDIR)$(PREFIX)/bin/rft
 	install -m 644 include/rft.h $(DESTDIR)$(PREFIX)/include/rft.h
 	install -m 644 $(BUILT)/release/librft.a $(DESTDIR)$(LIBDIR)/librft.a
 	install -m 755 $(BUILT)/release/librft.so $(DESTDIR)$(LIBDIR)/librft.so.$(VERSION)

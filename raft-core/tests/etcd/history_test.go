@@ -30,7 +30,9 @@ type history struct {
 	from uint64
 	// The highest index that ever was, also of entries that have been overwritten.
 	highest uint64
-	counts  map[string]int
+	// The turn that was ended has left a torn record.
+	isTorn bool
+	counts map[string]int
 }
 
 func TestRandomHistories(t *testing.T) {
@@ -59,7 +61,7 @@ func TestRandomHistories(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d histories: %v", len(seeds), counts)
-	for _, what := range []string{"bootstrap", "cut", "overwrite", "own snapshot", "received snapshot", "release", "purged", "torn"} {
+	for _, what := range []string{"bootstrap", "cut", "overwrite", "own snapshot", "received snapshot", "release", "purged", "torn", "asked the tool"} {
 		if counts[what] == 0 && len(seeds) == histories {
 			t.Errorf("no %s in any history", what)
 		}
@@ -111,6 +113,7 @@ func (h *history) turn(isFirst, isOurs bool) error {
 	if err != nil {
 		return err
 	}
+	h.isTorn = false
 	before := h.files(".wal")
 	if isFirst && isOurs && h.chance.Intn(2) == 0 {
 		if err := h.bootstrap(); err != nil {
@@ -156,6 +159,7 @@ func (h *history) closeTorn(log log) error {
 		return err
 	}
 	if len(h.files(".wal")) == count {
+		h.isTorn = true
 		h.counts["torn"]++
 		return tear(h.files(".wal")[count-1])
 	}
@@ -173,6 +177,11 @@ func (h *history) look() error {
 	}
 	if text := found.differs(h.want); text != "" {
 		return fmt.Errorf("etcd finds %s", text)
+	}
+	if h.chance.Intn(4) == 0 {
+		if err := h.askTool(h.isTorn); err != nil {
+			return err
+		}
 	}
 	if h.chance.Intn(2) == 0 {
 		return nil // so that the next side has to mend a torn end itself
@@ -194,7 +203,7 @@ func (h *history) act(log log) error {
 			return nil
 		}
 		h.counts["overwrite"]++
-		h.want.state.term += 1 + uint64(h.chance.Intn(2))
+		h.campaign()
 		return h.put(log, commit+1+uint64(h.chance.Intn(int(last-commit))), true)
 	case 5, 6:
 		h.want.state.commit += uint64(h.chance.Intn(int(last-commit) + 1))
@@ -215,6 +224,12 @@ func (h *history) act(log log) error {
 	}
 }
 
+// campaign begins a term, in which nobody has voted yet.
+func (h *history) campaign() {
+	h.want.state.term += 1 + uint64(h.chance.Intn(2))
+	h.want.state.vote = 0
+}
+
 func (h *history) append(log log, withState bool) error {
 	return h.put(log, h.want.last()+1, withState)
 }
@@ -231,7 +246,9 @@ func (h *history) put(log log, index uint64, withState bool) error {
 	if !withState {
 		return log.save(state{}, entries)
 	}
-	h.want.state.vote = uint64(h.chance.Intn(4))
+	if h.want.state.vote == 0 {
+		h.want.state.vote = uint64(h.chance.Intn(4))
+	}
 	return log.save(h.want.state, entries)
 }
 
@@ -275,7 +292,7 @@ func (h *history) ownSnapshot(log log) error {
 // receivedSnapshot takes one from a leader, which replaces the log.
 func (h *history) receivedSnapshot(log log) error {
 	h.counts["received snapshot"]++
-	h.want.state.term++
+	h.campaign()
 	index := h.want.state.commit + 1 + uint64(h.chance.Intn(20))
 	h.want.snapshot = h.snapshot(h.want.state.term, index)
 	h.want.state.commit = index
