@@ -28,15 +28,19 @@ help:
 	@echo '              make soak-engines     engines that are stopped, cut off and restarted'
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
-	@echo 'make install  library, header and rft.pc: PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make install  library, header, rft.pc and the program rft: PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean    deletes what was built'
 
 # ---- building ----
+
+# Built by itself, so that the library never sees what only the program needs.
+TOOL := -p raft-core --features tool --bin rft
 
 .PHONY: lib kv three-nodes smoke
 lib:
 	@scripts/need.sh cargo gcc
 	$(CARGO) build --release -p raft-ffi
+	$(CARGO) build --release $(TOOL)
 
 kv: lib
 	@scripts/need.sh $(KV_TOOLS)
@@ -85,10 +89,10 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-c test-http test-install test-soak
+.PHONY: test test-rust test-etcd test-c test-http test-install test-soak
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-c test-install test-http test-soak
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-install test-http test-soak
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -99,6 +103,17 @@ test-rust:
 	@scripts/need.sh --optional 'the header under clang' clang || true
 	$(CARGO) build --workspace # the C hosts in the tests link what lies in target/debug
 	$(CARGO) test --workspace
+	$(CARGO) test -p raft-core --features tool --test tool
+
+# etcd's own packages write and read a log in turns with ours. A module of its own, which nothing else needs.
+ETCD := raft-core/tests/etcd
+test-etcd:
+	@if scripts/need.sh --optional 'the test against the log of etcd' golang-go; then \
+		if (cd $(ETCD) && go mod download); then \
+			$(CARGO) build -p raft-core --example etcd_driver && $(CARGO) build $(TOOL) && cd $(ETCD) && \
+			RFT_DRIVER=$(BUILT)/debug/examples/etcd_driver RFT_TOOL=$(BUILT)/debug/rft go test -count=1 -v ./...; \
+		else echo 'skipped: the test against the log of etcd (its modules cannot be had; see above)' \
+			| tee -a "$${RFT_SKIPPED:-/dev/null}"; fi; fi
 
 test-c: kv three-nodes
 	$(MAKE) -C examples/kv-c test
@@ -120,6 +135,7 @@ test-install: lib
 	$(MAKE) install DESTDIR=$(STAGE)
 	$(CC) -o $(STAGE)/smoke examples/smoke/smoke.c $$($(FROM_STAGE) --cflags --libs rft)
 	cd $(STAGE) && LD_LIBRARY_PATH=$(STAGE)$(LIBDIR) ./smoke
+	$(STAGE)$(PREFIX)/bin/rft log verify $(STAGE)/smoke.data
 	rm -f $(STAGE)$(LIBDIR)/librft.so*
 	$(CC) -o $(STAGE)/smoke-static examples/smoke/smoke.c $$($(FROM_STAGE) --cflags --libs --static rft)
 	cd $(STAGE) && ./smoke-static
@@ -138,7 +154,7 @@ check-rust:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all --check
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features raft-core/tool -- -D warnings
 	$(CARGO) test -p raft-ffi --test header
 
 check-c:
@@ -164,7 +180,8 @@ bench:
 	cd benches && BENCH_DIR=$(abspath $(BENCH_DIR)) $(CARGO) bench --bench core --bench wal
 
 install: lib
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILT)/release/rft $(DESTDIR)$(PREFIX)/bin/rft
 	install -m 644 include/rft.h $(DESTDIR)$(PREFIX)/include/rft.h
 	install -m 644 $(BUILT)/release/librft.a $(DESTDIR)$(LIBDIR)/librft.a
 	install -m 755 $(BUILT)/release/librft.so $(DESTDIR)$(LIBDIR)/librft.so.$(VERSION)

@@ -9,6 +9,7 @@ there() {
     case $1 in
     cargo) command -v cargo ;;
     gcc) command -v cc ;;
+    golang-go) command -v go ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
     *) command -v "$1" ;;

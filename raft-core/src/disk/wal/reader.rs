@@ -63,6 +63,12 @@ impl SegmentReader {
         self.file.read_at(buf, offset)
     }
 
+    /// Goes on at byte `offset`, which must not lie behind the end.
+    pub(in crate::disk) fn seek(&mut self, offset: u64) {
+        self.offset = offset.min(self.len);
+        self.block = Bytes::new();
+    }
+
     /// Says that `what` is wrong where the next record should be.
     pub(in crate::disk) fn corrupt(&self, what: impl Into<String>) -> Error {
         Error::corrupt(&self.path, self.offset, what)

@@ -276,10 +276,10 @@ fn put_head(buf: &mut Vec<u8>, chain: &mut Crc, metadata: &Bytes, state: &HardSt
     }
 }
 
-fn put_state(buf: &mut Vec<u8>, chain: &mut Crc, state: &HardState) {
+pub(in crate::disk) fn put_state(buf: &mut Vec<u8>, chain: &mut Crc, state: &HardState) {
     Record::put(buf, chain, RecordType::State, state.encoded_len(), |buf| state.encode_raw(buf));
 }
 
-fn put_snapshot(buf: &mut Vec<u8>, chain: &mut Crc, snapshot: &SnapshotRecord) {
+pub(in crate::disk) fn put_snapshot(buf: &mut Vec<u8>, chain: &mut Crc, snapshot: &SnapshotRecord) {
     Record::put(buf, chain, RecordType::Snapshot, snapshot.encoded_len(), |buf| snapshot.encode_raw(buf));
 }
