@@ -7,7 +7,9 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::crc::Crc;
+use super::latch::Latch;
 use super::record::{Metadata, Record, RecordType, SnapshotRecord};
+use super::room::Room;
 use super::salvage::{Saved, salvage};
 use super::snap::dir::SnapDir;
 use super::volume::Volume;
@@ -212,7 +214,8 @@ fn look_at_snapshots(
     all: &mut Inspection,
     progress: &mut dyn FnMut(u64),
 ) -> Result<()> {
-    let snapshots = SnapDir::new(Arc::clone(volume), dir);
+    let room = Room::new(Arc::clone(volume), dir, 0);
+    let snapshots = SnapDir::new(Arc::clone(volume), dir, room, Latch::default());
     for (term, index) in snapshots.list()? {
         let recorded = recorded.iter().any(|record| (record.term, record.index) == (term, index));
         let mut file = SnapshotFile { term, index, len: None, voters: Vec::new(), recorded };

@@ -28,16 +28,16 @@ use crate::raftpb::entry::{Entry, EntryType};
 use crate::raftpb::message::SnapshotMetadata;
 
 pub(super) struct Applier {
-    pub(super) shared: Arc<Shared>,
-    pub(super) jobs: Receiver<ApplierJob>,
-    pub(super) completions: Sender<Completion>,
-    pub(super) snapshots: SnapDir,
-    pub(super) files: Files,
+    shared: Arc<Shared>,
+    jobs: Receiver<ApplierJob>,
+    completions: Sender<Completion>,
+    snapshots: SnapDir,
+    files: Files,
     /// How far the state machine is, and the membership there: what a snapshot taken now would carry.
-    pub(super) at: SnapshotMetadata,
+    at: SnapshotMetadata,
     /// Where the newest snapshot stands.
-    pub(super) saved_index: u64,
-    pub(super) sessions: Sessions,
+    saved_index: u64,
+    sessions: Sessions,
 }
 
 /// What an entry means for the state machine.
@@ -107,6 +107,18 @@ impl SnapshotRead for SnapReader {
 }
 
 impl Applier {
+    /// For a state machine that holds what the snapshot at `at` does, and these sessions.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        (jobs, completions): (Receiver<ApplierJob>, Sender<Completion>),
+        snapshots: SnapDir,
+        at: SnapshotMetadata,
+        sessions: Sessions,
+    ) -> Self {
+        let files = Files::new(snapshots.clone());
+        Applier { shared, jobs, completions, snapshots, files, saved_index: at.index, at, sessions }
+    }
+
     /// Works until the driver is gone. Whatever ends the work early, outcomes are still delivered.
     pub(super) fn run(mut self) {
         self.shared.enter();

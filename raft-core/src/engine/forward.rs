@@ -40,8 +40,16 @@ const RUNS_MAX: usize = 256;
 const ANSWERS_BYTES_MAX: usize = 1 << 20;
 
 /// What a leader can say for certain.
-const CERTAIN: [Code; 7] =
-    [Code::Ok, Code::NotLeader, Code::Dropped, Code::ConfChange, Code::TooLarge, Code::Busy, Code::Session];
+const CERTAIN: [Code; 8] = [
+    Code::Ok,
+    Code::NotLeader,
+    Code::Dropped,
+    Code::ConfChange,
+    Code::TooLarge,
+    Code::Busy,
+    Code::DiskFull,
+    Code::Session,
+];
 
 /// The context of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,6 @@ use crossbeam_channel::unbounded;
 use super::applier::{Applier, restore};
 use super::checkpoint::Checkpoint;
 use super::clock::Clock;
-use super::courier::files::Files;
 use super::courier::receiver::Receiver;
 use super::courier::sender::Sender;
 use super::driver::Driver;
@@ -70,19 +69,15 @@ pub(super) fn start(
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
     let _ = to_applier.send(ApplierJob::Event(Event::Recovered { index: at.index, last_index, notes }));
-    let snapshots = store.snapshots();
-    let watch = Watch::new(options.disk_reserve_bytes);
-    let writer = Writer::new(Arc::clone(&shared), store, writer_jobs, to_driver.clone(), watch);
-    let applier = Applier {
-        shared: Arc::clone(&shared),
-        jobs: applier_jobs,
-        completions: to_driver,
-        files: Files::new(snapshots.clone()),
-        snapshots,
-        saved_index: at.index,
+    let applier = Applier::new(
+        Arc::clone(&shared),
+        (applier_jobs, to_driver.clone()),
+        store.snapshots(),
+        at.clone(),
         sessions,
-        at: at.clone(),
-    };
+    );
+    let watch = Watch::new(options.disk_reserve_bytes);
+    let writer = Writer::new(Arc::clone(&shared), store, writer_jobs, to_driver, watch);
     let now = Instant::now();
     let election_ticks = options.consensus.election_ticks;
     let driver = Driver {
