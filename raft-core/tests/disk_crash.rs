@@ -6,6 +6,7 @@
 #[path = "support/history.rs"]
 mod history;
 #[path = "support/memory_volume.rs"]
+#[allow(dead_code)]
 mod memory_volume;
 
 use std::sync::Arc;

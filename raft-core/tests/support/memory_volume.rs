@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -82,6 +83,8 @@ struct Disk {
     nodes: Vec<Node>,
     // Node to the handle that holds it.
     locks: HashMap<usize, u64>,
+    // Ranges that cannot be read.
+    spoiled: Vec<(usize, Range<usize>)>,
     handles: u64,
     calls: u64,
     trouble: Option<(u64, Trouble)>,
@@ -164,6 +167,13 @@ impl MemoryVolume {
         disk.nodes.push(Node { current: content.to_vec(), durable: content.to_vec() });
         disk.names.insert(path.to_owned(), node);
         disk.durable_names.insert(path.to_owned(), node);
+    }
+
+    /// Has the disk refuse to read these bytes from now on.
+    pub(crate) fn spoil(&self, path: &Path, range: Range<usize>) {
+        let mut disk = self.disk();
+        let node = disk.names[path];
+        disk.spoiled.push((node, range));
     }
 
     /// All files and their content.
@@ -300,6 +310,11 @@ impl File for MemoryFile {
         let content = &disk.nodes[self.node].current;
         let rest = content.get(offset as usize..).unwrap_or_default();
         let read = rest.len().min(buf.len());
+        let touches =
+            |range: &Range<usize>| range.start < offset as usize + read && (offset as usize) < range.end;
+        if disk.spoiled.iter().any(|(node, range)| *node == self.node && touches(range)) {
+            return Err(Error::io("read", &self.path, io::Error::from_raw_os_error(5)));
+        }
         buf[..read].copy_from_slice(&rest[..read]);
         Ok(read)
     }
