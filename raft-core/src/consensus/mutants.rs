@@ -8,6 +8,7 @@
 pub enum Mutant {
     AckBeforeDurable,
     AppendWithoutMatch,
+    BelieveUncomparedCommit,
     CampaignWithUnappliedChange,
     CommitOldTermByCounting,
     CommitUnmatchedByHeartbeat,
@@ -20,6 +21,7 @@ pub enum Mutant {
     ReadBeforeFirstCommit,
     ReadByContext,
     ReadWithoutQuorum,
+    RecoverBeforeDurable,
     RepeatOvertakenChange,
     SecondUnappliedChange,
     SingleQuorumInJoint,
@@ -28,11 +30,13 @@ pub enum Mutant {
     TruncateWithoutConflict,
     VoteBeforeDurable,
     VoteTwice,
+    VoteWhileRecovering,
 }
 
 #[cfg(feature = "mutants")]
 impl Mutant {
-    /// All that chance finds. `IgnoreAba` wants three leaders within one write, in one order: a script has to show it.
+    /// All that chance finds. `IgnoreAba` wants three leaders within one write, in one order: a script has to show it,
+    /// and those that are about damaged disks, which the simulation does not have.
     pub const BY_CHANCE: [Mutant; 21] = {
         use Mutant::*;
         [

@@ -5,6 +5,7 @@ mod elections;
 mod group;
 mod membership;
 mod reads;
+mod recovery;
 mod replication;
 mod snapshots;
 mod stores;
