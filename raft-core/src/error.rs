@@ -136,6 +136,15 @@ impl Error {
         writes && !matches!(io.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
+    /// Whether it says that a part of a file is damaged, or that the disk cannot read it.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Error::Corrupt { .. } => true,
+            Error::Io(io) => io.source.raw_os_error() == Some(libc::EIO),
+            _ => false,
+        }
+    }
+
     /// Says that the file `path` holds `what` at byte `offset`.
     pub fn corrupt(path: &Path, offset: u64, what: impl Into<String>) -> Self {
         Error::Corrupt { path: path.to_owned(), offset, what: what.into() }

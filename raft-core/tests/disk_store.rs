@@ -71,6 +71,13 @@ fn small() -> MemoryVolume {
 
 const FIRST: &str = "wal/0000000000000000-0000000000000000.wal";
 
+/// The same without what a store keeps beside the log, as etcd would leave it: then only the log itself tells.
+fn small_of_etcd() -> MemoryVolume {
+    let volume = small();
+    volume.remove(&path("vote")).unwrap();
+    volume
+}
+
 fn with_first(volume: &MemoryVolume, change: impl FnOnce(&mut Vec<u8>)) -> MemoryVolume {
     let changed = volume.copied();
     let mut content = changed.files()[&path(FIRST)].clone();
@@ -81,7 +88,7 @@ fn with_first(volume: &MemoryVolume, change: impl FnOnce(&mut Vec<u8>)) -> Memor
 
 #[test]
 fn a_log_cut_off_at_any_byte_opens_with_what_is_before_and_goes_on() {
-    let volume = small();
+    let volume = small_of_etcd();
     let whole = volume.files()[&path(FIRST)].len();
     let bootstrapped = 250; // about where the first entry starts
     for zeros in [0, 3000] {
@@ -115,7 +122,7 @@ fn a_log_cut_off_at_any_byte_opens_with_what_is_before_and_goes_on() {
 
 #[test]
 fn what_is_cut_off_is_kept_aside() {
-    let volume = small();
+    let volume = small_of_etcd();
     let torn = with_first(&volume, |content| content.truncate(content.len() - 5));
     let before = torn.files()[&path(FIRST)].clone();
     let (_, recovered) = open(&torn).unwrap();
@@ -371,7 +378,7 @@ fn leftovers_are_removed() {
     let (_, recovered) = open(&volume).unwrap();
     assert_eq!(recovered.notes.len(), 1, "{:?}", recovered.notes);
     let files: Vec<_> = volume.files().into_keys().collect();
-    let left = ["LOCK", "snap/0000000000000001-0000000000000001.snap", "snap/readme", FIRST];
+    let left = ["LOCK", "snap/0000000000000001-0000000000000001.snap", "snap/readme", "vote", FIRST];
     assert_eq!(files, left.map(path));
 }
 

@@ -1,5 +1,6 @@
 //! The settings of one node.
 
+use super::lost::Lost;
 use crate::error::{Error, Result};
 
 /// Ids that etcd reserves for the storage threads of a node.
@@ -67,6 +68,8 @@ pub struct Config {
     /// Which disk this node stands on: a number drawn when the disk was first written, never 0 and never drawn twice.
     /// With it the group notices a member that comes back without its past. 0 is not told.
     pub store_id: u64,
+    /// What this node's disk has lost of what it had acknowledged: it does not vote until it has that again.
+    pub lost: Option<Lost>,
     /// Where chance comes from, which only draws election timeouts. The same seed draws the same ones.
     pub seed: u64,
 }
@@ -94,6 +97,7 @@ impl Config {
             apply_unstable: false,
             applied: 0,
             store_id: 0,
+            lost: None,
             seed: id,
         }
     }

@@ -8,6 +8,7 @@ pub mod confchange;
 pub mod config;
 pub mod describe;
 pub mod log;
+pub mod lost;
 #[cfg(feature = "mutants")]
 pub mod mutants;
 #[cfg(not(feature = "mutants"))]

@@ -9,6 +9,7 @@ pub enum Mutant {
     AckBeforeDurable,
     AppendWithoutMatch,
     AskWithUnsyncedLog,
+    BelieveUncomparedCommit,
     CampaignWithUnappliedChange,
     CommitBehindMatch,
     CommitOldTermByCounting,
@@ -23,6 +24,7 @@ pub enum Mutant {
     ReadBeforeFirstCommit,
     ReadByContext,
     ReadWithoutQuorum,
+    RecoverBeforeDurable,
     RepeatOvertakenChange,
     SecondUnappliedChange,
     SingleQuorumInJoint,
@@ -31,11 +33,13 @@ pub enum Mutant {
     TruncateWithoutConflict,
     VoteBeforeDurable,
     VoteTwice,
+    VoteWhileRecovering,
 }
 
 #[cfg(feature = "mutants")]
 impl Mutant {
-    /// All that chance finds. `IgnoreAba` wants three leaders within one write, in one order: a script has to show it.
+    /// All that chance finds. `IgnoreAba` wants three leaders within one write, in one order: a script has to show it,
+    /// and those that are about damaged disks, which the simulation does not have.
     pub const BY_CHANCE: [Mutant; 23] = {
         use Mutant::*;
         [

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::config::Config;
 use super::log::entry_id::EntryId;
 use super::log::storage::Storage;
+use super::lost::Lost;
 use super::raft::state::Raft;
 use super::raft::vote::Campaign;
 use super::raft::{durable, guard, propose, read_index, replicate, snapshot, step, tick, transfer, vote};
@@ -251,6 +252,7 @@ impl<S: Storage> RawNode<S> {
             first_index: raft.log.first_index(),
             last_index: raft.log.last_index(),
             transferee: leader.map_or(0, |leader| leader.transferee),
+            lost: self.lost(),
             membership: raft.membership.clone(),
             progress: progress.unwrap_or_default(),
         }
@@ -286,6 +288,12 @@ impl<S: Storage> RawNode<S> {
     /// Takes up what [`known_stores`](Self::known_stores) said before a restart.
     pub fn learn_stores(&mut self, stores: &[(u64, u64)]) {
         self.raft.stores.learn(stores);
+    }
+
+    /// What the disk has lost of what this node had acknowledged. None once the node holds all that again, durably: the
+    /// store may then forget the loss.
+    pub fn lost(&self) -> Option<Lost> {
+        self.raft.recovery.map(|recovery| recovery.lost)
     }
 
     /// Why the node has stopped, if it has.

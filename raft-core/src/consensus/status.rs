@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::lost::Lost;
 use super::quorum::configuration::Configuration;
 use super::tracker::progress::Progress;
 use crate::raftpb::message::HardState;
@@ -51,6 +52,8 @@ pub struct Status {
     pub last_index: u64,
     /// Whom a leader is handing its leadership to; 0 is nobody.
     pub transferee: u64,
+    /// What this node's disk has lost of what it had acknowledged: until it has that again, it does not vote.
+    pub lost: Option<Lost>,
     /// The membership in force.
     pub membership: Configuration,
     /// What a leader knows of each member, itself included, by ascending id; empty on all others.

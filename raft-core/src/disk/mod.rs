@@ -2,19 +2,25 @@
 //!
 //! [`store`] is what the engine and the C layer use; `docs/disk-format.md` draws what it leaves on disk.
 
+mod ballot;
 pub mod command_log;
 mod crc;
+pub mod damage;
+mod examine;
 mod frame;
 pub mod inspect;
 mod known_stores;
 mod latch;
+pub mod loss;
 pub mod os;
 mod record;
 mod recover;
 pub mod recovered;
 pub mod repair;
+mod rescue;
 mod room;
 mod salvage;
+mod sealed;
 pub mod snap;
 pub mod store;
 pub mod volume;

@@ -1,11 +1,14 @@
 //! The records of the log: walpb.Record, and what its data may be.
 
 use bytes::{Buf, BufMut, Bytes};
+use prost::Message as _;
 use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 
 use super::crc::Crc;
 use super::frame;
 use crate::raftpb::conf_change::ConfState;
+use crate::raftpb::entry::Entry;
+use crate::raftpb::message::HardState;
 
 /// What a record's data is, with etcd's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +117,18 @@ impl Record {
         Some(Record { record_type, crc: u32::try_from(head.crc).ok()?, data })
     }
 
+    /// Whether its data is what its type says. The record that opens a segment, which has none, never is.
+    pub(super) fn is_plausible(&self) -> bool {
+        let data = self.data.clone();
+        match self.record_type {
+            RecordType::Metadata => Metadata::decode(data).is_ok(),
+            RecordType::Entry => Entry::decode(data).is_ok_and(|entry| entry.index > 0 && entry.term > 0),
+            RecordType::State => HardState::decode(data).is_ok(),
+            RecordType::Snapshot => SnapshotRecord::decode(data).is_ok(),
+            RecordType::Crc => false,
+        }
+    }
+
     /// Appends a framed record to `buf`. `encode` appends the data, of `data_len` bytes, and `chain` takes them in.
     pub(super) fn put(
         buf: &mut Vec<u8>,
@@ -159,7 +174,6 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raftpb::entry::Entry;
 
     #[test]
     fn every_length_and_checksum_comes_back() {

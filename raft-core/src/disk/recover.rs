@@ -1,367 +1,241 @@
-//! Reading a directory: which snapshot counts, what the log amounts to, what a crash has left to mend.
+//! From a directory to an open log: what a crash has left is mended, what is damaged is put aside if that is allowed.
 //!
-//! First everything is read, and nothing changed; only when it is known to be good is it mended.
+//! First everything is read and judged, and nothing changed; see [`examine`](super::examine).
 
-use std::cmp::Reverse;
-use std::path::Path;
+use std::mem;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use prost::Message as _;
 
-use super::crc::Crc;
-use super::record::{Metadata, RecordType, SnapshotRecord};
-use super::recovered::{Identity, Recovered};
-use super::snap::dir::SnapDir;
-use super::volume::{Access, File, Volume};
-use super::wal::reader::{Next, SegmentReader};
-use super::wal::replay::{Log, Replay};
-use super::wal::segment::{self, SegmentName};
+use super::ballot::{self, Ballot, BallotFile};
+use super::damage::OnDamage;
+use super::examine::{Examined, Site, examine};
+use super::loss;
+use super::record::{Metadata, SnapshotRecord};
+use super::recovered::Recovered;
+use super::rescue;
+use super::sealed;
+use super::store::StoreOptions;
+use super::volume::Access;
+use super::wal::log::WalLog;
+use super::wal::replay::Log;
+use super::wal::segment;
 use super::wal::writer::{Position, Sizes, WalWriter};
 use crate::error::{Error, Result};
 use crate::raftpb::entry::Entries;
-use crate::raftpb::message::SnapshotMetadata;
-
-/// Term and index of a snapshot, as its file's name has them.
-type SnapshotName = (u64, u64);
+use crate::raftpb::message::HardState;
 
 /// A log that can be written, and what there is.
 pub(super) struct Recovery {
     pub(super) wal: WalWriter,
+    pub(super) ballots: BallotFile,
     /// Index and term of the snapshots to restart from, in the order of the index.
     pub(super) usable: Vec<(u64, u64)>,
     pub(super) content: Recovered,
 }
 
 /// Reads and mends what is there, or begins a log.
-pub(super) fn recover(
-    volume: Arc<dyn Volume>,
-    wal_dir: &Path,
-    snapshots: &SnapDir,
-    identity: Identity,
-    store_id_if_new: u64,
-    sizes: Sizes,
-) -> Result<Recovery> {
-    let mut notes = Vec::new();
-    let log = match WalLog::read(&*volume, wal_dir, identity, &mut notes)? {
-        Some(log) if !log.is_fresh() => log,
-        none => {
-            let (wal, store_id) = begin(volume, wal_dir, none, snapshots, identity, store_id_if_new, sizes)?;
-            let content = Recovered { fresh: true, store_id, notes, ..Recovered::default() };
-            return Ok(Recovery { wal, usable: Vec::new(), content });
-        }
+pub(super) fn recover(site: &Site, options: &StoreOptions) -> Result<Recovery> {
+    let mut found = examine(site, Some(options.identity))?;
+    let is_alone = rescue::is_alone(&found, options.identity.node_id);
+    check_allowed(site, &found, options.on_damage, is_alone)?;
+    for name in [ballot::NAME, loss::NAME] {
+        sealed::remove_draft(&*site.volume, &site.dir, name)?;
+    }
+    let first = Ballot {
+        identity: options.identity,
+        store_id: found.store_id,
+        term: 0,
+        vote: 0,
+        end: Default::default(),
+        is_closed: false,
     };
-    let chosen = Chosen::find(&log, snapshots, &mut notes)?;
-    log.check_commit(&chosen.metadata)?;
+    let mut ballots = BallotFile::new(&site.dir, &found.kept, found.kept.newest.unwrap_or(first));
+    if found.is_fresh {
+        return begin(site, found, ballots, options);
+    }
+    let is_given_up = options.on_damage == OnDamage::Repair && is_alone;
+    if is_given_up {
+        found.loss = None;
+    }
+    let mut notes = mem::take(&mut found.notes);
+    let mut opened = match &found.log {
+        Some(log) => go_on(site, &found, log, &mut ballots, options, &mut notes)?,
+        None => begin_anew(site, &found, &mut ballots, options, &mut notes)?,
+    };
+    found.chosen.tidy(&site.snapshots, &mut notes)?;
+    for name in &found.leftover {
+        site.volume.remove(&site.wal_dir.join(name.file_name()))?;
+        notes.push(format!("removed {}, which had been released", name.file_name()));
+    }
+    site.volume.sync_dir(&site.wal_dir)?;
+    save_ballot(site, &mut ballots, &opened)?;
+    if is_given_up {
+        loss::remove(&*site.volume, &site.dir)?;
+    }
+    opened.content.notes = notes;
+    opened.content.lost = found.loss;
+    opened.content.damages = found.damages;
+    let OpenedLog { wal, content, .. } = opened;
+    Ok(Recovery { wal, ballots, usable: found.chosen.usable, content })
+}
 
-    let tail_path = log.tail.path().to_owned();
-    let tail = volume.open(&tail_path, Access::Write)?;
-    segment::lock(&*tail, &tail_path)?;
-    chosen.tidy(snapshots, &mut notes)?;
-    log.mend(&*volume, wal_dir, &*tail, &mut notes)?;
+/// Refuses what the host has not allowed: a loss takes somebody to make it good.
+fn check_allowed(site: &Site, found: &Examined, on_damage: OnDamage, is_alone: bool) -> Result<()> {
+    let refuses = match on_damage {
+        OnDamage::Refuse => true,
+        OnDamage::Recover => is_alone,
+        OnDamage::Repair => false,
+    };
+    if !refuses {
+        return Ok(());
+    }
+    match (found.damages.first(), found.loss) {
+        (Some(damage), _) => Err(damage.refuse(&site.dir)),
+        (None, Some(_)) => {
+            let what = "entries were lost here and not made good yet; the store opens only for a node that then \
+                        does not vote";
+            Err(Error::corrupt(&site.dir, 0, what))
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+/// What comes of a log that is opened.
+struct OpenedLog {
+    wal: WalWriter,
+    content: Recovered,
+}
+
+/// Goes on with the log that was read.
+fn go_on(
+    site: &Site,
+    found: &Examined,
+    log: &WalLog,
+    ballots: &mut BallotFile,
+    options: &StoreOptions,
+    notes: &mut Vec<String>,
+) -> Result<OpenedLog> {
+    let volume = &site.volume;
+    let (Some(end), Some(metadata)) = (&log.end, &log.metadata) else {
+        return Err(Error::Invariant("a log without an end is gone on with".into()));
+    };
+    let tail = volume.open(&end.path, Access::Write)?;
+    segment::lock(&*tail, &end.path)?;
+    if !found.damages.is_empty() {
+        rescue::put_aside(site, found, ballots, Some(&*tail), notes)?;
+    } else if log.is_torn {
+        rescue::cut_off(site, log, &*tail, notes)?;
+    }
+    segment::remove_drafts(&**volume, &site.wal_dir)?;
     // A process that was killed may have left writes that no sync followed; what has been read must not vanish.
     tail.sync_data()?;
-    volume.sync_dir(wal_dir)?;
+    volume.sync_dir(&site.wal_dir)?;
 
-    let WalLog { segments, metadata, replay, crc, tail: reader, .. } = log;
-    let snapshot = chosen.metadata;
-    let metadata_of_log = metadata.clone();
+    let snapshot = &found.chosen.metadata;
+    let entries = entries_behind(&log.replay.log, snapshot.index, snapshot.term);
     let position = Position {
-        segments,
-        metadata,
-        crc,
-        hard_state: replay.hard_state,
-        last_index: replay.log.last().max(snapshot.index),
-        offset: reader.offset(),
+        segments: log.segments.clone(),
+        metadata: metadata.clone(),
+        crc: end.crc,
+        hard_state: log.replay.hard_state,
+        last_index: entries.last().map_or(snapshot.index, |entry| entry.index),
+        offset: end.offset,
     };
-    let content = Recovered {
-        fresh: false,
-        store_id: store_id(&metadata_of_log),
-        known_stores: Vec::new(),
-        hard_state: replay.hard_state,
-        entries: entries_behind(replay.log, snapshot.index),
-        snapshot,
-        notes,
-    };
-    let wal = WalWriter::resume(volume, wal_dir, sizes, position, tail)?;
-    Ok(Recovery { wal, usable: chosen.usable, content })
+    let is_recorded = snapshot.index <= log.replay.hard_state.commit
+        && log
+            .replay
+            .snapshots
+            .iter()
+            .any(|record| (record.index, record.term) == (snapshot.index, snapshot.term));
+    let wal = WalWriter::resume(Arc::clone(volume), &site.wal_dir, sizes(options), position, tail)?;
+    complete(found, wal, is_recorded || snapshot.index == 0, entries)
+}
+
+/// Begins the log anew with the snapshot there is, or with nothing, for a node that keeps its term, its vote and the
+/// number of its directory.
+fn begin_anew(
+    site: &Site,
+    found: &Examined,
+    ballots: &mut BallotFile,
+    options: &StoreOptions,
+    notes: &mut Vec<String>,
+) -> Result<OpenedLog> {
+    rescue::put_aside(site, found, ballots, None, notes)?;
+    segment::remove_drafts(&*site.volume, &site.wal_dir)?;
+    let store_id = if found.store_id == 0 { options.store_id } else { found.store_id };
+    let wal = create(site, options, store_id)?;
+    notes.push("the log begins anew".to_owned());
+    let mut opened = complete(found, wal, found.chosen.metadata.index == 0, Entries::new())?;
+    opened.content.store_id = store_id;
+    Ok(opened)
+}
+
+/// Writes into the log what it does not say yet.
+fn complete(found: &Examined, mut wal: WalWriter, is_recorded: bool, entries: Entries) -> Result<OpenedLog> {
+    let snapshot = found.chosen.metadata.clone();
+    if !is_recorded {
+        let (index, term) = (snapshot.index, snapshot.term);
+        wal.record_snapshot(&SnapshotRecord { index, term, conf_state: Some(snapshot.conf_state.clone()) })?;
+    }
+    let commit = found.hard_state.commit.max(snapshot.index);
+    let hard_state = HardState { commit, term: found.hard_state.term.max(snapshot.term), ..found.hard_state };
+    if wal.hard_state() != hard_state {
+        wal.append(Some(&hard_state), &Entries::new(), true)?;
+    }
+    let content =
+        Recovered { hard_state, snapshot, entries, store_id: found.store_id, ..Recovered::default() };
+    Ok(OpenedLog { wal, content })
 }
 
 /// Begins a log where there is none, or one with nothing in it: a bootstrap that a crash interrupted is begun anew.
-fn begin(
-    volume: Arc<dyn Volume>,
-    wal_dir: &Path,
-    old: Option<WalLog>,
-    snapshots: &SnapDir,
-    identity: Identity,
-    store_id_if_new: u64,
-    sizes: Sizes,
-) -> Result<(WalWriter, u64)> {
-    let files = snapshots.list()?;
-    if old.is_none() && !files.is_empty() {
-        // Somebody has taken the log away; no crash does that.
-        return Err(Error::corrupt(wal_dir, 0, "there are snapshots, and no log that records them"));
+fn begin(site: &Site, found: Examined, mut ballots: BallotFile, options: &StoreOptions) -> Result<Recovery> {
+    for (term, index) in site.snapshots.list()? {
+        site.snapshots.remove(term, index)?;
     }
-    for (term, index) in files {
-        snapshots.remove(term, index)?;
+    site.snapshots.remove_drafts()?;
+    site.snapshots.sync()?;
+    for name in found.log.iter().flat_map(|log| &log.segments) {
+        site.volume.remove(&site.wal_dir.join(name.file_name()))?;
     }
-    snapshots.remove_drafts()?;
-    snapshots.sync()?;
-    for name in old.iter().flat_map(|log| &log.segments) {
-        volume.remove(&wal_dir.join(name.file_name()))?;
-    }
-    segment::remove_drafts(&*volume, wal_dir)?;
+    segment::remove_drafts(&*site.volume, &site.wal_dir)?;
     // It may have told its number before it was interrupted.
-    let told = old.as_ref().map_or(0, |log| store_id(&log.metadata));
-    let store_id = if told == 0 { store_id_if_new } else { told };
+    let store_id = if found.store_id == 0 { options.store_id } else { found.store_id };
+    let wal = create(site, options, store_id)?;
+    let content = Recovered { fresh: true, store_id, ..Recovered::default() };
+    let opened = OpenedLog { wal, content };
+    save_ballot(site, &mut ballots, &opened)?;
+    Ok(Recovery { wal: opened.wal, ballots, usable: Vec::new(), content: opened.content })
+}
+
+fn create(site: &Site, options: &StoreOptions, store_id: u64) -> Result<WalWriter> {
+    let identity = options.identity;
     let metadata = Metadata { node_id: identity.node_id, cluster_id: identity.cluster_id, store_id };
-    WalWriter::create(volume, wal_dir, sizes, metadata.encode_to_vec().into()).map(|wal| (wal, store_id))
+    let metadata = metadata.encode_to_vec().into();
+    WalWriter::create(Arc::clone(&site.volume), &site.wal_dir, sizes(options), metadata)
 }
 
-fn store_id(metadata: &Bytes) -> u64 {
-    Metadata::decode(&metadata[..]).map_or(0, |metadata| metadata.store_id)
+fn sizes(options: &StoreOptions) -> Sizes {
+    let StoreOptions { segment_bytes: segment, zeroed_bytes: zeroed, reserve_bytes: reserve, .. } = *options;
+    Sizes { segment, zeroed, reserve }
 }
 
-fn entries_behind(mut log: Log, index: u64) -> Entries {
+/// Brings the second copy of term and vote up to the log, which is about to be written again.
+fn save_ballot(site: &Site, ballots: &mut BallotFile, opened: &OpenedLog) -> Result<()> {
+    let HardState { term, vote, .. } = opened.content.hard_state;
+    let store_id = opened.content.store_id;
+    let ballot =
+        Ballot { store_id, term, vote, end: opened.wal.durable_end(), is_closed: false, ..ballots.ballot };
+    ballots.save(&*site.volume, ballot)
+}
+
+/// The entries behind a snapshot; none where the log does not agree with it.
+fn entries_behind(log: &Log, index: u64, term: u64) -> Entries {
+    if index > log.last() || log.term(index).is_some_and(|known| index > 0 && known != term) {
+        return Entries::new();
+    }
     let covered = index.saturating_sub(log.base).min(log.entries.len() as u64);
-    Entries::from(log.entries.split_off(covered as usize))
-}
-
-/// The log, as its segments hold it.
-struct WalLog {
-    segments: Vec<SegmentName>,
-    // Segments that a release could not remove in time: something is missing between them and the others.
-    leftover: Vec<SegmentName>,
-    metadata: Bytes,
-    replay: Replay,
-    crc: u32,
-    /// Stands behind the last whole record of the last segment.
-    tail: SegmentReader,
-    is_torn: bool,
-}
-
-impl WalLog {
-    /// Reads all segments; none if there are none.
-    fn read(
-        volume: &dyn Volume,
-        dir: &Path,
-        identity: Identity,
-        notes: &mut Vec<String>,
-    ) -> Result<Option<Self>> {
-        let mut leftover = segment::list(volume, dir)?;
-        let gap =
-            leftover.windows(2).rposition(|pair| pair[0].sequence.checked_add(1) != Some(pair[1].sequence));
-        let segments = leftover.split_off(gap.map_or(0, |at| at + 1));
-        let Some(first) = segments.first() else {
-            return Ok(None);
-        };
-        let mut replay = Replay::new(first.index);
-        let (mut chain, mut metadata, mut last) = (None, None, None);
-        for (at, name) in segments.iter().enumerate() {
-            let path = dir.join(name.file_name());
-            let mut reader = SegmentReader::open(volume, &path, at + 1 == segments.len())?;
-            let is_torn = read_segment(&mut reader, &mut chain, &mut metadata, &mut replay, identity)?;
-            last = Some((reader, is_torn));
-        }
-        if let Some(index) = replay.abandon_displaced() {
-            notes.push(format!(
-                "the snapshot at index {index} was received but never committed; it is left out"
-            ));
-        }
-        let (Some(metadata), Some(chain), Some((tail, is_torn))) = (metadata, chain, last) else {
-            return Ok(None);
-        };
-        Ok(Some(WalLog { segments, leftover, metadata, replay, crc: chain.value(), tail, is_torn }))
-    }
-
-    /// Whether nothing has ever been promised from here. Later segments open with a HardState; one without has
-    /// other reasons, and is no fresh log.
-    fn is_fresh(&self) -> bool {
-        let first = SegmentName { sequence: 0, index: 0 };
-        self.segments == [first] && self.replay.hard_state.is_empty() && self.replay.log.entries.is_empty()
-    }
-
-    fn corrupt(&self, what: impl Into<String>) -> Error {
-        self.tail.corrupt(what)
-    }
-
-    fn check_commit(&self, snapshot: &SnapshotMetadata) -> Result<()> {
-        let last = self.replay.log.last().max(snapshot.index);
-        let commit = self.replay.hard_state.commit;
-        if (snapshot.index..=last).contains(&commit) {
-            return Ok(());
-        }
-        Err(self.corrupt(format!(
-            "the log ends here, at index {last} behind a snapshot at {}, and index {commit} was committed",
-            snapshot.index
-        )))
-    }
-
-    /// Removes what a crash has left behind the last record, after copying it aside, and what else it left here.
-    fn mend(&self, volume: &dyn Volume, dir: &Path, tail: &dyn File, notes: &mut Vec<String>) -> Result<()> {
-        if self.is_torn {
-            let (path, offset) = (self.tail.path(), self.tail.offset());
-            let aside = path.with_extension("wal.broken");
-            self.copy(&*volume.open(&aside, Access::Create)?)?;
-            volume.sync_dir(dir)?;
-            tail.set_len(offset)?;
-            tail.sync_all()?;
-            notes.push(format!(
-                "{} ended in a write that a crash cut short; cut off at byte {offset}, the whole is in {}",
-                path.display(),
-                aside.display()
-            ));
-        }
-        for name in &self.leftover {
-            volume.remove(&dir.join(name.file_name()))?;
-            notes.push(format!("removed {}, which had been released", name.file_name()));
-        }
-        segment::remove_drafts(volume, dir)
-    }
-
-    /// Copies the last segment, without the zeros at its end.
-    fn copy(&self, to: &dyn File) -> Result<()> {
-        let mut block = vec![0; 1 << 20];
-        let mut at = 0;
-        while at < self.tail.len() {
-            let read = self.tail.read_at(&mut block, at)?;
-            let used = block[..read].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-            if used > 0 {
-                to.write_at(&block[..used], at)?;
-            }
-            at += block.len() as u64;
-        }
-        to.sync_all()
-    }
-}
-
-/// Reads one segment to its end; says whether that is torn.
-fn read_segment(
-    reader: &mut SegmentReader,
-    chain: &mut Option<Crc>,
-    metadata: &mut Option<Bytes>,
-    replay: &mut Replay,
-    identity: Identity,
-) -> Result<bool> {
-    let mut count = 0u64;
-    loop {
-        let (at, record) = match reader.next(chain)? {
-            Next::Record(at, record) => (at, record),
-            // Both opening records are synced before a segment has its name.
-            Next::End | Next::Torn if count < 2 => return Err(reader.corrupt("a segment that does not open")),
-            Next::End => return Ok(false),
-            Next::Torn => return Ok(true),
-        };
-        let wrong = |what: String| Error::corrupt(reader.path(), at, what);
-        match (count, record.record_type) {
-            (0, RecordType::Crc) => {}
-            (1, RecordType::Metadata) => match metadata {
-                Some(first) if *first == record.data => {}
-                Some(_) => return Err(wrong("metadata that differs from that of the segment before".into())),
-                None => {
-                    check_identity(&record.data, identity).map_err(|error| match error {
-                        Error::Decode(what) => wrong(what),
-                        other => other,
-                    })?;
-                    *metadata = Some(record.data);
-                }
-            },
-            (0 | 1, _) => return Err(wrong("a segment that opens with other records".into())),
-            _ => replay.take(record).map_err(wrong)?,
-        }
-        count += 1;
-    }
-}
-
-fn check_identity(metadata: &Bytes, own: Identity) -> Result<()> {
-    let found = Metadata::decode(&metadata[..]).map_err(|error| Error::Decode(error.to_string()))?;
-    if (found.node_id, found.cluster_id) == (own.node_id, own.cluster_id) {
-        return Ok(());
-    }
-    Err(Error::Foreign(format!(
-        "it is of node {} in cluster {}, not of node {} in cluster {}",
-        found.node_id, found.cluster_id, own.node_id, own.cluster_id
-    )))
-}
-
-/// The snapshot to restart from, and what is to be done about the others.
-struct Chosen {
-    metadata: SnapshotMetadata,
-    /// Index and term of this one and of older ones that would do, in the order of the index.
-    usable: Vec<(u64, u64)>,
-    unreadable: Vec<(SnapshotName, Error)>,
-    orphans: Vec<SnapshotName>,
-}
-
-impl Chosen {
-    /// Finds the newest snapshot that the log records and has committed, whose file is readable, and from which the
-    /// log goes on.
-    fn find(log: &WalLog, snapshots: &SnapDir, notes: &mut Vec<String>) -> Result<Self> {
-        let Replay { hard_state, log: entries, snapshots: records, .. } = &log.replay;
-        let mut valid: Vec<&SnapshotRecord> =
-            records.iter().filter(|record| record.index > 0 && record.index <= hard_state.commit).collect();
-        valid.sort_by_key(|record| Reverse((record.index, record.term)));
-        valid.dedup_by_key(|record| (record.index, record.term));
-
-        let mut chosen: Option<SnapshotMetadata> = None;
-        let (mut usable, mut unreadable) = (Vec::new(), Vec::new());
-        for record in valid.iter().filter(|record| record.index >= entries.base) {
-            let (term, index) = (record.term, record.index);
-            if entries.term(index).is_some_and(|known| known != term) || index > entries.last() {
-                return Err(
-                    log.corrupt(format!("the log contradicts its snapshot of term {term} and index {index}"))
-                );
-            }
-            if !snapshots.exists(term, index)? {
-                if chosen.is_none() {
-                    notes.push(format!("the snapshot of term {term} and index {index} is missing"));
-                }
-                continue;
-            }
-            if chosen.is_none() {
-                match snapshots.open(term, index) {
-                    Ok(reader) => chosen = Some(reader.metadata().clone()),
-                    Err(error @ Error::Corrupt { .. }) => {
-                        unreadable.push(((term, index), error));
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            usable.push((index, term));
-        }
-        usable.reverse();
-        let is_recorded = |name: &SnapshotName| valid.iter().any(|r| (r.term, r.index) == *name);
-        let orphans = snapshots.list()?.into_iter().filter(|name| !is_recorded(name)).collect();
-        match chosen {
-            Some(metadata) => Ok(Chosen { metadata, usable, unreadable, orphans }),
-            // A log that begins at the beginning needs none.
-            None if entries.base == 0 => {
-                Ok(Chosen { metadata: SnapshotMetadata::default(), usable, unreadable, orphans })
-            }
-            None => Err(log.corrupt(format!(
-                "the log begins behind index {}, and no snapshot from there on is readable{}",
-                entries.base,
-                unreadable.first().map(|(_, error)| format!(": {error}")).unwrap_or_default()
-            ))),
-        }
-    }
-
-    /// Sets unreadable files aside and removes those that the log does not know.
-    fn tidy(&self, snapshots: &SnapDir, notes: &mut Vec<String>) -> Result<()> {
-        for ((term, index), error) in &self.unreadable {
-            snapshots.set_aside(*term, *index)?;
-            notes.push(format!("{error}; it was set aside as .broken"));
-        }
-        for (term, index) in &self.orphans {
-            snapshots.remove(*term, *index)?;
-            notes.push(format!(
-                "removed a snapshot of term {term} and index {index}, which was never recorded"
-            ));
-        }
-        snapshots.remove_drafts()?;
-        snapshots.sync()
-    }
+    Entries::from(log.entries[covered as usize..].to_vec())
 }
 
 #[cfg(test)]
@@ -369,11 +243,13 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::disk::crc::Crc;
     use crate::disk::os::OsVolume;
-    use crate::disk::record::Record;
-    use crate::disk::store::{Store, StoreOptions};
+    use crate::disk::record::{Record, RecordType};
+    use crate::disk::recovered::Identity;
+    use crate::disk::store::Store;
+    use crate::disk::wal::segment::SegmentName;
     use crate::raftpb::entry::Entry;
-    use crate::raftpb::message::HardState;
 
     const IDENTITY: Identity = Identity { cluster_id: 7, node_id: 1 };
 
@@ -402,7 +278,7 @@ mod tests {
 
     fn what(outcome: Result<Recovered>) -> String {
         match outcome {
-            Err(Error::Corrupt { what, .. }) => what,
+            Err(Error::Corrupt { what, .. }) => what.split(';').next().unwrap_or_default().to_owned(),
             other => panic!("{other:?}"),
         }
     }

@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::ballot::{Ballot, BallotFile};
+use super::damage::OnDamage;
+use super::examine::Site;
 use super::known_stores;
 use super::latch::Latch;
+use super::loss;
 use super::record::SnapshotRecord;
 use super::recover::{Recovery, recover};
 use super::recovered::{Identity, Recovered};
@@ -15,7 +19,7 @@ use super::room::Room;
 use super::snap::dir::SnapDir;
 use super::volume::{Access, File, Volume};
 use super::wal::segment;
-use super::wal::writer::{Sizes, WalWriter};
+use super::wal::writer::WalWriter;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfState;
 use crate::raftpb::entry::Entries;
@@ -39,10 +43,12 @@ pub struct StoreOptions {
     pub store_id: u64,
     /// From how many snapshots a restart stays possible, should the newer ones turn out unreadable. At least 1.
     pub snapshots_kept: usize,
+    /// What is done if something on the disk is damaged.
+    pub on_damage: OnDamage,
 }
 
 impl StoreOptions {
-    /// The options of etcd, and three snapshots.
+    /// The options of etcd, and three snapshots. Damage is refused.
     pub fn new(identity: Identity) -> Self {
         StoreOptions {
             identity,
@@ -51,6 +57,7 @@ impl StoreOptions {
             reserve_bytes: 0,
             store_id: 0,
             snapshots_kept: 3,
+            on_damage: OnDamage::Refuse,
         }
     }
 
@@ -84,6 +91,7 @@ pub struct Store {
     volume: Arc<dyn Volume>,
     dir: PathBuf,
     wal: WalWriter,
+    ballots: BallotFile,
     snapshots: SnapDir,
     room: Room,
     // Index and term of the snapshots that the log records and that are there, in the order of the index.
@@ -98,23 +106,18 @@ pub struct Store {
 impl Store {
     /// Opens the store in `dir`, creating what is missing, and reads all of it.
     ///
-    /// A write that a crash cut short is mended. Anything else that cannot have been written is [`Error::Corrupt`],
-    /// and leaves the directory as it is.
+    /// A write that a crash cut short is mended. Anything else that cannot have been written is damage: see
+    /// [`StoreOptions::on_damage`]. Where that does not allow to open, it is [`Error::Corrupt`], and the directory is left
+    /// as it is. So it is if term and vote are lost, of which there are two copies.
     pub fn open(volume: Arc<dyn Volume>, dir: &Path, options: StoreOptions) -> Result<(Store, Recovered)> {
         options.validate()?;
-        let (wal_dir, snap_dir) = create_dirs(&*volume, dir)?;
+        create_dirs(&*volume, dir)?;
         let lock = volume.open(&dir.join("LOCK"), Access::Create)?;
         if !lock.try_lock()? {
             return Err(Error::Locked(dir.to_owned()));
         }
-        let StoreOptions { segment_bytes: segment, zeroed_bytes: zeroed, reserve_bytes: reserve, .. } =
-            options;
-        let failed = Latch::default();
-        let room = Room::new(Arc::clone(&volume), dir, reserve);
-        let snapshots = SnapDir::new(Arc::clone(&volume), &snap_dir, room.clone(), failed.clone());
-        let sizes = Sizes { segment, zeroed, reserve };
-        let Recovery { wal, usable, mut content } =
-            recover(Arc::clone(&volume), &wal_dir, &snapshots, options.identity, options.store_id, sizes)?;
+        let site = Site::new(Arc::clone(&volume), dir, options.reserve_bytes);
+        let Recovery { wal, ballots, usable, mut content } = recover(&site, &options)?;
         match known_stores::load(&*volume, dir)? {
             Some(stores) => content.known_stores = stores,
             None => {
@@ -125,12 +128,13 @@ impl Store {
             volume,
             dir: dir.to_owned(),
             wal,
-            snapshots,
-            room,
+            ballots,
+            snapshots: site.snapshots,
+            room: site.room,
             recorded: usable,
             snapshots_kept: options.snapshots_kept,
             fresh: content.fresh,
-            failed,
+            failed: site.failed,
             _lock: lock,
         };
         Ok((store, content))
@@ -171,7 +175,21 @@ impl Store {
             return Ok(());
         }
         self.fresh = false;
-        self.latched(|store| store.wal.append(hard_state, entries, must_sync))
+        self.latched(|store| {
+            store.wal.append(hard_state, entries, must_sync)?;
+            let HardState { term, vote, .. } = store.wal.hard_state();
+            let ballot = store.ballots.ballot;
+            if must_sync && (term, vote) != (ballot.term, ballot.vote) {
+                return store.save_ballot(false);
+            }
+            Ok(())
+        })
+    }
+
+    /// What [`Recovered::lost`] told of is made good: the node has from a leader all that it may have acknowledged.
+    pub fn forget_loss(&mut self) -> Result<()> {
+        self.check_failed()?;
+        self.latched(|store| loss::remove(&*store.volume, &store.dir))
     }
 
     /// Records durably that the snapshot file of `metadata` is complete. A snapshot of this node's own leaves the log
@@ -262,6 +280,13 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps term, vote and the end of the log a second time.
+    fn save_ballot(&mut self, is_closed: bool) -> Result<()> {
+        let HardState { term, vote, .. } = self.wal.hard_state();
+        let ballot = Ballot { term, vote, end: self.wal.durable_end(), is_closed, ..self.ballots.ballot };
+        self.ballots.save(&*self.volume, ballot)
+    }
+
     fn check_failed(&self) -> Result<()> {
         self.failed.check()
     }
@@ -276,11 +301,21 @@ impl Store {
     }
 }
 
+impl Drop for Store {
+    /// Says on the disk that nothing follows, so that a later loss of the log's end shows.
+    fn drop(&mut self) {
+        if self.failed.check().is_ok() {
+            // Without it the next open knows less, and nothing wrong.
+            let _ = self.save_ballot(true);
+        }
+    }
+}
+
 /// Creates the directories that are missing, durably.
 ///
 /// A process that was killed may have created them, or given a file in `dir` its name, and not come to the sync: what
 /// this start finds is synced before anything is built on it.
-fn create_dirs(volume: &dyn Volume, dir: &Path) -> Result<(PathBuf, PathBuf)> {
+fn create_dirs(volume: &dyn Volume, dir: &Path) -> Result<()> {
     let (wal, snap) = (dir.join("wal"), dir.join("snap"));
     let mut missing = 0;
     for above in dir.ancestors().take_while(|above| !above.as_os_str().is_empty()) {
@@ -299,7 +334,7 @@ fn create_dirs(volume: &dyn Volume, dir: &Path) -> Result<(PathBuf, PathBuf)> {
             volume.sync_dir(parent.unwrap_or(Path::new(".")))?;
         }
     }
-    Ok((wal, snap))
+    Ok(())
 }
 
 #[cfg(test)]

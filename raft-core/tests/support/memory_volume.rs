@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -32,6 +33,8 @@ struct Disk {
     content: Content,
     // Node to the handle that holds it.
     locks: HashMap<usize, u64>,
+    // Ranges that cannot be read.
+    spoiled: Vec<(usize, Range<usize>)>,
     handles: u64,
     calls: u64,
     trouble: Option<(u64, Trouble)>,
@@ -160,6 +163,13 @@ impl MemoryVolume {
     /// A number that two volumes share if they hold the same.
     pub(crate) fn fingerprint(&self) -> u64 {
         self.disk().content.fingerprint()
+    }
+
+    /// Has the disk refuse to read these bytes from now on.
+    pub(crate) fn spoil(&self, path: &Path, range: Range<usize>) {
+        let mut disk = self.disk();
+        let node = disk.content.node(path).unwrap();
+        disk.spoiled.push((node, range));
     }
 
     /// All files and their content.
@@ -328,6 +338,11 @@ impl File for MemoryFile {
         let disk = self.volume.whole("read", &self.path)?;
         let rest = disk.content.bytes(self.node).get(offset as usize..).unwrap_or_default();
         let read = rest.len().min(buf.len());
+        let touches =
+            |range: &Range<usize>| range.start < offset as usize + read && (offset as usize) < range.end;
+        if disk.spoiled.iter().any(|(node, range)| *node == self.node && touches(range)) {
+            return Err(Error::io("read", &self.path, io::Error::from_raw_os_error(5)));
+        }
         buf[..read].copy_from_slice(&rest[..read]);
         Ok(read)
     }

@@ -5,6 +5,7 @@ pub(crate) mod elections;
 mod group;
 mod membership;
 pub(crate) mod reads;
+mod recovery;
 pub(crate) mod replication;
 mod snapshots;
 mod stores;

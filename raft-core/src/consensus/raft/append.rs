@@ -2,6 +2,7 @@
 
 use super::heartbeat::LOST_TAIL;
 use super::read_index;
+use super::recovery;
 use super::replicate;
 use super::state::Raft;
 use super::transfer;
@@ -15,7 +16,10 @@ use crate::raftpb::message::{Message, MessageType};
 pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, append: &Message) -> Result<()> {
     let prev = EntryId::new(append.log_term, append.index);
     let answer = match raft.log.maybe_append(prev, &append.entries, append.commit)? {
-        Some(last) => Message { index: last, ..Message::new(MessageType::MsgAppResp, append.from) },
+        Some(last) => {
+            recovery::matches_up_to(raft, last);
+            Message { index: last, ..Message::new(MessageType::MsgAppResp, append.from) }
+        }
         None => {
             // Everything this log holds behind a term above the leader's cannot match, so one answer may skip a
             // whole term of it (thesis 3.5, the optimisation at its end, and a term with it).

@@ -1,6 +1,7 @@
 //! Tickets come back: a write is durable, entries are applied.
 
 use super::reconfigure;
+use super::recovery;
 use super::state::Raft;
 use super::step;
 use crate::consensus::log::storage::Storage;
@@ -35,6 +36,7 @@ pub(in crate::consensus) fn appended<S: Storage>(
         raft.log.stable_snapshot_to(index);
         applied_to(raft, index.max(raft.log.applied()), 0)?;
     }
+    recovery::check(raft)?;
     Ok(messages)
 }
 

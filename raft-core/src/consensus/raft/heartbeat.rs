@@ -1,8 +1,7 @@
 //! Heartbeats: the leader is there, and its followers say that they are.
 
-use bytes::Bytes;
-
 use super::read_index;
+use super::recovery;
 use super::replicate;
 use super::role::Role;
 use super::state::Raft;
@@ -46,18 +45,10 @@ pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, heartbeat: Message) -> Resu
     if heartbeat.index >= raft.changed_at {
         raft.stores.learn(heartbeat.stores.as_deref().unwrap_or_default());
     }
-    let last = raft.log.last_id()?;
-    if heartbeat.commit > last.index {
+    if heartbeat.commit > recovery::certain_index(raft) {
         // The leader knows this node to hold entries that it does not: its disk was lost or rolled back. It asks for
         // them again instead of trusting, or dying on, a log it no longer has.
-        raft.send(Message {
-            index: heartbeat.commit,
-            reject: true,
-            reject_hint: last.index,
-            log_term: last.term,
-            context: Bytes::from_static(LOST_TAIL),
-            ..Message::new(MessageType::MsgAppResp, heartbeat.from)
-        });
+        recovery::tell_lost_tail(raft, heartbeat.from, heartbeat.commit)?;
     } else {
         raft.log.commit_to(heartbeat.commit)?;
     }

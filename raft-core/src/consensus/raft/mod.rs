@@ -10,6 +10,7 @@ pub(super) mod propose;
 pub(super) mod read_index;
 pub(super) mod read_queue;
 pub(super) mod reconfigure;
+pub(super) mod recovery;
 pub(super) mod replicate;
 pub(super) mod role;
 pub(super) mod snapshot;

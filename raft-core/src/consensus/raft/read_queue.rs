@@ -152,7 +152,7 @@ mod tests {
         reads.push(20, request(b"same"));
         let second = reads.begin_round(0, false);
         reads.acknowledge(3, &first);
-        assert_eq!(indices(reads.advance(1, &voters())), []);
+        assert_eq!(indices(reads.advance(1, &voters())), [0; 0]);
         reads.acknowledge(3, &second);
         assert_eq!(indices(reads.advance(1, &voters())), [20]);
     }

@@ -1,5 +1,6 @@
 //! Snapshots from the leader (thesis 5).
 
+use super::recovery;
 use super::role::Role;
 use super::state::Raft;
 use crate::consensus::confchange::restore::restore;
@@ -16,6 +17,7 @@ pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result
         true => raft.log.last_index(),
         false => raft.log.committed(),
     };
+    recovery::matches_up_to(raft, index);
     raft.send(Message { index, ..Message::new(MessageType::MsgAppResp, message.from) });
     Ok(())
 }

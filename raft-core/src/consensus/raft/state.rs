@@ -1,12 +1,14 @@
 //! [`Raft`]: the state of one node.
 
 use super::outbox::Outbox;
+use super::recovery::Recovery;
 use super::role::{LeaderState, Role};
 use super::stores::Stores;
 use crate::consensus::confchange::restore::restore;
 use crate::consensus::config::Config;
 use crate::consensus::log::raft_log::RaftLog;
 use crate::consensus::log::storage::Storage;
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::quorum::configuration::Configuration;
 use crate::consensus::ready::ReadState;
 use crate::consensus::rng::Rng;
@@ -27,6 +29,8 @@ pub(in crate::consensus) struct Raft<S> {
     /// Where the membership last changed, as far as is known: at the latest at the snapshot that it came with.
     pub(super) changed_at: u64,
     pub(in crate::consensus) stores: Stores,
+    /// Set while the disk has lost what this node had acknowledged.
+    pub(in crate::consensus) recovery: Option<Recovery>,
     pub(in crate::consensus) outbox: Outbox,
     pub(in crate::consensus) read_states: Vec<ReadState>,
     /// Ticks since the start.
@@ -57,6 +61,7 @@ impl<S: Storage> Raft<S> {
             log,
             changed_at: 0,
             stores: Stores::new(config.id, config.store_id),
+            recovery: config.lost.map(Recovery::new),
             outbox: Outbox::new(&config, hard_state.term),
             read_states: Vec::new(),
             now: 0,
@@ -116,12 +121,18 @@ impl<S: Storage> Raft<S> {
         self.leader_state_mut().ok_or_else(|| Error::Invariant(format!("node {id} does not lead")))
     }
 
-    /// Whether this node may campaign: a voter that has not lost its disk, and whose log is not being replaced by a
-    /// snapshot.
+    /// Whether this node may campaign: a voter that has not lost its disk or a part of it, and whose log is not being
+    /// replaced by a snapshot.
     pub(super) fn is_promotable(&self) -> bool {
         self.membership.voters.contains(self.id())
             && !self.log.has_unstable_snapshot()
-            && !self.stores.is_replaced()
+            && self.keeps_promises()
+    }
+
+    /// Whether this node still knows what it has promised. One that does not must not help to elect anybody.
+    pub(super) fn keeps_promises(&self) -> bool {
+        let is_whole = self.recovery.is_none() || is_planted(Mutant::VoteWhileRecovering);
+        is_whole && !self.stores.is_replaced()
     }
 
     pub(super) fn send(&mut self, message: Message) {

@@ -99,7 +99,7 @@ fn has_promised<S: Storage>(raft: &Raft<S>) -> bool {
 pub(super) fn handle_request<S: Storage>(raft: &mut Raft<S>, request: &Message) -> Result<()> {
     commit_word::hear(raft, &request.context)?;
     let is_vote = request.msg_type == MessageType::MsgVote;
-    let may_vote = !raft.stores.is_replaced();
+    let may_vote = raft.keeps_promises();
     let can_vote = raft.vote == request.from
         || (raft.vote == 0 && raft.leader() == 0)
         || (!is_vote && request.term > raft.term)

@@ -91,7 +91,7 @@ impl SnapDir {
         self.volume.sync_dir(&self.dir)
     }
 
-    fn path(&self, term: u64, index: u64) -> PathBuf {
+    pub(in crate::disk) fn path(&self, term: u64, index: u64) -> PathBuf {
         self.dir.join(file_name(term, index))
     }
 }

@@ -1,5 +1,7 @@
 //! The write-ahead log: segments that hold one chain of records.
 
+pub(super) mod behind;
+pub(super) mod log;
 pub(super) mod reader;
 pub(super) mod replay;
 pub(super) mod segment;

@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 
 /// Bytes read at a time. Entries share their block, so that one of them keeps no more than this alive.
 const BLOCK: u64 = 1 << 20;
+/// What is read at a time where the disk refuses to read a block.
+const PAGE: u64 = 4096;
 
 /// What follows in a segment.
 pub(in crate::disk) enum Next {
@@ -34,13 +36,22 @@ pub(in crate::disk) struct SegmentReader {
     offset: u64,
     // Starts at `offset`.
     block: Bytes,
+    unread: Unread,
 }
 
 impl SegmentReader {
     pub(in crate::disk) fn open(volume: &dyn Volume, path: &Path, is_last: bool) -> Result<Self> {
         let file = volume.open(path, Access::Read)?;
         let len = file.len()?;
-        Ok(SegmentReader { file, path: path.to_owned(), len, is_last, offset: 0, block: Bytes::new() })
+        Ok(SegmentReader {
+            file,
+            path: path.to_owned(),
+            len,
+            is_last,
+            offset: 0,
+            block: Bytes::new(),
+            unread: Unread::default(),
+        })
     }
 
     /// Where the last whole record ends.
@@ -53,20 +64,29 @@ impl SegmentReader {
         self.len
     }
 
-    /// The segment's file.
-    pub(in crate::disk) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Reads bytes as they lie in the file.
     pub(in crate::disk) fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
         self.file.read_at(buf, offset)
     }
 
-    /// Goes on at byte `offset`, which must not lie behind the end.
-    pub(in crate::disk) fn seek(&mut self, offset: u64) {
-        self.offset = offset.min(self.len);
-        self.block = Bytes::new();
+    /// The segment's file.
+    pub(in crate::disk) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Copies the whole segment without the zeros at its end, durably. What cannot be read is zero in the copy.
+    pub(in crate::disk) fn copy(&mut self, to: &dyn File) -> Result<()> {
+        let mut block = vec![0; BLOCK as usize];
+        let mut at = 0;
+        while at < self.len {
+            let read = self.unread.read(&*self.file, &mut block, at)?;
+            let used = block[..read].iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+            if used > 0 {
+                to.write_at(&block[..used], at)?;
+            }
+            at += BLOCK;
+        }
+        to.sync_all()
     }
 
     /// Says that `what` is wrong where the next record should be.
@@ -86,6 +106,7 @@ impl SegmentReader {
             };
         };
         let word = u64::from_le_bytes(*word);
+        self.unread.check(self.offset, WORD as u64)?;
         if word == 0 {
             return if self.is_last { self.end() } else { Ok(Next::End) };
         }
@@ -97,6 +118,7 @@ impl SegmentReader {
             return self.overlong(len);
         }
         self.fill(WORD as u64 + len + padding)?;
+        self.unread.check(self.offset, WORD as u64 + len + padding)?;
         let body = self.block.slice(WORD..WORD + (len + padding) as usize);
         let (bytes, zeros) = (body.slice(..len as usize), body.slice(len as usize..));
         let record = Record::parse(&bytes).filter(|_| frame::is_zero(&zeros));
@@ -105,9 +127,97 @@ impl SegmentReader {
             return self.unreadable(&body, len);
         };
         let at = self.offset;
-        self.offset += (WORD + body.len()) as u64;
-        self.block = self.block.slice(WORD + body.len()..);
+        self.advance(WORD + body.len());
         Ok(Next::Record(at, record))
+    }
+
+    /// Goes on reading at byte `offset`, a multiple of eight.
+    pub(in crate::disk) fn seek(&mut self, offset: u64) {
+        self.offset = offset.min(self.len);
+        self.block = Bytes::new();
+    }
+
+    /// Looks behind a place that cannot be read for the next record, and says where it stands. It has to be well formed,
+    /// and what follows has to go on with its checksum or be the end. `chain` goes on from it.
+    pub(in crate::disk) fn resync(&mut self, chain: &mut Option<Crc>) -> Result<Option<(u64, Record)>> {
+        loop {
+            self.skip_zeros()?;
+            if self.len - self.offset < WORD as u64 {
+                return Ok(None);
+            }
+            if let Some((record, len)) = self.candidate()? {
+                let (at, block) = (self.offset, self.block.clone());
+                let mut trial = Some(Crc::from(record.crc));
+                self.advance(len);
+                let behind = (self.offset, self.block.clone());
+                let is_confirmed = matches!(self.next(&mut trial), Ok(Next::Record(..) | Next::End));
+                (self.offset, self.block) = if is_confirmed { behind } else { (at, block) };
+                if is_confirmed {
+                    *chain = Some(Crc::from(record.crc));
+                    return Ok(Some((at, record)));
+                }
+            }
+        }
+    }
+
+    /// Passes over the word here and over all that are zero behind it.
+    fn skip_zeros(&mut self) -> Result<()> {
+        loop {
+            self.advance(WORD.min((self.len - self.offset) as usize));
+            let blank = self.block.chunks_exact(WORD).take_while(|word| frame::is_zero(word)).count();
+            self.advance(blank * WORD);
+            let left = self.len - self.offset;
+            self.fill(left.min(WORD as u64))?;
+            if left < WORD as u64 || !frame::is_zero(&self.block[..WORD]) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The record that may stand here, and the length of its frame.
+    fn candidate(&mut self) -> Result<Option<(Record, usize)>> {
+        let left = self.len - self.offset;
+        let word = self.block.first_chunk::<WORD>().map_or(0, |word| u64::from_le_bytes(*word));
+        let Some(len) = frame::record_len(word) else { return Ok(None) };
+        let padding = len.wrapping_neg() % 8;
+        if len + padding > left - WORD as u64 {
+            return Ok(None);
+        }
+        // The head has to agree before a length that may be none is read.
+        self.fill((WORD + HEAD_LEN_MAX).min(left as usize) as u64)?;
+        let head = &self.block[WORD..(WORD + HEAD_LEN_MAX).min(left as usize)];
+        let head = &head[..head.len().min(len as usize)];
+        if Head::parse(head, len).is_none_or(|head| head.record_len != len) {
+            return Ok(None);
+        }
+        let frame_len = WORD as u64 + len + padding;
+        self.fill(frame_len)?;
+        let bytes = self.block.slice(WORD..WORD + len as usize);
+        let is_padded = frame::is_zero(&self.block[WORD + len as usize..frame_len as usize]);
+        let record = Record::parse(&bytes).filter(|record| is_padded && record.is_plausible());
+        Ok(record.map(|record| (record, frame_len as usize)))
+    }
+
+    /// Where the last byte stands that is not zero, from here on; what cannot be read is not.
+    pub(in crate::disk) fn used_len(&mut self) -> Result<u64> {
+        let (mut at, mut used) = (self.offset, self.offset);
+        let mut buf = vec![0; (self.len - at).min(BLOCK) as usize];
+        while at < self.len {
+            let step = (self.len - at).min(buf.len() as u64);
+            let read = self.unread.read(&*self.file, &mut buf[..step as usize], at)?;
+            if self.unread.check(at, step).is_err() {
+                used = at + step;
+            } else if let Some(last) = buf[..read].iter().rposition(|byte| *byte != 0) {
+                used = at + last as u64 + 1;
+            }
+            at += step;
+        }
+        Ok(used)
+    }
+
+    fn advance(&mut self, len: usize) {
+        self.offset += len as u64;
+        self.block = self.block.slice(len.min(self.block.len())..);
     }
 
     /// A record that runs past the end of the file: torn, when the growth of the file was lost, or a rotten length.
@@ -159,7 +269,8 @@ impl SegmentReader {
             let sector_end = (at / SECTOR + 1).saturating_mul(SECTOR);
             let step = if at == self.offset { sector_end - at } else { BLOCK - at % SECTOR };
             let step = step.min(self.len - at).min(buf.len() as u64) as usize;
-            let read = self.file.read_at(&mut buf[..step], at)?;
+            let read = self.unread.read(&*self.file, &mut buf[..step], at)?;
+            self.unread.check(at, step as u64)?;
             if !frame::is_zero(&buf[..read]) {
                 if at == self.offset {
                     return Err(self.corrupt("zeros where a record should be"));
@@ -180,12 +291,56 @@ impl SegmentReader {
         let want = need.max(BLOCK).min(self.len - self.offset) as usize;
         let mut block = BytesMut::zeroed(want);
         block[..have].copy_from_slice(&self.block);
-        let read = self.file.read_at(&mut block[have..], self.offset + have as u64)?;
+        let read = self.unread.read(&*self.file, &mut block[have..], self.offset + have as u64)?;
         if have + read < want {
             return Err(self.corrupt("the file has shrunk while it was read"));
         }
         self.block = block.freeze();
         Ok(())
+    }
+}
+
+/// What the disk refused to give.
+#[derive(Default)]
+struct Unread {
+    // Pages, by where they begin; in the buffers they are zeros.
+    pages: Vec<u64>,
+    error: Option<Error>,
+}
+
+impl Unread {
+    /// Reads like the file; where a page cannot be read, it is noted, and what can be read around it is read.
+    fn read(&mut self, file: &dyn File, buf: &mut [u8], offset: u64) -> Result<usize> {
+        let error = match file.read_at(buf, offset) {
+            Err(error) if matches!(error, Error::Io(_)) && error.is_damage() => error,
+            other => return other,
+        };
+        self.error.get_or_insert(error);
+        let mut done = 0;
+        while done < buf.len() {
+            let at = offset + done as u64;
+            let step = ((PAGE - at % PAGE) as usize).min(buf.len() - done);
+            match file.read_at(&mut buf[done..done + step], at) {
+                Ok(read) if read < step => return Ok(done + read),
+                Ok(_) => {}
+                Err(error) if matches!(error, Error::Io(_)) && error.is_damage() => {
+                    buf[done..done + step].fill(0);
+                    self.pages.push(at - at % PAGE);
+                }
+                Err(error) => return Err(error),
+            }
+            done += step;
+        }
+        Ok(done)
+    }
+
+    /// The disk's error, if one of these bytes could not be read.
+    fn check(&self, offset: u64, len: u64) -> Result<()> {
+        let touches = |page: &u64| *page < offset.saturating_add(len) && offset < page.saturating_add(PAGE);
+        match &self.error {
+            Some(error) if self.pages.iter().any(touches) => Err(error.clone()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -274,7 +429,7 @@ mod tests {
                 }
             }
             assert_eq!(buf, bytes(hex));
-            assert_eq!(reader.offset(), reader.len());
+            assert_eq!(reader.offset(), reader.len);
         }
         assert_eq!(replay.hard_state, HardState { term: 1, vote: 1, commit: 2 });
         let found: Vec<_> = replay.log.entries.iter().map(|e| (e.term, e.index, &e.data[..])).collect();

@@ -8,6 +8,7 @@ use prost::Message as _;
 
 use super::segment::{self, SegmentName};
 use super::spare::Spare;
+use crate::disk::ballot::DurableEnd;
 use crate::disk::crc::Crc;
 use crate::disk::record::{Record, RecordType, SnapshotRecord};
 use crate::disk::room::Room;
@@ -61,6 +62,12 @@ pub(in crate::disk) struct WalWriter {
     file: Box<dyn File>,
     // Where the file's zeros end; 0 if it grows as it is written.
     zeroed_to: u64,
+    // Up to here the file is durable, and up to this index the log.
+    synced_offset: u64,
+    synced_index: u64,
+    // The HardState on disk has a lower commit than the newest one: no HardState says that something is committed
+    // which was not durable here before it was written, so that one behind rot tells that something is missing.
+    owes_commit: bool,
     // Records that follow the file's `position.offset`. Empty between calls.
     buffer: Vec<u8>,
     spare: Option<Spare>,
@@ -125,7 +132,27 @@ impl WalWriter {
         };
         let chain = Crc::from(position.crc);
         let buffer = Vec::with_capacity(FLUSH_LEN + PAGE as usize);
-        WalWriter { volume, dir: dir.to_owned(), sizes, position, chain, file, zeroed_to, buffer, spare }
+        let (synced_offset, synced_index) = (position.offset, position.last_index);
+        WalWriter {
+            volume,
+            dir: dir.to_owned(),
+            sizes,
+            position,
+            chain,
+            file,
+            zeroed_to,
+            synced_offset,
+            synced_index,
+            owes_commit: false,
+            buffer,
+            spare,
+        }
+    }
+
+    /// Up to where all is durable.
+    pub(in crate::disk) fn durable_end(&self) -> DurableEnd {
+        let sequence = self.position.segments.last().map_or(0, |last| last.sequence);
+        DurableEnd { sequence, offset: self.synced_offset, last_index: self.synced_index }
     }
 
     /// The newest HardState.
@@ -145,6 +172,9 @@ impl WalWriter {
         entries: &Entries,
         sync: bool,
     ) -> Result<()> {
+        if let Some(first) = entries.first() {
+            self.synced_index = self.synced_index.min(first.index.saturating_sub(1));
+        }
         for entry in entries.iter() {
             self.put_entry(entry);
             self.position.last_index = entry.index;
@@ -153,7 +183,12 @@ impl WalWriter {
             }
         }
         if let Some(state) = hard_state {
-            put_state(&mut self.buffer, &mut self.chain, state);
+            let last = self.position.hard_state;
+            let commit = state.commit.min(self.synced_index);
+            self.owes_commit = commit < state.commit;
+            if !self.owes_commit || (state.term, state.vote) != (last.term, last.vote) {
+                put_state(&mut self.buffer, &mut self.chain, &HardState { commit, ..*state });
+            }
             self.position.hard_state = *state;
         }
         self.flush(true)?;
@@ -161,7 +196,19 @@ impl WalWriter {
         if let Some(next) = self.next_is_due() {
             return self.cut(next);
         }
-        if sync { self.file.sync_data() } else { Ok(()) }
+        if sync { self.sync() } else { Ok(()) }
+    }
+
+    /// Makes all durable that is written, and then writes what was held back until it is.
+    fn sync(&mut self) -> Result<()> {
+        self.file.sync_data()?;
+        (self.synced_offset, self.synced_index) = (self.position.offset, self.position.last_index);
+        if std::mem::take(&mut self.owes_commit) {
+            let state = self.position.hard_state;
+            put_state(&mut self.buffer, &mut self.chain, &state);
+            self.flush(true)?;
+        }
+        Ok(())
     }
 
     /// Writes and syncs the word that a snapshot file is complete.
@@ -169,7 +216,7 @@ impl WalWriter {
         put_snapshot(&mut self.buffer, &mut self.chain, snapshot);
         self.position.last_index = self.position.last_index.max(snapshot.index);
         self.flush(true)?;
-        self.file.sync_data()
+        self.sync()
     }
 
     /// Removes the segments that a restart from a snapshot at `index` does not read.
@@ -246,6 +293,8 @@ impl WalWriter {
 
         self.position.segments.push(name);
         self.position.offset = self.buffer.len() as u64;
+        (self.synced_offset, self.synced_index) = (self.position.offset, self.position.last_index);
+        self.owes_commit = false;
         self.buffer.clear();
         self.file = file;
         self.zeroed_to = zeroed_to;
