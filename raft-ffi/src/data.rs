@@ -145,8 +145,11 @@ pub struct rft_node_status_t {
     pub role: i32,
     /// RFT_OK, or why the node has stopped.
     pub failure: rft_status_t,
+    /// The last entry that the disk may have lost although this node had acknowledged it, UINT64_MAX if nobody can
+    /// tell; 0: nothing is lost. Until its leader has refilled it, the node neither votes nor leads.
+    pub lost_index: u64,
     /// 0.
-    pub reserved: [u64; 4],
+    pub reserved: [u64; 3],
 }
 
 /// What a member is, as bits of `flags`.

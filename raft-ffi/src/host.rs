@@ -49,6 +49,12 @@ pub enum rft_event_kind {
     /// The engine came up from its directory, with the snapshot at `index`: `text` tells, a sentence a line, what was
     /// mended.
     RFT_EVENT_RECOVERED = 6,
+    /// The disk has lost what this node had acknowledged, up to `index` at the most (UINT64_MAX if nobody can tell),
+    /// now or before an earlier start; `text` tells the places found now, a sentence a line. The node neither votes nor
+    /// leads until RFT_EVENT_REFILLED.
+    RFT_EVENT_DAMAGED = 7,
+    /// This node holds again all that its disk had lost; its log ends at `index`.
+    RFT_EVENT_REFILLED = 8,
 }
 
 /// Something that happened. What its kind does not name is 0.

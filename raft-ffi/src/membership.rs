@@ -43,7 +43,8 @@ pub(crate) fn status(status: &Status, snapshot_index: u64, failure: Option<&Erro
         transferee: status.transferee,
         role: role(status.role),
         failure: failure.map_or(rft_status::RFT_OK, rft_status::from).code(),
-        reserved: [0; 4],
+        lost_index: status.lost.map_or(0, |lost| lost.last),
+        reserved: [0; 3],
     }
 }
 

@@ -13,7 +13,7 @@ use super::courier::files::Files;
 use super::courier::receiver::Receiver;
 use super::courier::sender::Sender;
 use super::driver::Driver;
-use super::event::Event;
+use super::event::{Event, Level};
 use super::host::Host;
 use super::inbox::Inbox;
 use super::options::{Options, clock_number};
@@ -21,9 +21,13 @@ use super::requests::InHand;
 use super::shared::{Shared, guarded};
 use super::work::ApplierJob;
 use super::writer::Writer;
+use crate::consensus::config::Config;
 use crate::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
 use crate::consensus::log::storage::Storage as _;
+use crate::consensus::lost::Lost;
 use crate::consensus::raw_node::RawNode;
+use crate::disk::damage::OnDamage;
+use crate::disk::loss::Loss;
 use crate::disk::recovered::{Identity, Recovered};
 use crate::disk::store::{Store, StoreOptions, drawn_store_id};
 use crate::disk::volume::Volume;
@@ -49,18 +53,15 @@ pub(super) fn start(
     dir: &Path,
     host: Arc<dyn Host>,
 ) -> Result<Parts> {
-    let (store, recovered) = open_store(volume, options, dir)?;
+    let (store, mut recovered) = open_store(volume, options, dir)?;
     let at = recovered.snapshot.clone();
     // The snapshot that a new cluster starts from holds a membership and no state.
     if at.index > BOOTSTRAP_INDEX {
         guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
     }
-    let mut config = options.consensus.clone();
-    config.applied = at.index;
-    config.store_id = recovered.store_id;
-    config.apply_unstable = false;
-    config.forward_proposals = false;
-    let storage = MemoryStorage::recovered(recovered.hard_state, at.clone(), recovered.entries);
+    let config = config_for(options, &recovered);
+    let storage =
+        MemoryStorage::recovered(recovered.hard_state, at.clone(), std::mem::take(&mut recovered.entries));
     let last_index = storage.last_index();
     let mut node = RawNode::new(config, storage)?;
     node.learn_stores(&recovered.known_stores);
@@ -70,8 +71,9 @@ pub(super) fn start(
     let (to_driver, completions) = unbounded();
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
-    let event = Event::Recovered { index: at.index, last_index, notes: recovered.notes };
-    let _ = to_applier.send(ApplierJob::Event(event));
+    for event in first_events(&shared, &recovered, last_index) {
+        let _ = to_applier.send(ApplierJob::Event(event));
+    }
     let snapshots = store.snapshots();
     let writer =
         Writer { shared: Arc::clone(&shared), store, jobs: writer_jobs, completions: to_driver.clone() };
@@ -105,12 +107,38 @@ pub(super) fn start(
         applying: 0,
         received: None,
         known_stores: recovered.known_stores,
+        is_recovering: recovered.lost.is_some(),
         lead_term: 0,
         writing_since: Default::default(),
         offered: None,
         now,
     };
     Ok(Parts { shared, driver, writer, applier })
+}
+
+/// The settings of consensus, with what only the directory and the engine know.
+fn config_for(options: &Options, recovered: &Recovered) -> Config {
+    Config {
+        applied: recovered.snapshot.index,
+        store_id: recovered.store_id,
+        lost: recovered.lost.map(|loss| Lost { last: loss.last, term: loss.term }),
+        apply_unstable: false,
+        forward_proposals: false,
+        ..options.consensus.clone()
+    }
+}
+
+/// What is to be told of the start. That the disk has lost what this node had acknowledged is said in the log, too.
+fn first_events(shared: &Shared, recovered: &Recovered, last_index: u64) -> Vec<Event> {
+    let Recovered { snapshot, notes, lost, damages, .. } = recovered;
+    let mut events = vec![Event::Recovered { index: snapshot.index, last_index, notes: notes.clone() }];
+    if let Some(Loss { first, last, .. }) = *lost {
+        let damages: Vec<String> = damages.iter().map(ToString::to_string).collect();
+        damages.iter().for_each(|damage| shared.log(Level::Warn, damage));
+        shared.log(Level::Warn, "this node does not vote until its leader has refilled it");
+        events.push(Event::Damaged { first_lost: first, last_lost: last, damages });
+    }
+    events
 }
 
 /// Opens the store and makes a fresh one a first member, if it is to be one.
@@ -121,6 +149,7 @@ fn open_store(volume: Arc<dyn Volume>, options: &Options, dir: &Path) -> Result<
         zeroed_bytes: options.segment_bytes,
         snapshots_kept: SNAPSHOTS_KEPT,
         store_id: drawn_store_id(),
+        on_damage: OnDamage::Recover,
         ..StoreOptions::new(identity)
     };
     let (mut store, mut recovered) = Store::open(volume, dir, store_options)?;
