@@ -495,12 +495,17 @@ typedef struct rft_node_status_t {
   int32_t role;
   /** RFT_OK, or why the node has stopped. */
   rft_status_t failure;
+  /**
+   * The last entry that the disk may have lost although this node had acknowledged it, UINT64_MAX if nobody can
+   * tell; 0: nothing is lost. Until its leader has refilled it, the node neither votes nor leads.
+   */
+  uint64_t lost_index;
   /** 1 if the disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES, which an engine watches; else 0. */
   uint8_t disk_full;
   /** 0. */
   uint8_t pad[7];
   /** 0. */
-  uint64_t reserved[3];
+  uint64_t reserved[2];
 } rft_node_status_t;
 
 /** A member of the cluster, as this node knows it. */
@@ -787,6 +792,14 @@ enum {
   RFT_EVENT_DISK_FULL = 7,
   /** The disk has room again: `bytes` are left. */
   RFT_EVENT_DISK_HAS_ROOM = 8,
+  /**
+   * The disk has lost what this node had acknowledged, up to `index` at the most (UINT64_MAX if nobody can tell),
+   * now or before an earlier start; `text` tells the places found now, a sentence a line. The node neither votes nor
+   * leads until RFT_EVENT_REFILLED.
+   */
+  RFT_EVENT_DAMAGED = 9,
+  /** This node holds again all that its disk had lost; its log ends at `index`. */
+  RFT_EVENT_REFILLED = 10,
 };
 
 /** How much a log line matters. */
@@ -1926,8 +1939,9 @@ RFT_API void rft_node_free(rft_node_t *node);
  * The store: a node's directory.
  *
  * A write-ahead log and snapshots in etcd's formats. The directory remembers its node and its cluster, and one
- * store at a time has it open, in all processes. A torn end of the log is mended at open; anything else that cannot
- * have been written is RFT_E_CORRUPT, and nothing is changed.
+ * store at a time has it open, in all processes. A torn end of the log is mended at open. Where anything else cannot
+ * have been written or read, a node that is not the only voter is refilled by its leader: `lost_index` of its status
+ * tells, and until then it neither votes nor leads. For the only voter it is RFT_E_CORRUPT, and nothing is changed.
  *
  * The first write or fsync that fails is final: the store returns the same error ever after. Free node and store
  * then, and open the directory again when the disk is well.

@@ -5,6 +5,8 @@
 
 #[path = "engine/chaos.rs"]
 mod chaos;
+#[path = "engine/damage.rs"]
+mod damage;
 #[path = "engine/failing.rs"]
 mod failing;
 #[path = "engine/faults.rs"]

@@ -276,6 +276,15 @@ fn event_of(event: &Event) -> (rft_event_t, Option<CString>) {
             text = Some(c_text(&error.to_string()));
             rft_event_kind::RFT_EVENT_FAILED
         }
+        Event::Damaged { first_lost: _, last_lost, damages } => {
+            out.index = *last_lost;
+            text = (!damages.is_empty()).then(|| c_text(&damages.join("\n")));
+            rft_event_kind::RFT_EVENT_DAMAGED
+        }
+        Event::Refilled { last_index } => {
+            out.index = *last_index;
+            rft_event_kind::RFT_EVENT_REFILLED
+        }
         Event::Recovered { index, last_index: _, notes } => {
             out.index = *index;
             text = (!notes.is_empty()).then(|| c_text(&notes.join("\n")));

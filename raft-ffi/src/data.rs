@@ -152,12 +152,15 @@ pub struct rft_node_status_t {
     pub role: i32,
     /// RFT_OK, or why the node has stopped.
     pub failure: rft_status_t,
+    /// The last entry that the disk may have lost although this node had acknowledged it, UINT64_MAX if nobody can
+    /// tell; 0: nothing is lost. Until its leader has refilled it, the node neither votes nor leads.
+    pub lost_index: u64,
     /// 1 if the disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES, which an engine watches; else 0.
     pub disk_full: u8,
     /// 0.
     pub pad: [u8; 7],
     /// 0.
-    pub reserved: [u64; 3],
+    pub reserved: [u64; 2],
 }
 
 /// What a member is, as bits of `flags`.

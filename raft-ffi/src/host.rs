@@ -56,6 +56,12 @@ pub enum rft_event_kind {
     RFT_EVENT_DISK_FULL = 7,
     /// The disk has room again: `bytes` are left.
     RFT_EVENT_DISK_HAS_ROOM = 8,
+    /// The disk has lost what this node had acknowledged, up to `index` at the most (UINT64_MAX if nobody can tell),
+    /// now or before an earlier start; `text` tells the places found now, a sentence a line. The node neither votes nor
+    /// leads until RFT_EVENT_REFILLED.
+    RFT_EVENT_DAMAGED = 9,
+    /// This node holds again all that its disk had lost; its log ends at `index`.
+    RFT_EVENT_REFILLED = 10,
 }
 
 /// Something that happened. What its kind does not name is 0.

@@ -43,9 +43,10 @@ pub(crate) fn status(status: &Status, snapshot_index: u64, failure: Option<&Erro
         transferee: status.transferee,
         role: role(status.role),
         failure: failure.map_or(rft_status::RFT_OK, rft_status::from).code(),
+        lost_index: status.lost.map_or(0, |lost| lost.last),
         disk_full: 0,
         pad: [0; 7],
-        reserved: [0; 3],
+        reserved: [0; 2],
     }
 }
 

@@ -1,8 +1,9 @@
 //! The store: a node's directory.
 //!
 //! A write-ahead log and snapshots in etcd's formats. The directory remembers its node and its cluster, and one
-//! store at a time has it open, in all processes. A torn end of the log is mended at open; anything else that cannot
-//! have been written is RFT_E_CORRUPT, and nothing is changed.
+//! store at a time has it open, in all processes. A torn end of the log is mended at open. Where anything else cannot
+//! have been written or read, a node that is not the only voter is refilled by its leader: `lost_index` of its status
+//! tells, and until then it neither votes nor leads. For the only voter it is RFT_E_CORRUPT, and nothing is changed.
 //!
 //! The first write or fsync that fails is final: the store returns the same error ever after. Free node and store
 //! then, and open the directory again when the disk is well.
@@ -97,6 +98,7 @@ pub unsafe extern "C" fn rft_store_save(
             let mut node = exclusive::<NodeState>(node)?;
             node.check_store(&store)?;
             node.save(|ticket| store.save(ticket))?;
+            store.forget_loss(node.is_recovering())?;
             store.keep_known_stores(node.known_stores())
         })
     }

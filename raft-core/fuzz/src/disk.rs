@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use raft_core::disk::damage::OnDamage;
 use raft_core::disk::recovered::{Identity, Recovered};
 use raft_core::disk::store::{Store, StoreOptions};
 use raft_core::error::{Error, Result};
@@ -21,7 +22,12 @@ pub(crate) const DIR: &str = "/node";
 const IDENTITY: Identity = Identity { cluster_id: 7, node_id: 1 };
 
 pub(crate) fn open(volume: &MemoryVolume) -> Result<(Store, Recovered)> {
-    let options = StoreOptions { segment_bytes: 4096, zeroed_bytes: 0, ..StoreOptions::new(IDENTITY) };
+    open_in_spite(volume, OnDamage::Refuse)
+}
+
+fn open_in_spite(volume: &MemoryVolume, on_damage: OnDamage) -> Result<(Store, Recovered)> {
+    let options =
+        StoreOptions { segment_bytes: 4096, zeroed_bytes: 0, on_damage, ..StoreOptions::new(IDENTITY) };
     Store::open(Arc::new(volume.clone()), Path::new(DIR), options)
 }
 
@@ -122,6 +128,7 @@ fn opens_alike(volume: &MemoryVolume, seed: u64) -> bool {
         Ok(opened) => opened,
         Err(Error::Corrupt { .. } | Error::Foreign(_)) => {
             assert!(without_lock(volume) == before, "a directory that was refused has changed");
+            recovers_alike(volume, seed);
             return false;
         }
         Err(other) => panic!("{other}"),
@@ -145,9 +152,31 @@ fn opens_alike(volume: &MemoryVolume, seed: u64) -> bool {
     !recovered.fresh
 }
 
+/// Opens a damaged directory in spite of that, if that is possible: what is left is the same the next time, and once
+/// more after the power was cut.
+fn recovers_alike(volume: &MemoryVolume, seed: u64) {
+    let on_damage = if seed & 2 == 0 { OnDamage::Recover } else { OnDamage::Repair };
+    let Ok((store, recovered)) = open_in_spite(volume, on_damage) else { return };
+    drop(store);
+    for time in ["second", "third"] {
+        let (store, again) = open_in_spite(volume, on_damage).unwrap();
+        let known = |of: &Recovered| (of.hard_state, of.snapshot.clone(), of.entries.clone(), of.lost);
+        assert_eq!(known(&again), known(&recovered), "the {time} time");
+        assert!(
+            again.damages.is_empty(),
+            "damaged still the {time} time: {:?} {:?}",
+            again.damages,
+            recovered
+        );
+        drop(store);
+        volume.cut_power(&mut Chance(seed));
+    }
+}
+
+/// All files but those that every open writes.
 fn without_lock(volume: &MemoryVolume) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = volume.files();
-    files.remove(&Path::new(DIR).join("LOCK"));
+    files.retain(|path, _| !path.ends_with("LOCK") && !path.ends_with("vote"));
     files
 }
 

@@ -82,8 +82,7 @@ pub(super) fn examine(site: &Site, identity: Option<Identity>) -> Result<Examine
     }
     let old_loss = loss::load(volume, &site.dir)?;
     let names = segment::list(volume, &site.wal_dir)?;
-    let mut runs: Vec<&[SegmentName]> =
-        names.chunk_by(|a, b| a.sequence.checked_add(1) == Some(b.sequence)).collect();
+    let mut runs = runs_of(&names);
     let has_promised = old_loss.is_some() || kept.newest.is_some_and(|ballot| ballot.term > 0);
     let Some(run) = runs.pop() else {
         return without_log(site, kept, old_loss, has_promised);
@@ -109,49 +108,78 @@ pub(super) fn examine(site: &Site, identity: Option<Identity>) -> Result<Examine
             Err(error) => verdict.distrust(site, error)?,
         }
     }
+    what_is_left(site, identity, &names, verdict, Examined { notes, ..Examined::fresh(kept) }, old_loss)
+}
+
+/// Finds out what of a damaged directory can be gone on with: the newest segments, older ones if others are missing
+/// between, or none of them.
+fn what_is_left(
+    site: &Site,
+    identity: Option<Identity>,
+    names: &[SegmentName],
+    mut verdict: Verdict,
+    mut examined: Examined,
+    old_loss: Option<Loss>,
+) -> Result<Examined> {
+    let mut runs = runs_of(names);
+    let run = runs.pop().unwrap_or_default();
     let mut chosen = Chosen::newest(&site.snapshots)?;
-    let is_good = |log: &WalLog| log.end.is_some() && connects(log, &chosen);
-    if is_good(&verdict.log) {
+    if verdict.damages.is_empty() && old_loss.is_none() {
+        verdict.damages.push(does_not_connect(site, &verdict.log, &chosen));
+    }
+    if connects(&verdict.log, &chosen) {
         chosen.keep_recorded(&verdict.log);
-        let distrusted = verdict.log.fault.as_ref().map_or(&[][..], |fault| &run[fault.segment..]).to_vec();
-        let leftover = runs.concat();
-        let examined = Examined { chosen, leftover, distrusted, notes, ..Examined::fresh(kept) };
+        examined.distrusted =
+            verdict.log.fault.as_ref().map_or(&[][..], |fault| &run[fault.segment..]).to_vec();
+        (examined.chosen, examined.leftover) = (chosen, runs.concat());
         return examined.with(site, verdict, old_loss);
     }
     if verdict.damages.is_empty() {
+        // An earlier recovery has got no further.
         verdict.damages.push(does_not_connect(site, &verdict.log, &chosen));
     }
     // An older part of the log may be whole, where segments behind it are missing.
     while let Some(older) = runs.pop() {
-        let mut log = WalLog::read(volume, &site.wal_dir, older, identity)?;
-        if log.end.is_some() && connects(&log, &chosen) {
+        let mut log = WalLog::read(&*site.volume, &site.wal_dir, older, identity)?;
+        if connects(&log, &chosen) {
             log.replay.abandon_displaced();
             chosen.keep_recorded(&log);
             let kept_whole = log.fault.as_ref().map_or(older.len(), |fault| fault.segment);
             let before: usize = runs.iter().map(|run| run.len()).sum();
-            let (leftover, distrusted) = (names[..before].to_vec(), names[before + kept_whole..].to_vec());
+            (examined.leftover, examined.distrusted) =
+                (names[..before].to_vec(), names[before + kept_whole..].to_vec());
             verdict.damages.iter_mut().for_each(|damage| {
                 damage.first_lost = damage.first_lost.min(log.replay.log.last().saturating_add(1));
             });
-            verdict.log = log;
-            let examined = Examined { chosen, leftover, distrusted, notes, ..Examined::fresh(kept) };
+            (verdict.log, examined.chosen) = (log, chosen);
             return examined.with(site, verdict, old_loss);
         }
     }
     let first = chosen.metadata.index.saturating_add(1);
     verdict.damages.iter_mut().for_each(|damage| damage.first_lost = damage.first_lost.min(first));
-    let examined = Examined { chosen, distrusted: names, notes, ..Examined::fresh(kept) };
+    (examined.chosen, examined.distrusted) = (chosen, names.to_vec());
     let mut examined = examined.with(site, verdict, old_loss)?;
     (examined.log, examined.hard_state.commit) = (None, 0);
     Ok(examined)
 }
 
+/// The segments, in pieces that have no gap in the sequence.
+fn runs_of(names: &[SegmentName]) -> Vec<&[SegmentName]> {
+    names.chunk_by(|a, b| a.sequence.checked_add(1) == Some(b.sequence)).collect()
+}
+
 /// Whether the log goes on from the snapshot, or what it has at that place was never committed.
 fn connects(log: &WalLog, chosen: &Chosen) -> bool {
     let at = &chosen.metadata;
-    let Replay { log, hard_state, .. } = &log.replay;
-    let agrees = at.index > hard_state.commit || log.term(at.index).is_none_or(|term| term == at.term);
-    log.base <= at.index && agrees
+    if log.end.is_none() {
+        return false;
+    }
+    let Replay { log, hard_state, snapshots, .. } = &log.replay;
+    let agrees = (at.index > hard_state.commit || log.term(at.index).is_none_or(|term| term == at.term))
+        && snapshots.iter().all(|record| record.index != at.index || record.term == at.term);
+    // What was committed cannot be taken back behind the HardState that says so.
+    let reaches_commit = hard_state.commit <= log.last().max(at.index);
+    log.base <= at.index && agrees && reaches_commit
 }
 
 fn does_not_connect(site: &Site, log: &WalLog, chosen: &Chosen) -> Damage {
@@ -226,9 +254,12 @@ impl Examined {
     fn with(mut self, site: &Site, verdict: Verdict, old_loss: Option<Loss>) -> Result<Self> {
         let Verdict { log, damages, last_state, store_id } = verdict;
         let of_log = log.replay.hard_state;
-        let mut newest = last_state.unwrap_or(of_log);
-        if let Some(ballot) = &self.kept.newest {
-            newest = ballot::newer(newest, ballot.term, ballot.vote, &site.dir.join(ballot::NAME))?;
+        let copies = last_state.map(|state| (state.term, state.vote)).into_iter();
+        let copies = copies.chain(self.kept.newest.map(|ballot| (ballot.term, ballot.vote)));
+        let path = site.dir.join(ballot::NAME);
+        let mut newest = of_log;
+        for (term, vote) in copies {
+            newest = ballot::newer(newest, term, vote, &path)?;
         }
         if let Some(damage) = damages.first()
             && last_state.is_none()
@@ -236,8 +267,7 @@ impl Examined {
         {
             return Err(no_vote(&damage.path, damage.offset, &damage.what));
         }
-        // The commit of a log goes no further than the log.
-        self.hard_state = HardState { commit: of_log.commit.min(log.replay.log.last()), ..newest };
+        self.hard_state = newest;
         self.store_id = if store_id == 0 { self.store_id } else { store_id };
         self.is_fresh = false;
         self.damages = damages;

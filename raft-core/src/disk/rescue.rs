@@ -75,7 +75,7 @@ pub(super) fn put_aside(
     }
     site.volume.sync_dir(&site.wal_dir)?;
     if let (Some(log), Some(end), Some(tail)) = (&examined.log, end, tail)
-        && examined.distrusted.contains(&end.name)
+        && (log.is_torn || examined.distrusted.contains(&end.name))
     {
         cut_off(site, log, tail, notes)?;
     }

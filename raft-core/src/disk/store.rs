@@ -179,10 +179,10 @@ impl Store {
             store.wal.append(hard_state, entries, must_sync)?;
             let HardState { term, vote, .. } = store.wal.hard_state();
             let ballot = store.ballots.ballot;
-            if must_sync && (term, vote) != (ballot.term, ballot.vote) {
-                return store.save_ballot(false);
-            }
-            Ok(())
+            let is_news = must_sync && (term, vote) != (ballot.term, ballot.vote);
+            // A segment that is gone with all that is in it should be missed.
+            let has_cut = store.wal.durable_end().sequence != ballot.end.sequence;
+            if is_news || has_cut { store.save_ballot(false) } else { Ok(()) }
         })
     }
 

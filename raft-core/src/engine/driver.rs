@@ -60,6 +60,8 @@ pub(super) struct Driver {
     pub(super) called: Option<Message>,
     /// Which disk each member stands on, as the writer was told last.
     pub(super) known_stores: Vec<(u64, u64)>,
+    /// Whether the disk is known to lack what this node had acknowledged.
+    pub(super) is_recovering: bool,
     /// The term in which the pending proposals were appended.
     pub(super) lead_term: u64,
     pub(super) role: RoleKind,
@@ -98,6 +100,7 @@ impl Driver {
             self.pump()?;
             self.follow_call()?;
             self.keep_known_stores();
+            self.note_refilled();
             self.checkpoint();
             self.publish()?;
         }
@@ -231,6 +234,19 @@ impl Driver {
             self.known_stores = self.node.known_stores().to_vec();
             self.hand_to_writer(WriterJob::KnownStores(self.known_stores.clone()));
         }
+    }
+
+    /// Once consensus says that nothing is missing any more, the store may forget that something was.
+    fn note_refilled(&mut self) {
+        if !self.is_recovering || self.node.lost().is_some() {
+            return;
+        }
+        self.is_recovering = false;
+        self.hand_to_writer(WriterJob::ForgetLoss);
+        let last_index = self.node.status().last_index;
+        self.shared
+            .log(Level::Info, &format!("this node is refilled, up to entry {last_index}, and votes again"));
+        self.hand_to_applier(ApplierJob::Event(Event::Refilled { last_index }));
     }
 
     fn note_role(&mut self, soft_state: SoftState) -> Result<()> {

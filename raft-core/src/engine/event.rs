@@ -56,6 +56,21 @@ pub enum Event {
         /// Why.
         error: Error,
     },
+    /// The disk has lost a part of what this node had acknowledged, now or before an earlier start. It does not vote or
+    /// lead until its leader has refilled it.
+    Damaged {
+        /// The first entry that was lost.
+        first_lost: u64,
+        /// The last one that may have been lost; `u64::MAX` if nobody can tell.
+        last_lost: u64,
+        /// File, place and fault of each damage found at this start, in plain sentences.
+        damages: Vec<String>,
+    },
+    /// This node holds again all that its disk had lost, and is a member like any other.
+    Refilled {
+        /// The last entry of its log.
+        last_index: u64,
+    },
     /// The engine came back from its directory.
     Recovered {
         /// The index of the snapshot it started from; 0 is none.

@@ -12,7 +12,7 @@ use super::clock::Clock;
 use super::courier::receiver::Receiver;
 use super::courier::sender::Sender;
 use super::driver::Driver;
-use super::event::Event;
+use super::event::{Event, Level};
 use super::forward::Served;
 use super::host::Host;
 use super::inbox::Inbox;
@@ -22,9 +22,13 @@ use super::session::table::Sessions;
 use super::shared::{Shared, guarded};
 use super::work::ApplierJob;
 use super::writer::{Watch, Writer};
+use crate::consensus::config::Config;
 use crate::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
 use crate::consensus::log::storage::Storage as _;
+use crate::consensus::lost::Lost;
 use crate::consensus::raw_node::RawNode;
+use crate::disk::damage::OnDamage;
+use crate::disk::loss::Loss;
 use crate::disk::recovered::{Identity, Recovered};
 use crate::disk::store::{Store, StoreOptions, drawn_store_id};
 use crate::disk::volume::Volume;
@@ -58,9 +62,7 @@ pub(super) fn start(
         (_, sessions) = guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
     }
     let boot_term = recovered.hard_state.term;
-    let notes = std::mem::take(&mut recovered.notes);
-    let known_stores = recovered.known_stores.clone();
-    let node = node(options, recovered)?;
+    let node = node(options, &mut recovered)?;
     let last_index = node.storage().last_index();
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
@@ -68,7 +70,9 @@ pub(super) fn start(
     let (to_driver, completions) = unbounded();
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
-    let _ = to_applier.send(ApplierJob::Event(Event::Recovered { index: at.index, last_index, notes }));
+    for event in first_events(&shared, &recovered, last_index) {
+        let _ = to_applier.send(ApplierJob::Event(event));
+    }
     let applier = Applier::new(
         Arc::clone(&shared),
         (applier_jobs, to_driver.clone()),
@@ -103,7 +107,8 @@ pub(super) fn start(
         applying: 0,
         received: None,
         called: None,
-        known_stores,
+        known_stores: recovered.known_stores,
+        is_recovering: recovered.lost.is_some(),
         lead_term: 0,
         writing_since: Default::default(),
         offered: None,
@@ -113,17 +118,38 @@ pub(super) fn start(
 }
 
 /// Consensus as it was when it last ran here.
-fn node(options: &Options, recovered: Recovered) -> Result<RawNode<MemoryStorage>> {
-    let mut config = options.consensus.clone();
-    config.applied = recovered.snapshot.index;
-    config.store_id = recovered.store_id;
-    config.apply_unstable = false;
-    // The engine forwards by itself, so that an outcome comes back.
-    config.forward_proposals = false;
-    let storage = MemoryStorage::recovered(recovered.hard_state, recovered.snapshot, recovered.entries);
-    let mut node = RawNode::new(config, storage)?;
+fn node(options: &Options, recovered: &mut Recovered) -> Result<RawNode<MemoryStorage>> {
+    let entries = std::mem::take(&mut recovered.entries);
+    let storage = MemoryStorage::recovered(recovered.hard_state, recovered.snapshot.clone(), entries);
+    let mut node = RawNode::new(config_for(options, recovered), storage)?;
     node.learn_stores(&recovered.known_stores);
     Ok(node)
+}
+
+/// The settings of consensus, with what only the directory and the engine know.
+fn config_for(options: &Options, recovered: &Recovered) -> Config {
+    Config {
+        applied: recovered.snapshot.index,
+        store_id: recovered.store_id,
+        lost: recovered.lost.map(|loss| Lost { last: loss.last, term: loss.term }),
+        apply_unstable: false,
+        // The engine forwards by itself, so that an outcome comes back.
+        forward_proposals: false,
+        ..options.consensus.clone()
+    }
+}
+
+/// What is to be told of the start. That the disk has lost what this node had acknowledged is said in the log, too.
+fn first_events(shared: &Shared, recovered: &Recovered, last_index: u64) -> Vec<Event> {
+    let Recovered { snapshot, notes, lost, damages, .. } = recovered;
+    let mut events = vec![Event::Recovered { index: snapshot.index, last_index, notes: notes.clone() }];
+    if let Some(Loss { first, last, .. }) = *lost {
+        let damages: Vec<String> = damages.iter().map(ToString::to_string).collect();
+        damages.iter().for_each(|damage| shared.log(Level::Warn, damage));
+        shared.log(Level::Warn, "this node does not vote until its leader has refilled it");
+        events.push(Event::Damaged { first_lost: first, last_lost: last, damages });
+    }
+    events
 }
 
 /// Opens the store and makes a fresh one a first member, if it is to be one.
@@ -135,6 +161,7 @@ fn open_store(volume: Arc<dyn Volume>, options: &Options, dir: &Path) -> Result<
         reserve_bytes: options.disk_reserve_bytes,
         snapshots_kept: SNAPSHOTS_KEPT,
         store_id: drawn_store_id(),
+        on_damage: OnDamage::Recover,
         ..StoreOptions::new(identity)
     };
     let (mut store, mut recovered) = Store::open(volume, dir, store_options)?;

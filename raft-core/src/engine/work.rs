@@ -15,6 +15,8 @@ pub(super) enum WriterJob {
     Record(Saved),
     /// Which disk each member stands on, to be kept.
     KnownStores(Vec<(u64, u64)>),
+    /// What the disk had lost is there again.
+    ForgetLoss,
 }
 
 /// For the applier. There are as many as consensus has tickets outstanding, one snapshot, the courier's window, and

@@ -96,6 +96,7 @@ impl Writer {
                         self.record(saved)?;
                     }
                     WriterJob::KnownStores(stores) => self.store.keep_known_stores(&stores)?,
+                    WriterJob::ForgetLoss => self.store.forget_loss()?,
                 }
                 next = if group.len() < GROUP_MAX { self.jobs.try_recv().ok() } else { None };
             }

@@ -64,10 +64,11 @@ impl Chosen {
     pub(in crate::disk) fn newest(snapshots: &SnapDir) -> Result<Self> {
         let mut found = Chosen::default();
         for name in snapshots.list()? {
-            if found.metadata.index == 0 {
-                found.try_open(snapshots, name)?;
-            } else {
+            // Nobody writes a snapshot of nothing.
+            if found.metadata.index > 0 || name.0 == 0 || name.1 == 0 {
                 found.orphans.push(name);
+            } else {
+                found.try_open(snapshots, name)?;
             }
         }
         found

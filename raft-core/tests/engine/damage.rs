@@ -1,0 +1,109 @@
+//! Rot under a running cluster: a node whose disk lost something is refilled, says so, and nothing acknowledged is gone.
+
+use std::fs;
+use std::path::PathBuf;
+
+use raft_core::disk::damage::survey;
+use raft_core::disk::os::OsVolume;
+use raft_core::engine::event::Event;
+
+use crate::world::{World, wait_until};
+
+const VOTERS: [u64; 3] = [1, 2, 3];
+
+/// A cluster with small segments, whose node 3 has stopped after many writes and a few snapshots.
+fn stopped() -> World {
+    let mut world = World::new(&VOTERS, |options| {
+        options.segment_bytes = 16 << 10;
+        options.snapshot_entries = 40;
+        options.snapshot_trailing = 5;
+    });
+    for at in 0..150 {
+        world.write(&format!("command {at} {}", "x".repeat(200)));
+    }
+    world.agreed(150);
+    world.stop(3);
+    world
+}
+
+/// The files of node 3 in `part` that end with `ending`, by name.
+fn files(world: &World, part: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(world.file(3, part)).unwrap().map(|e| e.unwrap().path()).collect();
+    found.retain(|path| path.to_string_lossy().ends_with(ending));
+    found.sort();
+    found
+}
+
+fn flip(path: &PathBuf, at: usize) {
+    let mut content = fs::read(path).unwrap();
+    content[at] ^= 1;
+    fs::write(path, content).unwrap();
+}
+
+/// Starts node 3, waits until it has told of the damage and of its end, and compares all that was written.
+fn refilled(mut world: World) {
+    let dir = world.file(3, "");
+    let damages = survey(std::sync::Arc::new(OsVolume), &dir).unwrap();
+    assert!(!damages.is_empty());
+    world.start(3, &VOTERS);
+    let node = world.node(3);
+    let told: Vec<String> = damages.iter().map(ToString::to_string).collect();
+    wait_until("word of the damage", || {
+        node.machine.has_event(|event| matches!(event, Event::Damaged { damages, .. } if !damages.is_empty()))
+    });
+    assert!(node.machine.log.lock().iter().any(|line| told.iter().any(|text| line.contains(text))));
+    for at in 150..160 {
+        world.write(&format!("command {at}"));
+    }
+    wait_until("word of the refill", || {
+        node.machine.has_event(|event| matches!(event, Event::Refilled { .. }))
+            && node.engine.status().status.lost.is_none()
+    });
+    assert_eq!(world.agreed(160).len(), 160);
+    // Now it is a member like any other: with node 1 gone, only its vote makes a leader.
+    wait_until("the word of the loss to be gone", || !dir.join("lost").exists());
+    world.stop(1);
+    world.write("one more");
+    assert_eq!(world.agreed(161).len(), 161);
+}
+
+#[test]
+fn a_log_that_rotted_in_the_middle_is_refilled() {
+    let world = stopped();
+    let segments = files(&world, "wal", ".wal");
+    flip(&segments[segments.len() / 2], 1000);
+    refilled(world);
+}
+
+#[test]
+fn a_log_that_rotted_at_its_end_is_refilled() {
+    let world = stopped();
+    let segments = files(&world, "wal", ".wal");
+    let last = segments.last().unwrap();
+    let used = fs::read(last).unwrap().iter().rposition(|byte| *byte != 0).unwrap();
+    flip(last, used - 20);
+    refilled(world);
+}
+
+#[test]
+fn with_its_newest_snapshot_rotten_a_node_starts_from_an_older_one() {
+    let mut world = stopped();
+    flip(files(&world, "snap", ".snap").last().unwrap(), 100);
+    world.start(3, &VOTERS);
+    assert_eq!(world.agreed(150).len(), 150);
+    let node = world.node(3);
+    assert!(node.machine.has_event(|event| {
+        matches!(event, Event::Recovered { notes, .. } if notes.iter().any(|note| note.contains(".broken")))
+    }));
+    assert!(!node.machine.has_event(|event| matches!(event, Event::Damaged { .. })));
+}
+
+#[test]
+fn with_all_snapshots_rotten_a_node_gets_one_from_the_leader() {
+    let world = stopped();
+    let snapshots = files(&world, "snap", ".snap");
+    assert!(snapshots.len() >= 2, "{snapshots:?}");
+    snapshots.iter().for_each(|path| flip(path, 100));
+    refilled(world);
+}
