@@ -29,6 +29,7 @@ pub enum Mutant {
     SingleVoteInJoint,
     SkipUpToDateCheck,
     TruncateWithoutConflict,
+    TrustLostDisk,
     VoteBeforeDurable,
     VoteTwice,
 }
@@ -36,7 +37,7 @@ pub enum Mutant {
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All that chance finds. `IgnoreAba` wants three leaders within one write, in one order: a script has to show it.
-    pub const BY_CHANCE: [Mutant; 23] = {
+    pub const BY_CHANCE: [Mutant; 24] = {
         use Mutant::*;
         [
             AckBeforeDurable,
@@ -60,6 +61,7 @@ impl Mutant {
             SingleVoteInJoint,
             SkipUpToDateCheck,
             TruncateWithoutConflict,
+            TrustLostDisk,
             VoteBeforeDurable,
             VoteTwice,
         ]

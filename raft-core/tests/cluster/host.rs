@@ -72,6 +72,8 @@ pub(crate) struct Up {
     write_is_due: bool,
     applying: VecDeque<ApplyTicket>,
     apply_is_due: bool,
+    /// It has sent entries since its window was last looked at.
+    pub(crate) has_appended: bool,
     /// A received snapshot that is not in place yet: the membership is its, already.
     incoming: u64,
     /// The term in which a leader told it to take over.
@@ -171,6 +173,7 @@ impl World {
             write_is_due: false,
             applying: VecDeque::new(),
             apply_is_due: false,
+            has_appended: false,
             incoming: 0,
             told: 0,
         }));
@@ -201,7 +204,10 @@ impl World {
             None => {
                 self.keep_stores(id);
                 self.take_wanted(id)?;
-                self.check_window(id)
+                if self.host_mut(id).up.as_mut().is_some_and(|up| std::mem::take(&mut up.has_appended)) {
+                    return self.check_window(id);
+                }
+                Ok(())
             }
         }
     }

@@ -171,7 +171,7 @@ impl Settings {
 
     /// Many reads of whoever believes that it leads, while leaders are cut off.
     fn favour_reads(&mut self, rng: &mut Rng) {
-        (self.nodes, self.churn) = (rng.pick(&[3, 3, 5]), 0);
+        (self.nodes, self.churn) = (rng.pick(&[3, 3, 3, 5]), 0);
         self.ids = self.nodes;
         (self.clients, self.think, self.reads, self.strays) =
             (3, 10, rng.pick(&[400, 700]), rng.pick(&[600, 800]));
