@@ -165,7 +165,8 @@ impl Settings {
         (self.delay, self.pause) = (rng.pick(&[2, 5]), 0);
         self.config.election_ticks = rng.within(3, 5);
         self.config.heartbeat_ticks = 1;
-        (self.swap, self.rift, self.plots) = (rng.pick(&[100, 600]), 600, rng.pick(&[0, 40]));
+        (self.swap, self.rift, self.plots) = (rng.pick(&[100, 600]), 600, rng.pick(&[20, 60]));
+        self.config.apply_bytes_max = rng.pick(&[100, 1 << 20, 1 << 20]);
         self.plots_drawn = &[Plot::Overtake];
     }
 
