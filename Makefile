@@ -92,6 +92,7 @@ test-rust:
 	@scripts/need.sh --optional 'the header under clang' clang || true
 	$(CARGO) build --workspace # the C hosts in the tests link what lies in target/debug
 	$(CARGO) test --workspace
+	$(CARGO) test -p raft-core --features mutants --test mutants # the simulation finds what is planted
 
 test-c: kv three-nodes
 	$(MAKE) -C examples/kv-c test
