@@ -104,6 +104,7 @@ test-rust:
 	$(CARGO) build --workspace # the C hosts in the tests link what lies in target/debug
 	$(CARGO) test --workspace
 	$(CARGO) test -p raft-core --features tool --test tool
+	$(CARGO) test -p raft-core --features mutants --test mutants # the simulation finds what is planted
 
 # etcd's own packages write and read a log in turns with ours. A module of its own, which nothing else needs.
 ETCD := raft-core/tests/etcd

@@ -31,6 +31,7 @@ pub enum Mutant {
     SingleVoteInJoint,
     SkipUpToDateCheck,
     TruncateWithoutConflict,
+    TrustLostDisk,
     VoteBeforeDurable,
     VoteTwice,
     VoteWhileRecovering,
@@ -40,7 +41,7 @@ pub enum Mutant {
 impl Mutant {
     /// All that chance finds. `IgnoreAba` wants three leaders within one write, in one order: a script has to show it,
     /// and those that are about damaged disks, which the simulation does not have.
-    pub const BY_CHANCE: [Mutant; 23] = {
+    pub const BY_CHANCE: [Mutant; 24] = {
         use Mutant::*;
         [
             AckBeforeDurable,
@@ -64,6 +65,7 @@ impl Mutant {
             SingleVoteInJoint,
             SkipUpToDateCheck,
             TruncateWithoutConflict,
+            TrustLostDisk,
             VoteBeforeDurable,
             VoteTwice,
         ]

@@ -128,7 +128,7 @@ impl World {
     fn rift(&mut self, id: u64, ready: &Ready) {
         let Some(ticket) = &ready.apply else { return };
         let Some(change) = ticket.entries().iter().find_map(read_change) else { return };
-        let Ok(after) = conf_state_after(self.up(id).membership(), &change) else { return };
+        let Ok(after) = conf_state_after(&self.up(id).membership, &change) else { return };
         let stays = |other: &u64| *other == id || after.voters.contains(other);
         let side: Vec<u64> = after.voters_outgoing.iter().copied().filter(|other| !stays(other)).collect();
         if side.is_empty() || !self.links.is_whole() || !self.rng.permille(self.settings.rift) {

@@ -151,7 +151,7 @@ impl World {
         }
     }
 
-    /// What a leader knows of its followers: the bounds on what is on its way.
+    /// What a leader knows of its followers: the bounds on what is on its way. Looked at after each event that sent more.
     pub(crate) fn check_window(&mut self, id: u64) -> Check {
         let World { hosts, settings, coverage, .. } = self;
         let Some(up) = &hosts[id as usize - 1].up else { return Ok(()) };

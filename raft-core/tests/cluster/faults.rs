@@ -114,7 +114,7 @@ impl World {
         let World { hosts, rng, settings, .. } = self;
         let Host { disk, kept, .. } = &mut hosts[id as usize - 1];
         if settings.keeps_machine && rng.coin() {
-            *kept = Some((up.machine.clone(), up.membership().clone()));
+            *kept = Some((up.machine.clone(), up.membership.clone()));
         }
         let lost = disk.crash(rng, keeps);
         let commit = disk.durable.hard_state.commit;

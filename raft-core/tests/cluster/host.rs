@@ -8,7 +8,7 @@ use raft_core::consensus::raw_node::RawNode;
 use raft_core::consensus::ready::{AppendTicket, ApplyTicket, ReadState, Ready};
 use raft_core::consensus::status::RoleKind;
 use raft_core::raftpb::conf_change::ConfState;
-use raft_core::raftpb::message::{Message, Snapshot};
+use raft_core::raftpb::message::Snapshot;
 
 use super::ambush::Doom;
 use super::coverage::Rare;
@@ -63,7 +63,7 @@ pub(crate) struct Up {
     pub(crate) raw: RawNode<Shelf>,
     pub(crate) machine: Machine,
     /// Where the machine stands. The node's may be ahead: it takes that of a snapshot when it accepts it.
-    membership: ConfState,
+    pub(crate) membership: ConfState,
     pub(crate) seen: Seen,
     pub(crate) reads: Vec<Read>,
     pub(crate) ready_is_due: bool,
@@ -72,6 +72,8 @@ pub(crate) struct Up {
     write_is_due: bool,
     applying: VecDeque<ApplyTicket>,
     apply_is_due: bool,
+    /// It has sent entries since its window was last looked at.
+    pub(crate) has_appended: bool,
     /// A received snapshot that is not in place yet: the membership is its, already.
     incoming: u64,
     /// The term in which a leader told it to take over.
@@ -104,12 +106,6 @@ impl Host {
 
     pub(crate) fn leads(&self) -> bool {
         self.up.as_ref().is_some_and(|up| up.seen.role == RoleKind::Leader)
-    }
-}
-
-impl Up {
-    pub(crate) fn membership(&self) -> &ConfState {
-        &self.membership
     }
 }
 
@@ -171,6 +167,7 @@ impl World {
             write_is_due: false,
             applying: VecDeque::new(),
             apply_is_due: false,
+            has_appended: false,
             incoming: 0,
             told: 0,
         }));
@@ -201,7 +198,10 @@ impl World {
             None => {
                 self.keep_stores(id);
                 self.take_wanted(id)?;
-                self.check_window(id)
+                if self.host_mut(id).up.as_mut().is_some_and(|up| std::mem::take(&mut up.has_appended)) {
+                    return self.check_window(id);
+                }
+                Ok(())
             }
         }
     }
@@ -470,32 +470,6 @@ impl World {
         }
     }
 
-    /// Takes a snapshot, and drops the log before it but for a trail.
-    pub(crate) fn checkpoint(&mut self, id: u64, trail: u64) -> Check {
-        let names_first = self.plant == Plant::SnapshotWithoutConfState;
-        let founders = self.settings.nodes;
-        let up = self.up(id);
-        let index = up.seen.applied;
-        if up.raw.storage().memory.snapshot_metadata().index >= index {
-            return Ok(());
-        }
-        let conf_state = if names_first { ConfState::of_voters(1..=founders) } else { up.membership.clone() };
-        let data = up.machine.save();
-        let storage = &mut up.raw.storage_mut().memory;
-        let taken = storage.create_snapshot(index, conf_state, data.clone());
-        taken.map_err(|error| format!("node {id}: snapshot at {index}: {error}"))?;
-        // It may have dropped more than this already.
-        let _ = storage.compact(index.saturating_sub(trail));
-        let snapshot = Snapshot { data, metadata: storage.snapshot_metadata().clone() };
-        up.seen.compact(index);
-        if !names_first {
-            self.oracle.check_snapshot(&snapshot)?;
-        }
-        self.host_mut(id).disk.checkpoint(snapshot);
-        self.trace.line(self.now, || format!("{id} takes a snapshot at {index}"));
-        Ok(())
-    }
-
     /// What a node has heard of the disks of others outlives it.
     fn keep_stores(&mut self, id: u64) {
         let Host { up, stores, .. } = self.host_mut(id);
@@ -504,26 +478,5 @@ impl World {
         {
             *stores = up.raw.known_stores().to_vec();
         }
-    }
-
-    /// A peer needs a newer snapshot than there is.
-    fn take_wanted(&mut self, id: u64) -> Check {
-        let Some(up) = &mut self.host_mut(id).up else { return Ok(()) };
-        if up.raw.storage_mut().memory.take_wanted().is_none() {
-            return Ok(());
-        }
-        let trail = self.rng.below(10);
-        self.checkpoint(id, trail)
-    }
-
-    /// After a restart the node knows its snapshot by name only: the bytes are on disk, unless a newer one is. Says
-    /// whether there is something to send.
-    pub(crate) fn attach_snapshot(&self, id: u64, message: &mut Message) -> bool {
-        let on_disk = &self.host(id).disk.durable.snapshot;
-        let Some(snapshot) = &mut message.snapshot else { return false };
-        if snapshot.data.is_empty() && snapshot.metadata == on_disk.metadata {
-            snapshot.data = on_disk.data.clone();
-        }
-        !snapshot.data.is_empty()
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod rng;
 pub(crate) mod run;
 pub(crate) mod seen;
 pub(crate) mod settings;
+pub(crate) mod snapshots;
 pub(crate) mod trace;
 pub(crate) mod wipes;
 pub(crate) mod world;

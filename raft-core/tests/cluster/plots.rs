@@ -44,7 +44,7 @@ pub(crate) enum Act {
     Mend,
     /// Clients begin nothing for so long, and all logs become equal.
     Calm(u64),
-    /// Whoever leads takes a snapshot and drops all of the log that it covers.
+    /// Everybody takes a snapshot and drops all of the log that it covers.
     Checkpoint,
     Change,
 }
@@ -96,8 +96,8 @@ impl World {
             Act::Mend => self.links = Links::default(),
             Act::Calm(length) => self.calm_until = self.now + length,
             Act::Checkpoint => {
-                if let Some(id) = self.leader() {
-                    return self.checkpoint(id, 0);
+                for id in self.running() {
+                    self.checkpoint(id, 0)?;
                 }
             }
             Act::Change => return self.change_membership(),
@@ -192,12 +192,13 @@ impl World {
         let cut = self.ticks(1, 3);
         let patience = self.settings.config.election_ticks * TICK;
         let length = self.election_timeouts(2, 4);
-        if self.rng.coin() {
+        let has_leases = self.settings.config.read_only == ReadOnlyOption::LeaseBased;
+        if self.rng.permille(if has_leases { 500 } else { 200 }) {
             self.calm_until = self.now + cut;
             self.host_mut(leader).doom = Some(Doom::Giver { length });
             self.plan(cut, Act::Transfer(leader, next));
         } else {
-            let until = self.now + cut + patience + self.ticks(2, 10);
+            let until = self.now + cut + patience + self.ticks(5, 15);
             self.links.late = Some((late, leader, until));
             self.plan(cut, Act::CutOff(vec![leader], length));
         }
@@ -205,7 +206,7 @@ impl World {
             let after = self.rng.within(TICK / 2, 3 * TICK);
             self.plan(cut + round * patience + after, Act::Campaign(next));
         }
-        if self.settings.config.read_only == ReadOnlyOption::LeaseBased {
+        if has_leases {
             let (shortest, longest) = self.settings.tick_bounds();
             for id in 1..=self.settings.ids {
                 self.host_mut(id).tick_every = if id == leader { longest } else { shortest };
@@ -216,12 +217,12 @@ impl World {
     /// A node has changes to apply and is slow about it; a snapshot of what came after them is faster.
     fn overtake(&mut self, running: &[u64]) {
         self.coverage.hit(Rare::ApplierHeld);
-        let id = self.rng.pick(running);
-        self.host_mut(id).lags_until = self.now + self.election_timeouts(4, 8);
-        let cut = self.ticks(2, 8);
+        let id = self.pick_follower(running);
+        self.host_mut(id).lags_until = self.now + self.election_timeouts(5, 8);
+        let cut = self.ticks(4, 10);
         let length = self.election_timeouts(1, 2);
-        for _ in 0..2 {
-            let (before, after) = (self.rng.below(cut), cut + self.rng.below(length));
+        for _ in 0..3 {
+            let (before, after) = (self.rng.below(cut / 2), cut + self.rng.below(length));
             self.plan(before, Act::Change);
             self.plan(after, Act::Change);
         }

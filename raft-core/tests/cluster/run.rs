@@ -40,11 +40,11 @@ fn live(world: &mut World) -> Check {
         world.advance()?;
     }
     world.heal()?;
-    let ticks = HEALING_TIMEOUTS * world.settings.config.election_ticks
-        + HEALING_TICKS_AN_ENTRY * world.oracle.committed();
-    let end = world.now + ticks * TICK;
+    let healed_at = world.now;
     while !is_well(world) {
-        ensure!(world.now < end, "liveness: {}", ails(world));
+        let ticks = HEALING_TIMEOUTS * world.settings.config.election_ticks
+            + HEALING_TICKS_AN_ENTRY * world.oracle.committed();
+        ensure!(world.now < healed_at + ticks * TICK, "liveness: {}", ails(world));
         world.advance()?;
     }
     Ok(())

@@ -165,13 +165,14 @@ impl Settings {
         (self.delay, self.pause) = (rng.pick(&[2, 5]), 0);
         self.config.election_ticks = rng.within(3, 5);
         self.config.heartbeat_ticks = 1;
-        (self.swap, self.rift, self.plots) = (rng.pick(&[100, 600]), 600, rng.pick(&[0, 40]));
+        (self.swap, self.rift, self.plots) = (rng.pick(&[100, 600]), 600, rng.pick(&[20, 60]));
+        self.config.apply_bytes_max = rng.pick(&[100, 1 << 20, 1 << 20]);
         self.plots_drawn = &[Plot::Overtake];
     }
 
     /// Many reads of whoever believes that it leads, while leaders are cut off.
     fn favour_reads(&mut self, rng: &mut Rng) {
-        (self.nodes, self.churn) = (rng.pick(&[3, 3, 5]), 0);
+        (self.nodes, self.churn) = (rng.pick(&[3, 3, 3, 5]), 0);
         self.ids = self.nodes;
         (self.clients, self.think, self.reads, self.strays) =
             (3, 10, rng.pick(&[400, 700]), rng.pick(&[600, 800]));

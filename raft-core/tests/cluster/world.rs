@@ -222,6 +222,11 @@ impl World {
                 return Err(format!("node {id} sends {message:?}"));
             }
             let is_snapshot = message.msg_type == MessageType::MsgSnap;
+            if message.msg_type == MessageType::MsgApp
+                && let Some(up) = &mut self.host_mut(id).up
+            {
+                up.has_appended = true;
+            }
             let is_void = is_snapshot && !self.attach_snapshot(id, &mut message);
             self.cover_sent(id, &message);
             let bytes = Bytes::from(message.to_vec());

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use raft_core::consensus::config::Config;
 use raft_core::consensus::log::memory_storage::MemoryStorage;
 use raft_core::consensus::status::RoleKind;
-use raft_core::error::Error;
+use raft_core::error::{Dropped, Error};
 use raft_core::raftpb::conf_change::ConfChangeType::{AddLearnerNode, AddNode, RemoveNode};
 use raft_core::raftpb::conf_change::{ConfChangeSingle, ConfChangeTransition, ConfChangeV2};
 use raft_core::raftpb::entry::{Entries, Entry, EntryType};
@@ -64,6 +64,22 @@ fn s4_1_a_new_leader_waits_for_its_predecessors_entries_before_a_change() {
     group.node(2).step(message(MsgVoteResp, 3, 2, term)).unwrap();
     assert_eq!(group.role(2), RoleKind::Leader);
     assert!(matches!(group.change(2, &[(RemoveNode, 3)]), Err(Error::ConfChange(_))));
+}
+
+#[test]
+fn s4_1_a_change_that_was_refused_for_its_size_does_not_hold_up_the_next() {
+    let mut group = Group::with(3, |id| Config { uncommitted_bytes_max: 8, ..plain(id) });
+    group.elect(1);
+    group.isolate(1);
+    group.propose(1, "as much as there may be").unwrap();
+    let refused = Err(Error::ProposalDropped(Dropped::UncommittedFull));
+    assert_eq!(group.change(1, &[(RemoveNode, 3)]), refused);
+    group.heal();
+    (0..2).for_each(|_| group.beat());
+    assert_eq!(group.applied[0].len(), 1);
+    group.change(1, &[(RemoveNode, 3)]).unwrap();
+    group.settle();
+    assert_eq!(voters(&mut group, 1), [1, 2]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use raft_core::consensus::config::Config;
 use raft_core::consensus::raw_node::RawNode;
 use raft_core::consensus::status::RoleKind;
 use raft_core::error::Error;
-use raft_core::raftpb::conf_change::ConfChangeType::{AddLearnerNode, RemoveNode};
+use raft_core::raftpb::conf_change::ConfChangeType::{AddLearnerNode, AddNode, RemoveNode};
 use raft_core::raftpb::message::Message;
 use raft_core::raftpb::message::MessageType::*;
 
@@ -24,7 +24,8 @@ fn group() -> Group {
 
 /// Node `id` starts again without anything that it had.
 fn wipe(group: &mut Group, id: u64) {
-    let storage = log_of(&[1, 2, 3], 1, &[]);
+    let founders: Vec<u64> = (1..=group.nodes.len() as u64).collect();
+    let storage = log_of(&founders, 1, &[]);
     group.nodes[id as usize - 1] = RawNode::new(stored(id, 900 + id), storage).unwrap();
 }
 
@@ -96,6 +97,27 @@ fn removed_and_added_again_it_is_a_member_like_any_other() {
     (0..6).for_each(|_| group.beat());
     assert_eq!(group.applied[1].last().map(|data| &data[..]), Some(&b"later"[..]));
     assert_eq!(group.node(3).known_stores(), [(1, 101), (2, 902), (3, 103)]);
+}
+
+#[test]
+fn whoever_missed_that_a_member_was_added_again_follows_it_when_it_leads() {
+    let mut group = Group::with(5, |id| stored(id, 100 + id));
+    group.elect(5);
+    (0..3).for_each(|_| group.beat());
+    group.isolate(5);
+    group.elect(1);
+    wipe(&mut group, 2);
+    group.change(1, &[(RemoveNode, 2)]).unwrap();
+    (0..3).for_each(|_| group.beat());
+    group.change(1, &[(AddNode, 2)]).unwrap();
+    (0..6).for_each(|_| group.beat());
+    group.elect(2);
+    // Node 5 still leads an old term, where node 2 stood on another disk. Nobody but node 2 tells it.
+    assert_eq!(group.role(5), RoleKind::Leader);
+    group.heal();
+    (0..6).for_each(|_| group.beat());
+    assert_eq!((group.status(5).leader, group.commit(5)), (2, group.commit(2)));
+    assert_eq!(group.node(5).known_stores(), [(1, 101), (2, 902), (3, 103), (4, 104), (5, 105)]);
 }
 
 #[test]

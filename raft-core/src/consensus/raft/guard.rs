@@ -38,7 +38,10 @@ pub(in crate::consensus) fn check<S: Storage>(raft: &mut Raft<S>, message: &Mess
     if numbers.into_iter().any(|number| number > NUMBER_MAX) {
         return Err(malformed(message, "holds a number out of range"));
     }
-    if !is_request && raft.membership.contains(message.from) {
+    // Who leads was elected by those who knew its disk. Whoever missed that it was removed and added again learns of it
+    // from what it sends as a leader, and only from that.
+    let is_of_leader = matches!(kind, MsgApp | MsgHeartbeat | MsgSnap | MsgTimeoutNow | MsgReadIndexResp);
+    if !is_request && !is_of_leader && raft.membership.contains(message.from) {
         // What is left over from an earlier term may be from before the sender was removed and added again.
         raft.stores.check(message.from, message.store, message.term >= raft.term)?;
     }

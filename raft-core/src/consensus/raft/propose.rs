@@ -28,8 +28,13 @@ pub(in crate::consensus) fn append<S: Storage>(raft: &mut Raft<S>, entries: Entr
     if leader.transferee != 0 {
         return Err(Error::ProposalDropped(Dropped::Transferring));
     }
-    let entries = admit_conf_changes(raft, entries)?;
-    let first = raft.append_as_leader(entries)?;
+    let pending = leader.pending_conf_index;
+    let appended = admit_conf_changes(raft, entries).and_then(|entries| raft.append_as_leader(entries));
+    if appended.is_err() {
+        // What was refused is not in the log: nothing has to wait until it is applied.
+        raft.expect_leader()?.pending_conf_index = pending;
+    }
+    let first = appended?;
     replicate::broadcast(raft)?;
     Ok(first)
 }

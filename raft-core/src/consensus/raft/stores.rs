@@ -6,6 +6,7 @@
 //! heartbeats. A member is taken at its first number. Under another one it counts as gone, and once it hears of that it
 //! neither votes nor campaigns, until it has been removed and is added again, with the new number.
 
+use crate::consensus::mutants::{Mutant, is_planted};
 use crate::error::{Error, Result};
 
 /// The numbers that this node has heard of. 0 stands for a node that tells none.
@@ -25,7 +26,7 @@ impl Stores {
 
     /// Whether the group knows this node by another disk.
     pub(super) fn is_replaced(&self) -> bool {
-        self.is_replaced
+        self.is_replaced && !is_planted(Mutant::TrustLostDisk)
     }
 
     /// What this node has heard.
@@ -35,7 +36,7 @@ impl Stores {
 
     /// Checks the number in a message of member `id`, and keeps it if it is the first, and the message `is_new`.
     pub(super) fn check(&mut self, id: u64, store: u64, is_new: bool) -> Result<()> {
-        if store == 0 {
+        if store == 0 || is_planted(Mutant::TrustLostDisk) {
             return Ok(());
         }
         match self.known.binary_search_by_key(&id, |(id, _)| *id) {
