@@ -27,6 +27,7 @@ help:
 	@echo '              make soak-processes   kill -9 of random nodes (or ROUNDS=1000 of it)'
 	@echo '              make soak-engines     engines that are stopped, cut off and restarted'
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
+	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
 	@echo 'make install  library, header and rft.pc: PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean    deletes what was built'
@@ -48,13 +49,13 @@ three-nodes: lib
 # ---- running ----
 
 # They go to those who ask for them. `make test SEED=7` must not narrow a test that looks for the same name down.
-unexport SEED SECONDS
+unexport SEED SECONDS BYTES
 
 .PHONY: demo
 demo: kv
 	$(PYTHON) $(DEMO)/demo.py
 
-.PHONY: soak soak-simulation soak-processes soak-engines soak-disk fuzz
+.PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-snapshot fuzz
 soak:
 	@$(MAKE) soak-simulation
 	@$(MAKE) soak-processes
@@ -78,6 +79,10 @@ soak-disk:
 	@scripts/need.sh cargo gcc
 	SECONDS=$(SOAK_SECONDS) $(if $(SEED),SEED=$(SEED)) \
 		$(CARGO) test --release -p raft-core --test disk_crash every_moment -- --nocapture
+
+soak-snapshot:
+	@scripts/need.sh cargo gcc
+	BYTES=$(or $(BYTES),2147483648) $(CARGO) test --release -p raft-core --test big_snapshot
 
 fuzz:
 	@scripts/need.sh cargo gcc g++

@@ -161,7 +161,8 @@ impl Applier {
     }
 
     fn restore(&mut self, metadata: SnapshotMetadata) -> Result<()> {
-        let bytes = self.shared.call(|host| restore(host, &self.snapshots, &metadata))??;
+        let reader = self.snapshots.open(metadata.term, metadata.index)?;
+        let bytes = self.shared.call(|host| restore(host, reader))??;
         let (index, term) = (metadata.index, metadata.term);
         self.at = metadata;
         self.saved_index = index;
@@ -190,9 +191,8 @@ impl Applier {
     }
 }
 
-/// Gives the host the snapshot that stands at `metadata`; returns its length.
-pub(super) fn restore(host: &dyn Host, snapshots: &SnapDir, metadata: &SnapshotMetadata) -> Result<u64> {
-    let mut reader = snapshots.open(metadata.term, metadata.index)?;
+/// Gives the host a snapshot; returns its length.
+pub(super) fn restore(host: &dyn Host, mut reader: SnapReader) -> Result<u64> {
     let bytes = reader.len();
     host.snapshot_restore(&mut reader).map_err(Error::Host)?;
     Ok(bytes)

@@ -30,7 +30,7 @@ use crate::disk::store::{Store, StoreOptions, drawn_store_id};
 use crate::disk::volume::Volume;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfState;
-use crate::raftpb::message::HardState;
+use crate::raftpb::message::{HardState, SnapshotMetadata};
 
 /// From how many snapshots a restart stays possible, should the newest turn out unreadable.
 const SNAPSHOTS_KEPT: usize = 3;
@@ -54,7 +54,7 @@ pub(super) fn start(
     let at = recovered.snapshot.clone();
     // The snapshot that a new cluster starts from holds a membership and no state.
     if at.index > BOOTSTRAP_INDEX {
-        guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
+        restore_found(&store, &at, host.as_ref())?;
     }
     let boot_term = recovered.hard_state.term;
     let notes = std::mem::take(&mut recovered.notes);
@@ -127,6 +127,11 @@ fn node(options: &Options, recovered: Recovered) -> Result<RawNode<MemoryStorage
     let mut node = RawNode::new(config, storage)?;
     node.learn_stores(&recovered.known_stores);
     Ok(node)
+}
+
+fn restore_found(store: &Store, at: &SnapshotMetadata, host: &dyn Host) -> Result<u64> {
+    let reader = store.snapshots().open_found(at.term, at.index)?;
+    guarded(|| restore(host, reader))?
 }
 
 /// Opens the store and makes a fresh one a first member, if it is to be one.
