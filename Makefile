@@ -90,10 +90,10 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-c test-http test-install test-soak
+.PHONY: test test-rust test-c test-http test-install test-soak test-disk
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-c test-install test-http test-soak
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-c test-install test-http test-soak test-disk
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -116,6 +116,11 @@ test-http: kv
 test-soak: kv
 	$(PYTHON) $(DEMO)/soak.py 200 $(or $(SEED),1)
 	$(PYTHON) $(DEMO)/soak.py 100 $(or $(SEED),1) --wipe | grep -q '^soak: FAIL.*lost write'
+
+test-disk: kv
+	@mkdir -p $(BUILT)/demo
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $(BUILT)/demo/disk_fault.so $(DEMO)/disk_fault.c -ldl
+	$(PYTHON) $(DEMO)/disk_faults.py $(BUILT)/demo/disk_fault.so
 
 # A program that knows only what `make install` puts down, linked both ways.
 STAGE := $(BUILT)/stage
