@@ -171,7 +171,7 @@ BENCH_DIR ?= $(BUILT)/bench-files
 bench:
 	@scripts/need.sh cargo gcc
 	mkdir -p $(BENCH_DIR)
-	cd benches && BENCH_DIR=$(abspath $(BENCH_DIR)) $(CARGO) bench --bench core --bench wal
+	cd benches && BENCH_DIR=$(abspath $(BENCH_DIR)) $(CARGO) bench --bench core --bench wal --bench recovery
 
 install: lib
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include
