@@ -27,6 +27,7 @@ help:
 	@echo '              make soak-processes   kill -9 of random nodes (or ROUNDS=1000 of it)'
 	@echo '              make soak-engines     engines that are stopped, cut off and restarted'
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
+	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
 	@echo 'make install  library, header, rft.pc and the program rft: PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean    deletes what was built'
@@ -52,13 +53,13 @@ three-nodes: lib
 # ---- running ----
 
 # They go to those who ask for them. `make test SEED=7` must not narrow a test that looks for the same name down.
-unexport SEED SECONDS
+unexport SEED SECONDS BYTES
 
 .PHONY: demo
 demo: kv
 	$(PYTHON) $(DEMO)/demo.py
 
-.PHONY: soak soak-simulation soak-processes soak-engines soak-disk fuzz
+.PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-snapshot fuzz
 soak:
 	@$(MAKE) soak-simulation
 	@$(MAKE) soak-processes
@@ -83,16 +84,20 @@ soak-disk:
 	SECONDS=$(SOAK_SECONDS) $(if $(SEED),SEED=$(SEED)) \
 		$(CARGO) test --release -p raft-core --test disk_crash every_moment -- --nocapture
 
+soak-snapshot:
+	@scripts/need.sh cargo gcc
+	BYTES=$(or $(BYTES),2147483648) $(CARGO) test --release -p raft-core --test big_snapshot
+
 fuzz:
 	@scripts/need.sh cargo gcc g++
 	scripts/fuzz.sh $(or $(SECONDS),60) $(TARGET)
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-etcd test-c test-http test-install test-soak
+.PHONY: test test-rust test-etcd test-c test-http test-install test-soak test-disk
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-install test-http test-soak
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-install test-http test-soak test-disk
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -127,6 +132,11 @@ test-http: kv
 test-soak: kv
 	$(PYTHON) $(DEMO)/soak.py 200 $(or $(SEED),1)
 	$(PYTHON) $(DEMO)/soak.py 100 $(or $(SEED),1) --wipe | grep -q '^soak: FAIL.*lost write'
+
+test-disk: kv
+	@mkdir -p $(BUILT)/demo
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $(BUILT)/demo/disk_fault.so $(DEMO)/disk_fault.c -ldl
+	$(PYTHON) $(DEMO)/disk_faults.py $(BUILT)/demo/disk_fault.so
 
 # A program that knows only what `make install` puts down, linked both ways.
 STAGE := $(BUILT)/stage
@@ -178,7 +188,7 @@ BENCH_DIR ?= $(BUILT)/bench-files
 bench:
 	@scripts/need.sh cargo gcc
 	mkdir -p $(BENCH_DIR)
-	cd benches && BENCH_DIR=$(abspath $(BENCH_DIR)) $(CARGO) bench --bench core --bench wal
+	cd benches && BENCH_DIR=$(abspath $(BENCH_DIR)) $(CARGO) bench --bench core --bench wal --bench recovery
 
 install: lib
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin

@@ -123,6 +123,15 @@ class Node:
     def post(self, path: str, body: bytes = b""):
         return self._connections.request(self.address, "POST", path, body)
 
+    def request(self, method: str, path: str, body: bytes = b""):
+        """Asks this node, whatever state it is in."""
+        return self._connections.request(self.address, method, path, body)
+
+    def run_with(self, environment: Dict[str, str]) -> None:
+        """From the next start on, its environment has these too."""
+        # `env` becomes the server, which so stays the child of this process.
+        self._command = ["env"] + [f"{name}={value}" for name, value in environment.items()] + self._command
+
     def log_tail(self, lines: int = 15) -> str:
         try:
             return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])

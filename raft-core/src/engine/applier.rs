@@ -252,7 +252,8 @@ impl Applier {
     }
 
     fn restore(&mut self, metadata: SnapshotMetadata) -> Result<()> {
-        let (bytes, sessions) = self.shared.call(|host| restore(host, &self.snapshots, &metadata))??;
+        let reader = self.snapshots.open(metadata.term, metadata.index)?;
+        let (bytes, sessions) = self.shared.call(|host| restore(host, reader))??;
         self.sessions = sessions;
         let (index, term) = (metadata.index, metadata.term);
         self.at = metadata;
@@ -283,13 +284,8 @@ impl Applier {
     }
 }
 
-/// Gives the host the snapshot that stands at `metadata`; returns its length, and the sessions in it.
-pub(super) fn restore(
-    host: &dyn Host,
-    snapshots: &SnapDir,
-    metadata: &SnapshotMetadata,
-) -> Result<(u64, Sessions)> {
-    let mut file = snapshots.open(metadata.term, metadata.index)?;
+/// Gives the host a snapshot; returns its length, and the sessions in it.
+pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Sessions)> {
     let (mut reader, sessions) = snapshot::Reader::new(&mut file)?;
     let bytes = reader.len();
     host.snapshot_restore(&mut reader).map_err(Error::Host)?;

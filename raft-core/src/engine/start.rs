@@ -34,7 +34,7 @@ use crate::disk::store::{Store, StoreOptions, drawn_store_id};
 use crate::disk::volume::Volume;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfState;
-use crate::raftpb::message::HardState;
+use crate::raftpb::message::{HardState, SnapshotMetadata};
 
 /// From how many snapshots a restart stays possible, should the newest turn out unreadable.
 const SNAPSHOTS_KEPT: usize = 3;
@@ -59,7 +59,7 @@ pub(super) fn start(
     // The snapshot that a new cluster starts from holds a membership and no state.
     let mut sessions = Sessions::default();
     if at.index > BOOTSTRAP_INDEX {
-        (_, sessions) = guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
+        sessions = restore_found(&store, &at, host.as_ref())?;
     }
     let boot_term = recovered.hard_state.term;
     let node = node(options, &mut recovered)?;
@@ -150,6 +150,11 @@ fn first_events(shared: &Shared, recovered: &Recovered, last_index: u64) -> Vec<
         events.push(Event::Damaged { first_lost: first, last_lost: last, damages });
     }
     events
+}
+
+fn restore_found(store: &Store, at: &SnapshotMetadata, host: &dyn Host) -> Result<Sessions> {
+    let reader = store.snapshots().open_found(at.term, at.index)?;
+    Ok(guarded(|| restore(host, reader))??.1)
 }
 
 /// Opens the store and makes a fresh one a first member, if it is to be one.

@@ -49,8 +49,17 @@ impl SnapDir {
 
     /// Opens the snapshot of this term and index, and reads all of it to verify its checksum.
     pub fn open(&self, term: u64, index: u64) -> Result<SnapReader> {
+        self.open_file(term, index, false)
+    }
+
+    /// Opens the snapshot that the store has found when it was opened just now, which read all of it to verify it.
+    pub fn open_found(&self, term: u64, index: u64) -> Result<SnapReader> {
+        self.open_file(term, index, true)
+    }
+
+    fn open_file(&self, term: u64, index: u64, is_verified: bool) -> Result<SnapReader> {
         let path = self.path(term, index);
-        let reader = SnapReader::open(&*self.volume, &path)?;
+        let reader = SnapReader::open(&*self.volume, &path, is_verified)?;
         let metadata = reader.metadata();
         if (metadata.term, metadata.index) != (term, index) {
             let what = format!("the snapshot of term {} and index {}", metadata.term, metadata.index);

@@ -1,0 +1,107 @@
+/* Faults of a disk, to be preloaded into a node: LD_PRELOAD=disk_fault.so DISK_FAULT=FILE. As long as FILE is
+ * not there, nothing happens. It holds three words: what fails (write, fdatasync, fsync), how (EIO, ENOSPC,
+ * EINTR, short, slow), and at which call from then on. Only files of a log or of snapshots are meant. EINTR
+ * and short come at every other call, the rest at all from the first one on. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SLOW_MS 300
+#define PAGE 4096
+
+static atomic_long calls;
+
+/* Whether a descriptor is of a file that the store keeps. */
+static bool is_kept(int fd) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(link, path, sizeof path - 1);
+    if (len <= 0) {
+        return false;
+    }
+    path[len] = 0;
+    return strstr(path, "/wal/") != NULL || strstr(path, "/snap/") != NULL ||
+           strcmp(path + len - 4, "/wal") == 0;
+}
+
+/* How this call fails: a word, or NULL. */
+static const char *fault(const char *operation, int fd) {
+    static _Thread_local char how[16];
+    const char *name = getenv("DISK_FAULT");
+    FILE *file = name == NULL ? NULL : fopen(name, "r");
+    if (file == NULL) {
+        atomic_store(&calls, 0);
+        return NULL;
+    }
+    char what[16];
+    long first = 0;
+    bool is_meant = fscanf(file, "%15s %15s %ld", what, how, &first) == 3 && strcmp(what, operation) == 0;
+    fclose(file);
+    if (!is_meant || !is_kept(fd)) {
+        return NULL;
+    }
+    long call = atomic_fetch_add(&calls, 1) + 1;
+    bool is_in_turns = strcmp(how, "EINTR") == 0 || strcmp(how, "short") == 0;
+    if (call < first || (is_in_turns && call % 2 != 0)) {
+        return NULL;
+    }
+    return how;
+}
+
+static int error_number(const char *how) {
+    return strcmp(how, "EIO") == 0      ? EIO
+           : strcmp(how, "ENOSPC") == 0 ? ENOSPC
+           : strcmp(how, "EINTR") == 0  ? EINTR
+                                        : 0;
+}
+
+typedef ssize_t write_at(int, const void *, size_t, off64_t);
+typedef int sync_file(int);
+
+ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t offset) {
+    write_at *real = (write_at *)dlsym(RTLD_NEXT, "pwrite64");
+    const char *how = fault("write", fd);
+    if (how == NULL) {
+        return real(fd, bytes, len, offset);
+    }
+    int number = error_number(how);
+    if (number == 0) {
+        return real(fd, bytes, len > 1 ? len / 2 : len, offset);
+    }
+    /* A disk that fills up takes whole pages, and says no when the rest comes. */
+    size_t fits = PAGE - (size_t)offset % PAGE;
+    if (number == ENOSPC && fits < len) {
+        return real(fd, bytes, fits, offset);
+    }
+    errno = number;
+    return -1;
+}
+
+static int sync_with(const char *operation, int fd) {
+    sync_file *real = (sync_file *)dlsym(RTLD_NEXT, operation);
+    const char *how = fault(operation, fd);
+    int number = how == NULL ? 0 : error_number(how);
+    if (number != 0) {
+        errno = number;
+        return -1;
+    }
+    if (how != NULL) {
+        nanosleep(&(struct timespec){.tv_nsec = SLOW_MS * 1000000L}, NULL);
+    }
+    return real(fd);
+}
+
+int fdatasync(int fd) {
+    return sync_with("fdatasync", fd);
+}
+
+int fsync(int fd) {
+    return sync_with("fsync", fd);
+}

@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Disks that fail under real processes: errors, short and interrupted writes, slow syncs, and a disk that fills up.
+
+usage: disk_faults.py SHIM [--server PATH]      SHIM is disk_fault.c as a shared library
+
+Three nodes, of which one gets a fault while clients write. The other two go on, the faulty one says why it ended or
+goes on too, and after its restart every acknowledged write is there. The disk that fills up is a small one of its own,
+which only root can mount; without that it is skipped, in words."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from cluster import DEFAULT_SERVER, Cluster, Failure, Node, end_on_signals, wait_for
+from history import History
+from report import Progress, print_table
+
+FLAGS = ["--tick-ms", "20", "--segment-bytes", str(1 << 18), "--snapshot-entries", "1000"]
+WRITERS = 4
+KEYS = 50
+SECONDS = 30.0  # more than any wait takes
+MIB = 1 << 20
+
+
+class Fault(NamedTuple):
+    operation: str
+    how: str
+    call: int
+    of_leader: bool
+    text: str = ""  # what the log must say; nothing: the node goes on
+
+
+FAULTS = [
+    Fault("fdatasync", "EIO", 3, True, "Input/output error"),
+    Fault("fdatasync", "EIO", 20, False, "Input/output error"),
+    Fault("write", "EIO", 5, True, "Input/output error"),
+    Fault("write", "ENOSPC", 5, False, "No space left"),
+    Fault("write", "short", 1, True),
+    Fault("write", "EINTR", 1, False),
+    Fault("fdatasync", "EINTR", 1, True),
+    Fault("fdatasync", "slow", 1, False),
+    # With the next segment or snapshot.
+    Fault("fsync", "EIO", 1, False, "Input/output error"),
+]
+
+
+class Faults:
+    def __init__(self, cluster: Cluster, shim: Path, progress: Progress):
+        self._cluster = cluster
+        self._progress = progress
+        self._history = History(cluster, WRITERS, KEYS)
+        self.ended = self.survived = 0
+        for node in cluster.nodes.values():
+            node.run_with({"LD_PRELOAD": str(shim), "DISK_FAULT": str(self._file(node))})
+
+    def _file(self, node: Node) -> Path:
+        return self._cluster.directory / f"fault{node.id}"
+
+    def run(self) -> None:
+        self._cluster.wait_leader()
+        self._history.start()
+        for fault in FAULTS:
+            self._try(fault)
+        self._history.end()
+        for node in self._cluster.running:
+            node.stop()
+
+    def rows(self):
+        return [
+            ("faults that ended a node", str(self.ended)),
+            ("faults that a node survived", str(self.survived)),
+            ("writes acknowledged, and found again", str(self._history.count())),
+        ]
+
+    def _try(self, fault: Fault) -> None:
+        leader = self._cluster.wait_leader(SECONDS)
+        node = leader if fault.of_leader else self._cluster.nodes[leader.id % len(self._cluster.nodes) + 1]
+        self._progress.phase(f"{fault.operation} {fault.how} at {'the leader' if fault.of_leader else 'a follower'}")
+        self._wait_writes(20)
+        # Renamed into place: the node must not read half of it.
+        draft = self._file(node).with_suffix(".tmp")
+        draft.write_text(f"{fault.operation} {fault.how} {fault.call}\n")
+        draft.rename(self._file(node))
+        if fault.text:
+            self._wait_end(node, fault)
+            self.ended += 1
+        else:
+            self._wait_writes(200 if fault.how != "slow" else 20)
+            node.status()  # raises if it has failed
+            self.survived += 1
+        self._file(node).unlink()
+        if fault.text:
+            node.kill()
+            node.start()
+        self._check()
+
+    def _wait_end(self, node: Node, fault: Fault) -> None:
+        wait_for(f"the end of node {node.id}", SECONDS, lambda: raw_status(node)["failure"] == "RFT_E_IO")
+        wait_for(f"the reason in the log of node {node.id}", SECONDS, lambda: fault.text in node.log_tail(200))
+        # It is there and says no: nothing is taken, nothing is read as if it were the newest.
+        for method, path, body in [("PUT", "/kv/refused", b"x"), ("GET", "/kv/c0-0", b"")]:
+            response = node.request(method, path, body)
+            if response.status < 300 or b"RFT_E_IO" not in response.body:
+                raise Failure(f"node {node.id} answers {method} with {response.status} after its end")
+        self._wait_writes(50)
+
+    def _wait_writes(self, count: int) -> None:
+        goal = self._history.count() + count
+
+        def look() -> bool:
+            self._history.check()
+            return self._history.count() >= goal
+
+        wait_for(f"{count} more writes", SECONDS, look)
+
+    def _check(self) -> None:
+        """Nobody writes: all nodes come to the same state, with every acknowledged value in it."""
+        self._history.pause(SECONDS)
+        self._cluster.wait_leader(SECONDS)
+        self._cluster.wait_agreement(SECONDS)
+        for node in self._cluster.running:
+            self._history.read_back(node, stale=True)
+        self._history.go_on()
+
+
+def raw_status(node: Node) -> dict:
+    return json.loads(node.request("GET", "/status?hash=0").body)
+
+
+class SmallDisk:
+    """A file system in memory of its own, as the directory of a node. `with` unmounts it."""
+
+    def __init__(self, path: Path, size: int):
+        self._path, self._size = path, size
+
+    def __enter__(self) -> "SmallDisk":
+        self._path.mkdir(parents=True)
+        options = f"size={self._size}"
+        mount = ["mount", "-t", "tmpfs", "-o", options, "rft-small-disk", str(self._path)]
+        subprocess.run(mount, check=True, capture_output=True)
+        return self
+
+    def grow(self, size: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(self._path)], check=True, capture_output=True)
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "-l", str(self._path)], check=False, capture_output=True)
+
+
+def can_mount() -> bool:
+    path = Path(tempfile.mkdtemp(prefix="rft-"))
+    try:
+        with SmallDisk(path / "disk", MIB):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def fill_up(server: Path, progress: Progress) -> int:
+    """One node on a small disk: it refuses writes before the disk is full, reads on, and heals when it grows."""
+    progress.phase("a disk that fills up, and grows")
+    flags = ["--tick-ms", "20", "--segment-bytes", str(1 << 18), "--snapshot-entries", "0"]
+    cluster = Cluster(1, flags + ["--disk-reserve", str(4 * MIB)], server)
+    node = cluster.nodes[1]
+    with SmallDisk(node.directory, 24 * MIB) as disk, cluster:
+        cluster.wait_leader()
+        client, value, count = cluster.client(), b"x" * 60_000, 0
+        while (response := client.attempt("PUT", f"/kv/big{count}", value)).status == 204:
+            count += 1
+            if count > 1000:
+                raise Failure("a disk of 24 MiB takes 60 MB")
+        if response.status != 503 or b"RFT_E_DISK_FULL" not in response.body:
+            raise Failure(f"a full disk answers {response.status} {response.body!r}")
+        wait_for("the status", SECONDS, lambda: node.status()["disk_full"])
+        if client.attempt("GET", "/kv/big0").body != value:
+            raise Failure("a full disk does not read")
+        free = os.statvfs(node.directory)
+        if free.f_bavail * free.f_frsize < 2 * MIB:
+            raise Failure("the reserve was used up")
+        disk.grow(64 * MIB)
+        wait_for("room to be noticed", SECONDS, lambda: not node.status()["disk_full"])
+        if client.attempt("PUT", "/kv/healed", b"yes").status != 204:
+            raise Failure("a disk with room again takes no write")
+        client.close()
+        node.kill()
+        node.start()
+        cluster.wait_leader()
+        client = cluster.client()
+        for number in range(count):
+            if client.attempt("GET", f"/kv/big{number}").body != value:
+                raise Failure(f"lost write: big{number}")
+        client.close()
+    return count
+
+
+def skip(what: str) -> None:
+    line = f"skipped: {what}"
+    print(line, flush=True)
+    if "RFT_SKIPPED" in os.environ:
+        with open(os.environ["RFT_SKIPPED"], "a") as file:
+            file.write(line + "\n")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shim", type=Path)
+    parser.add_argument("--server", type=Path, default=DEFAULT_SERVER)
+    args = parser.parse_args()
+    end_on_signals()
+    progress = Progress()
+    began = time.monotonic()
+    rows = []
+    try:
+        cluster = Cluster(3, FLAGS, args.server)
+        faults = Faults(cluster, args.shim.resolve(), progress)
+        with cluster:
+            faults.run()
+        rows += faults.rows()
+        if can_mount():
+            rows.append(("writes until the small disk was full", str(fill_up(args.server, progress))))
+        else:
+            skip("a real disk that fills up: only root can mount a small one")
+    except (Failure, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as failure:
+        progress.done()
+        print(f"disk faults: FAIL: {str(failure) or 'interrupted'}")
+        return 1
+    progress.done()
+    print_table(rows)
+    print(f"disk faults: PASS, {time.monotonic() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
