@@ -8,7 +8,7 @@ use prost::Message as _;
 use super::crc::Crc;
 use super::frame::{self, WORD};
 use super::record::{HEAD_LEN_MAX, Head, Metadata, Record, RecordType, SnapshotRecord};
-use super::volume::Volume;
+use super::volume::{Access, File, Volume};
 use super::wal::reader::{Next, SegmentReader};
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfState;
@@ -106,6 +106,9 @@ enum Frame {
 /// Goes through one segment.
 pub struct Walk {
     reader: SegmentReader,
+    // The same once more, to look ahead in.
+    file: Box<dyn File>,
+    len: u64,
     chain: Option<Crc>,
     // Found behind something bad, where the chain's value before it is not known.
     resumed: Option<Found>,
@@ -118,7 +121,9 @@ impl Walk {
     /// of the segment before, if there is one.
     pub fn open(volume: &dyn Volume, path: &Path, is_last: bool, chain: Option<u32>) -> Result<Self> {
         let reader = SegmentReader::open(volume, path, is_last)?;
-        Ok(Walk { reader, chain: chain.map(Crc::from), resumed: None, is_last, is_over: false })
+        let file = volume.open(path, Access::Read)?;
+        let len = file.len()?;
+        Ok(Walk { reader, file, len, chain: chain.map(Crc::from), resumed: None, is_last, is_over: false })
     }
 
     /// The chain's value behind what was found last.
@@ -128,7 +133,7 @@ impl Walk {
 
     /// Bytes of the file.
     pub fn len(&self) -> u64 {
-        self.reader.len()
+        self.len
     }
 
     /// Whether the file has no bytes.
@@ -169,7 +174,7 @@ impl Walk {
             for crc in [Some(record.crc), computed].into_iter().flatten() {
                 if self.goes_on(next, crc)? {
                     self.chain = Some(Crc::from(crc));
-                    self.reader.seek(next);
+                    self.reader.resume_at(next);
                     bad.len = next - offset;
                     let at_end = self.ends_at(next)?;
                     bad.fault.iter_mut().for_each(|bad| bad.torn &= at_end);
@@ -181,7 +186,7 @@ impl Walk {
             Some((at, record, next)) => {
                 bad.len = at - offset;
                 self.chain = Some(Crc::from(record.crc));
-                self.reader.seek(next);
+                self.reader.resume_at(next);
                 self.resumed = Some(found(at, next, &record));
                 bad.fault.iter_mut().for_each(|bad| bad.torn = false);
             }
@@ -198,7 +203,7 @@ impl Walk {
         let mut window = Vec::new();
         while offset < self.len() {
             window.resize((self.len() - offset).min(WINDOW) as usize, 0);
-            let read = self.reader.read_at(&mut window, offset)?;
+            let read = self.file.read_at(&mut window, offset)?;
             if !frame::is_zero(&window[..read]) {
                 return Ok(false);
             }
@@ -215,7 +220,7 @@ impl Walk {
             // Frames are looked for at each multiple of eight, and a look takes more than a word.
             let len = (self.len() - at).min(WINDOW + HEAD_LEN_MAX as u64 + WORD as u64);
             window.resize(len as usize, 0);
-            let read = self.reader.read_at(&mut window, at)?;
+            let read = self.file.read_at(&mut window, at)?;
             let end = read.min(WINDOW as usize);
             for place in (0..end).step_by(WORD).filter(|place| looks_like_a_record(&window[*place..read])) {
                 let offset = at + place as u64;
@@ -246,7 +251,7 @@ impl Walk {
     /// Reads a frame without looking at its checksum.
     fn frame_at(&self, offset: u64) -> Result<Frame> {
         let mut word = [0; WORD];
-        let read = self.reader.read_at(&mut word, offset)?;
+        let read = self.file.read_at(&mut word, offset)?;
         let word = u64::from_le_bytes(word);
         if word == 0 {
             return Ok(Frame::Zero);
@@ -260,7 +265,7 @@ impl Walk {
             return Ok(Frame::Nothing);
         }
         let mut bytes = vec![0; (len + padding) as usize];
-        if self.reader.read_at(&mut bytes, start)? < bytes.len() || !frame::is_zero(&bytes[len as usize..]) {
+        if self.file.read_at(&mut bytes, start)? < bytes.len() || !frame::is_zero(&bytes[len as usize..]) {
             return Ok(Frame::Nothing);
         }
         bytes.truncate(len as usize);

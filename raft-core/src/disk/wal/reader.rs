@@ -63,8 +63,8 @@ impl SegmentReader {
         self.file.read_at(buf, offset)
     }
 
-    /// Goes on at byte `offset`, which must not lie behind the end.
-    pub(in crate::disk) fn seek(&mut self, offset: u64) {
+    /// Goes on reading at byte `offset`, a multiple of eight.
+    pub(in crate::disk) fn resume_at(&mut self, offset: u64) {
         self.offset = offset.min(self.len);
         self.block = Bytes::new();
     }
