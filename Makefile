@@ -111,15 +111,11 @@ test-rust:
 	$(CARGO) test -p raft-core --features tool --test tool
 	$(CARGO) test -p raft-core --features mutants --test mutants # the simulation finds what is planted
 
-# etcd's own packages write and read a log in turns with ours. A module of its own, which nothing else needs.
-ETCD := raft-core/tests/etcd
+# A Go module of its own, which nothing else needs.
 test-etcd:
 	@if scripts/need.sh --optional 'the test against the log of etcd' golang-go; then \
-		if (cd $(ETCD) && go mod download); then \
-			$(CARGO) build -p raft-core --example etcd_driver && $(CARGO) build $(TOOL) && cd $(ETCD) && \
-			RFT_DRIVER=$(BUILT)/debug/examples/etcd_driver RFT_TOOL=$(BUILT)/debug/rft go test -count=1 -v ./...; \
-		else echo 'skipped: the test against the log of etcd (its modules cannot be had; see above)' \
-			| tee -a "$${RFT_SKIPPED:-/dev/null}"; fi; fi
+		$(CARGO) build -p raft-core --example etcd_driver && $(CARGO) build $(TOOL) && \
+		scripts/test-etcd.sh $(BUILT); fi
 
 test-c: kv three-nodes
 	$(MAKE) -C examples/kv-c test

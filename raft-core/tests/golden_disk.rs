@@ -129,3 +129,13 @@ fn a_streamed_snapshot_is_what_any_decoder_expects() {
         assert_eq!(outer.crc, Some(crc_fast::crc32_iscsi(&file[16..])));
     }
 }
+
+#[test]
+fn the_file_of_the_members_disks_is_as_it_is_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut store, _) = open(dir.path());
+    store.keep_known_stores(&[(1, 77), (2, 3)]).unwrap();
+    let drawn =
+        "72667473746f7231 0100000000000000 4d00000000000000 0200000000000000 0300000000000000 07b0b0ef";
+    assert_eq!(fs::read(dir.path().join("stores")).unwrap(), bytes(drawn));
+}

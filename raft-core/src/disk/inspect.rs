@@ -168,7 +168,6 @@ fn conclude(all: &mut Inspection, read: Reading, usable: Vec<SnapshotRecord>) {
     let Reading { kept, behind, behind_has_entries, newest, highest, unreadable, end, .. } = read;
     all.vote_may_be_lost = !all.is_usable() && !read.behind_has_state;
     let kept_commit = kept.hard_state.commit;
-    let kept_term = kept.log.entries.last().map_or(0, |entry| entry.term);
     let is_whole = all.is_usable();
     let behind = (!is_whole && behind_has_entries).then_some(behind.log);
     let mut saved = salvage(kept.log, behind, usable, newest);
@@ -197,8 +196,8 @@ fn conclude(all: &mut Inspection, read: Reading, usable: Vec<SnapshotRecord>) {
         // Entries may have stood in what cannot be read, and nothing behind it speak of them.
         let unknown = unreadable / ENTRY_LEN_MIN;
         let possible = if goes_on { newest.commit } else { highest.max(last.saturating_add(unknown)) };
-        // Entries of a newer term may have overwritten what was kept.
-        let first = if !goes_on && newest.term > kept_term { last.min(kept_commit) } else { last };
+        // What is unreadable may have overwritten what was kept and is not committed.
+        let first = if goes_on { last } else { last.min(kept_commit) };
         let first = first.saturating_add(1);
         all.loss = (possible >= first).then_some(Loss { first, last: possible });
     }

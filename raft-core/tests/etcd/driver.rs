@@ -7,6 +7,7 @@
 //! open DIR NODE CLUSTER STORE SEGMENT_BYTES   answers what there is: snapshot, data, state, entry for entry
 //! bootstrap VOTERS
 //! append TERM VOTE COMMIT [TERM:INDEX:TYPE:DATA ...]     a HardState of term 0 is none
+//! write TERM VOTE COMMIT [TERM:INDEX:TYPE:DATA ...]      the same without a sync
 //! snapshot TERM INDEX VOTERS DATA              a file, then its record
 //! release INDEX
 //! close
@@ -63,10 +64,10 @@ fn obey(open: &mut Option<Store>, words: &[&str]) -> Outcome<String> {
     let store = open.as_mut().ok_or("no store is open")?;
     match words {
         ["bootstrap", members] => drop(store.bootstrap(&voters(members)?)?),
-        ["append", term, vote, commit, entries @ ..] => {
+        [verb @ ("append" | "write"), term, vote, commit, entries @ ..] => {
             let state = HardState { term: term.parse()?, vote: vote.parse()?, commit: commit.parse()? };
             let entries: Entries = entries.iter().map(|text| entry(text)).collect::<Outcome<_>>()?;
-            store.append(Some(&state).filter(|state| state.term > 0), &entries, true)?;
+            store.append(Some(&state).filter(|state| state.term > 0), &entries, *verb == "append")?;
         }
         ["snapshot", term, index, members, data] => {
             let metadata =

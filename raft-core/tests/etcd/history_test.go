@@ -162,10 +162,7 @@ func (h *history) bootstrap() error {
 func (h *history) closeTorn(log log) error {
 	count := len(h.files(".wal"))
 	late := h.entry(h.want.last()+1, h.want.state.term)
-	if err := log.save(state{}, []entry{late}); err != nil {
-		return err
-	}
-	if err := log.close(); err != nil {
+	if err := log.crash(late); err != nil {
 		return err
 	}
 	if len(h.files(".wal")) == count {

@@ -64,4 +64,6 @@ type log interface {
 	// release lets go of what a restart from the snapshot at index does not need.
 	release(index uint64) error
 	close() error
+	// crash saves an entry and ends without closing anything, as far as that can be had.
+	crash(entry) error
 }

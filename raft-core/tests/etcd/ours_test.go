@@ -114,8 +114,27 @@ func (c *content) read(line string) error {
 
 type ours struct{ driver *driver }
 
-func (o ours) save(s state, entries []entry) error {
-	words := []string{"append", fmt.Sprint(s.term), fmt.Sprint(s.vote), fmt.Sprint(s.commit)}
+func (o ours) save(s state, entries []entry) error { return o.append("append", s, entries) }
+
+// crash kills the process that has the store open, and starts another.
+func (o ours) crash(late entry) error {
+	if err := o.append("write", state{}, []entry{late}); err != nil {
+		return err
+	}
+	if err := o.driver.process.Process.Kill(); err != nil {
+		return err
+	}
+	o.driver.process.Wait() // says that it was killed
+	next, err := startDriver()
+	if err != nil {
+		return err
+	}
+	*o.driver = *next
+	return nil
+}
+
+func (o ours) append(verb string, s state, entries []entry) error {
+	words := []string{verb, fmt.Sprint(s.term), fmt.Sprint(s.vote), fmt.Sprint(s.commit)}
 	for _, e := range entries {
 		words = append(words, fmt.Sprintf("%d:%d:%d:%s", e.term, e.index, e.kind, tohex(e.data)))
 	}

@@ -1,7 +1,6 @@
 package etcd
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,12 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/snap"
 	"go.etcd.io/etcd/server/v3/storage/wal"
-	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
-	"go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/zap"
 )
 
@@ -41,7 +37,7 @@ func createTheirs(dir string) (log, error) {
 	if err := os.MkdirAll(snapDir, 0o700); err != nil {
 		return nil, err
 	}
-	metadata, err := (&etcdserverpb.Metadata{NodeID: nodeID, ClusterID: clusterID}).Marshal()
+	metadata, err := owner()
 	if err != nil {
 		return nil, err
 	}
@@ -54,21 +50,21 @@ func createTheirs(dir string) (log, error) {
 }
 
 // newestTheirs loads the snapshot that etcd's server would restart from.
-func newestTheirs(dir string) (snapshot, walpb.Snapshot, error) {
+func newestTheirs(dir string) (snapshot, position, error) {
 	walDir, snapDir := dirs(dir)
 	recorded, err := wal.ValidSnapshotEntries(quiet, walDir)
 	if err != nil {
-		return snapshot{}, walpb.Snapshot{}, err
+		return snapshot{}, at(0, 0), err
 	}
 	found, err := snap.New(quiet, snapDir).LoadNewestAvailable(recorded)
 	if errors.Is(err, snap.ErrNoSnapshot) {
-		return snapshot{}, walpb.Snapshot{}, nil
+		return snapshot{}, at(0, 0), nil
 	}
 	if err != nil {
-		return snapshot{}, walpb.Snapshot{}, err
+		return snapshot{}, at(0, 0), err
 	}
-	m := found.Metadata
-	return snapshot{m.Term, m.Index, m.ConfState.Voters, found.Data}, walpb.Snapshot{Index: m.Index, Term: m.Term}, nil
+	newest := fromSnapshot(found)
+	return newest, at(newest.index, newest.term), nil
 }
 
 // openTheirs opens dir for writing, as etcd's server does, and says what was found.
@@ -116,7 +112,7 @@ func lookTheirs(dir string) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	if s := (state{verified.Term, verified.Vote, verified.Commit}); s != found.state {
+	if s := fromState(verified); s != found.state {
 		return content{}, fmt.Errorf("wal.Verify finds state %+v, ReadAll %+v", s, found.state)
 	}
 	found.snapshot = newest
@@ -128,32 +124,25 @@ func readTheirs(w *wal.WAL) (content, error) {
 	if err != nil {
 		return content{}, err
 	}
-	var of etcdserverpb.Metadata
-	if err := of.Unmarshal(metadata); err != nil || of.NodeID != nodeID || of.ClusterID != clusterID {
+	if err := checkOwner(metadata); err != nil {
 		return content{}, fmt.Errorf("metadata %x: %w", metadata, err)
 	}
-	found := content{state: state{hard.Term, hard.Vote, hard.Commit}}
+	found := content{state: fromState(pointer(hard))}
 	for _, e := range entries {
-		found.entries = append(found.entries, entry{e.Term, e.Index, int(e.Type), bytes.Clone(e.Data)})
+		found.entries = append(found.entries, fromEntry(pointer(e)))
 	}
 	return found, nil
 }
 
 func (t *theirs) save(s state, entries []entry) error {
-	var all []raftpb.Entry
-	for _, e := range entries {
-		all = append(all, raftpb.Entry{Term: e.term, Index: e.index, Type: raftpb.EntryType(e.kind), Data: e.data})
-	}
-	return t.wal.Save(raftpb.HardState{Term: s.term, Vote: s.vote, Commit: s.commit}, all)
+	return t.wal.Save(toState(s), toEntries(entries))
 }
 
 func (t *theirs) record(s snapshot) error {
-	members := raftpb.ConfState{Voters: s.voters}
-	metadata := raftpb.SnapshotMetadata{ConfState: members, Index: s.index, Term: s.term}
-	if err := t.snap.SaveSnap(raftpb.Snapshot{Data: s.data, Metadata: metadata}); err != nil {
+	if err := t.snap.SaveSnap(toSnapshot(s)); err != nil {
 		return err
 	}
-	return t.wal.SaveSnapshot(walpb.Snapshot{Index: s.index, Term: s.term, ConfState: &members})
+	return t.wal.SaveSnapshot(toRecord(s))
 }
 
 // release lets go of the locks and then does what the purging threads of etcd's server do.
@@ -195,3 +184,8 @@ func purge(dir, suffix string) error {
 }
 
 func (t *theirs) close() error { return t.wal.Close() }
+
+// crash closes it after all: what etcd's Close does is to sync, and to remove a spare.
+func (t *theirs) crash(late entry) error {
+	return errors.Join(t.save(state{}, []entry{late}), t.close())
+}
