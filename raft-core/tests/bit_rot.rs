@@ -6,7 +6,7 @@
 //! stopped; or says that it lost something, and is refilled by a group whose other two nodes are whole, without having
 //! voted meanwhile; or is refused with the name of a file.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "support/memory_volume.rs"]
 #[allow(dead_code)]

@@ -190,7 +190,7 @@ mod tests {
             term,
             vote: 2,
             end: DurableEnd { sequence: 3, offset: 800, last_index: 40 },
-            is_closed: term % 2 == 0,
+            is_closed: term.is_multiple_of(2),
         }
     }
 
