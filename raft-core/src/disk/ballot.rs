@@ -161,6 +161,19 @@ impl BallotFile {
     }
 }
 
+/// The term in it, if there is such a file: then the directory is a node's of this library.
+pub(super) fn term(volume: &dyn Volume, dir: &Path) -> Result<Option<u64>> {
+    Ok(Kept::load(volume, dir)?.newest.map(|ballot| ballot.term))
+}
+
+/// Somebody has changed the log with a tool: how far it was durable before counts no more.
+pub(super) fn forget_end(volume: &dyn Volume, dir: &Path) -> Result<()> {
+    let kept = Kept::load(volume, dir)?;
+    let Some(ballot) = kept.newest else { return Ok(()) };
+    let end = DurableEnd::default();
+    BallotFile::new(dir, &kept, ballot).save(volume, Ballot { end, is_closed: false, ..ballot })
+}
+
 /// The newer of two copies of term and vote: the higher term, and in one term a vote that was given. `Err` if they
 /// contradict each other.
 pub(super) fn newer(one: HardState, term: u64, vote: u64, path: &Path) -> Result<HardState> {

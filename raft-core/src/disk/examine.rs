@@ -375,9 +375,14 @@ fn suspicion(log: &WalLog, kept: &Kept, run: &[SegmentName]) -> Option<Fault> {
 /// Whether something behind the end was written only after what is missing was durable: a HardState commits nothing
 /// else, and snapshots are taken of nothing else.
 fn proves_loss(log: &WalLog, behind: &Behind, kept: &Kept) -> bool {
-    let (last, known) = (log.replay.log.last(), log.replay.hard_state);
+    let known = log.replay.hard_state;
+    // A leader's snapshot that is recorded and not committed yet is durable, too.
+    let recorded = log.replay.snapshots.iter().map(|record| record.index).max();
+    let last = log.replay.log.last().max(recorded.unwrap_or(0));
     // What is missing may have overwritten what is there, in a term that was durable before.
-    let is_older = log.replay.log.term(behind.commit).is_some_and(|term| term < behind.term);
+    let of_record = log.replay.snapshots.iter().rev().find(|record| record.index == behind.commit);
+    let term = of_record.map(|record| record.term).or_else(|| log.replay.log.term(behind.commit));
+    let is_older = term.is_some_and(|term| term < behind.term);
     let was_durable = kept.newest.is_none_or(|ballot| ballot.term >= behind.term);
     let is_overwritten = behind.commit > known.commit && is_older && was_durable;
     known.commit > last || behind.commit > last || behind.snapshot > last || is_overwritten

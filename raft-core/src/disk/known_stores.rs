@@ -19,7 +19,6 @@ pub(super) fn save(volume: &dyn Volume, dir: &Path, stores: &[(u64, u64)]) -> Re
 /// What was saved last; none if it cannot be read. Removes a draft that a crash has left: it may be the same file under
 /// its old name, which the next one would overwrite.
 pub(super) fn load(volume: &dyn Volume, dir: &Path) -> Result<Option<Vec<(u64, u64)>>> {
-    sealed::remove_draft(volume, dir, NAME)?;
     Ok(match sealed::read(volume, dir, NAME)? {
         Some(bytes) => parse(&bytes),
         None => Some(Vec::new()),

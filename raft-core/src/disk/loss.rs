@@ -6,7 +6,7 @@ use super::sealed;
 use super::volume::Volume;
 use crate::error::Result;
 
-pub(super) const NAME: &str = "lost";
+const NAME: &str = "lost";
 const MARK: &[u8; 8] = b"rftlost1";
 
 /// Entries that this disk may have held and acknowledged, and holds no more.

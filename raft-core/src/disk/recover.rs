@@ -7,14 +7,13 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use super::ballot::{self, Ballot, BallotFile};
+use super::ballot::{Ballot, BallotFile};
 use super::damage::OnDamage;
 use super::examine::{Examined, Site, examine};
 use super::loss;
 use super::record::{Metadata, SnapshotRecord};
 use super::recovered::Recovered;
 use super::rescue;
-use super::sealed;
 use super::store::StoreOptions;
 use super::volume::Access;
 use super::wal::log::WalLog;
@@ -39,9 +38,6 @@ pub(super) fn recover(site: &Site, options: &StoreOptions) -> Result<Recovery> {
     let mut found = examine(site, Some(options.identity))?;
     let is_alone = rescue::is_alone(&found, options.identity.node_id);
     check_allowed(site, &found, options.on_damage, is_alone)?;
-    for name in [ballot::NAME, loss::NAME] {
-        sealed::remove_draft(&*site.volume, &site.dir, name)?;
-    }
     let first = Ballot {
         identity: options.identity,
         store_id: found.store_id,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::ballot;
 use super::crc::Crc;
-use super::inspect::{Inspection, inspect};
+use super::inspect::{Inspection, Loss as Lost, inspect};
+use super::loss::{self, Loss};
 use super::record::{Record, RecordType, SnapshotRecord};
 use super::salvage::Saved;
 use super::volume::{Access, File, Volume};
@@ -65,7 +67,19 @@ impl Repair {
         if self.inspection.log_faults().next().is_none() {
             return Ok(Vec::new());
         }
+        self.tell_the_store()?;
         if self.inspection.is_only_torn() { self.cut_off() } else { self.rewrite() }
+    }
+
+    /// A node must not take what it finds afterwards for all that it ever acknowledged.
+    fn tell_the_store(&self) -> Result<()> {
+        let Some(dir) = self.wal_dir.parent() else { return Ok(()) };
+        let term = ballot::term(&*self.volume, dir)?;
+        if let (Some(term), Some(Lost { first, last })) = (term, self.inspection.loss) {
+            let term = term.max(self.inspection.hard_state.term);
+            loss::save(&*self.volume, dir, Loss { first, last, term })?;
+        }
+        ballot::forget_end(&*self.volume, dir)
     }
 
     /// Cuts off the end of the last segment, which a crash has left half written.

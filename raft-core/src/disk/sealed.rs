@@ -28,6 +28,7 @@ pub(super) fn unseal(mark: &[u8; 8], bytes: &[u8]) -> Option<Vec<u64>> {
 /// Gives the file `name` in `dir` this content, durably: a crash leaves the old one or the new one.
 pub(super) fn replace(volume: &dyn Volume, dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let draft = dir.join(format!("{name}.tmp"));
+    unlink(volume, &draft)?;
     let file = volume.open(&draft, Access::Create)?;
     file.write_at(bytes, 0)?;
     file.sync_all()?;
@@ -35,15 +36,14 @@ pub(super) fn replace(volume: &dyn Volume, dir: &Path, name: &str, bytes: &[u8])
     volume.sync_dir(dir)
 }
 
-/// Removes what a crash may have left of `replace`: it may be the file itself under its old name, which the next one
-/// would overwrite.
-pub(super) fn remove_draft(volume: &dyn Volume, dir: &Path, name: &str) -> Result<()> {
-    let draft = dir.join(format!("{name}.tmp"));
-    if !volume.exists(&draft)? {
+/// Removes a name that a crash may have left, before it is used again: it may be a second name of a file that counts,
+/// whose rename was only half done, and which would be overwritten under it.
+fn unlink(volume: &dyn Volume, path: &Path) -> Result<()> {
+    if !volume.exists(path)? {
         return Ok(());
     }
-    volume.remove(&draft)?;
-    volume.sync_dir(dir)
+    volume.remove(path)?;
+    path.parent().map_or(Ok(()), |dir| volume.sync_dir(dir))
 }
 
 /// The content of the file `name` in `dir`, as far as it is one of these; none if there is no such file.

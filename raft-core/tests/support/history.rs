@@ -149,6 +149,8 @@ impl Model {
 pub(crate) struct World {
     durable: Model,
     written: Vec<Write>,
+    // The last of them follows behind the sync.
+    is_held_back: bool,
     // The number of the newest word about the members' disks that is kept, and of one on its way.
     stores: u64,
     announced_stores: Option<u64>,
@@ -228,7 +230,14 @@ impl World {
                 self.written.extend([Write::Snapshot(1, 1), Write::State(state)]);
             }
             Step::Append { term, first, last, commit } => {
+                let last_state = self.now().state;
                 self.written.extend((first..=last).map(|index| Write::Entry(index, term)));
+                // No HardState names a commit that was not durable before it: the rest of it follows behind the sync.
+                let durable = commit.min(first.saturating_sub(1));
+                self.is_held_back = durable < commit;
+                if self.is_held_back && (term, 1) != (last_state.term, last_state.vote) {
+                    self.written.push(Write::State(HardState { term, vote: 1, commit: durable }));
+                }
                 self.written.push(Write::State(HardState { term, vote: 1, commit }));
             }
             Step::Commit { term, commit } => {
@@ -259,8 +268,10 @@ impl World {
     }
 
     fn synced(&mut self) {
+        let held_back = if std::mem::take(&mut self.is_held_back) { self.written.pop() } else { None };
         self.durable = self.now();
         self.written.clear();
+        self.written.extend(held_back);
     }
 }
 

@@ -4,8 +4,14 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use raft_core::disk::damage::{Damage, OnDamage, survey};
+use raft_core::disk::inspect::Inspection;
+use raft_core::disk::loss::Loss;
 use raft_core::disk::os::OsVolume;
+use raft_core::disk::recovered::Identity;
 use raft_core::disk::repair::Repair;
+use raft_core::disk::store::{Store, StoreOptions};
+use raft_core::disk::walk::Owner;
 use serde_json::json;
 
 use crate::output::{Outcome, Output, Verdict, refuse};
@@ -24,27 +30,68 @@ pub(crate) fn repair(dir: &Path, yes: bool, output: &mut Output) -> Outcome<Verd
     for fault in &found.faults {
         tell_fault(fault, output)?;
     }
-    if found.log_faults().next().is_none() {
+    let losses = losses(&place, found)?;
+    for damage in &losses {
+        output.line(&damage.to_string(), || json!({ "damage": damage.to_string() }))?;
+    }
+    if found.log_faults().next().is_none() && losses.is_empty() {
         let aside = "The next start sets the snapshots that cannot be read aside and takes an older one.";
         output.text(if found.faults.is_empty() { "There is nothing to repair." } else { aside })?;
         return Ok(Verdict::Good);
     }
-    if !begun.is_possible() {
+    let has_faults = found.log_faults().next().is_some();
+    if has_faults && !begun.is_possible() {
         return refuse(
             "Nothing is left that a node could start from: replace the node, or restore a backup.",
         );
     }
     tell_loss(found, output)?;
     output.flush()?;
-    let is_harmless = found.loss.is_none() && !found.vote_may_be_lost;
+    let is_harmless = found.loss.is_none() && !found.vote_may_be_lost && losses.is_empty();
     if !is_harmless && !yes && !agreed(output)? {
         output.text("Nothing was changed.")?;
         return Ok(Verdict::Damage);
     }
-    for note in begun.apply()? {
+    let owner = found.owner;
+    let mut notes = begun.apply()?;
+    if let (Some(node), Some(owner)) = (&place.node, owner) {
+        notes.extend(settle(node, owner)?);
+    }
+    for note in notes {
         output.line(&note, || json!({ "done": note }))?;
     }
     Ok(Verdict::Good)
+}
+
+/// What only the file `vote` of a node knows to be missing: that the log was durable further than it reaches now.
+fn losses(place: &Place, found: &Inspection) -> Outcome<Vec<Damage>> {
+    let Some(node) = place.node.as_ref().filter(|node| node.join("vote").exists()) else {
+        return Ok(Vec::new());
+    };
+    let mut damages = survey(Arc::new(OsVolume), node)?;
+    // What both see is told already, and better.
+    let is_told = found.loss.is_some();
+    damages.retain(|damage| damage.first_lost <= damage.last_lost && !is_told);
+    Ok(damages)
+}
+
+/// Has the store itself go over what is left. A node that votes alone goes on without what is lost; one that has others
+/// remembers the loss, and does not vote before its leader has refilled it.
+fn settle(node: &Path, owner: Owner) -> Outcome<Vec<String>> {
+    if !node.join("vote").exists() {
+        return Ok(Vec::new());
+    }
+    let identity = Identity { cluster_id: owner.cluster_id, node_id: owner.node_id };
+    let options =
+        StoreOptions { zeroed_bytes: 0, on_damage: OnDamage::Repair, ..StoreOptions::new(identity) };
+    let (_, recovered) = Store::open(Arc::new(OsVolume), node, options)?;
+    let mut notes = recovered.notes;
+    if let Some(Loss { first, last, .. }) = recovered.lost {
+        notes.push(format!(
+            "entries {first} to {last} may be lost: the node does not vote until its leader has refilled it"
+        ));
+    }
+    Ok(notes)
 }
 
 /// Whether the user answers yes. The question goes to the error stream: the output may be for a program.

@@ -59,16 +59,6 @@ impl SegmentReader {
         self.offset
     }
 
-    /// The file's size.
-    pub(in crate::disk) fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Reads bytes as they lie in the file.
-    pub(in crate::disk) fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
-        self.file.read_at(buf, offset)
-    }
-
     /// The segment's file.
     pub(in crate::disk) fn path(&self) -> &Path {
         &self.path

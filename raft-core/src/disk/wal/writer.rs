@@ -212,7 +212,12 @@ impl WalWriter {
     }
 
     /// Writes and syncs the word that a snapshot file is complete.
+    ///
+    /// All before it is durable first: behind a tear the record is evidence that the log reached so far.
     pub(in crate::disk) fn record_snapshot(&mut self, snapshot: &SnapshotRecord) -> Result<()> {
+        while self.position.offset > self.synced_offset {
+            self.sync()?;
+        }
         put_snapshot(&mut self.buffer, &mut self.chain, snapshot);
         self.position.last_index = self.position.last_index.max(snapshot.index);
         self.flush(true)?;

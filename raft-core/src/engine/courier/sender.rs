@@ -267,7 +267,7 @@ mod tests {
         let mut sender = sender();
         assert_eq!(begin(&mut sender), [0, 100, 200, 300]);
         assert_eq!(wants(&mut sender, 100, false).0, [400]);
-        assert_eq!(wants(&mut sender, 100, false).0, []);
+        assert_eq!(wants(&mut sender, 100, false).0, [0; 0]);
         assert_eq!(wants(&mut sender, 300, false).0, [500, 600]);
         // What it has from before is not sent again.
         assert_eq!(wants(&mut sender, 800, false).0, [800, 900]);
@@ -308,7 +308,7 @@ mod tests {
     fn the_core_may_ask_again_and_a_newer_snapshot_takes_over() {
         let mut sender = sender();
         begin(&mut sender);
-        assert_eq!(begin(&mut sender), []);
+        assert_eq!(begin(&mut sender), [0; 0]);
         let mut effects = Effects::default();
         sender.begin(named(60), &mut effects);
         assert!(matches!(effects.jobs[..], [FileJob::Read { index: 60, offset: 0, .. }]));
