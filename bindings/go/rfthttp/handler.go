@@ -64,17 +64,18 @@ func (t *Transport) read(to http.ResponseWriter, request *http.Request) ([]byte,
 	// Not every server can set a deadline; one that cannot has limits of its own.
 	control := http.NewResponseController(to)
 	_ = control.SetReadDeadline(time.Now().Add(t.options.Timeout))
-	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
 	body, err := io.ReadAll(http.MaxBytesReader(to, request.Body, int64(t.options.BodyBytesMax)))
-	var long *http.MaxBytesError
-	switch {
-	case errors.As(err, &long):
-		return nil, http.StatusRequestEntityTooLarge
-	case err != nil:
-		return nil, http.StatusBadRequest
-	default:
+	if err == nil {
+		_ = control.SetReadDeadline(time.Time{})
 		return body, http.StatusOK
 	}
+	// The deadline stays, or the server would wait for the rest of the body before it answers.
+	to.Header().Set("Connection", "close")
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return nil, http.StatusRequestEntityTooLarge
+	}
+	return nil, http.StatusBadRequest
 }
 
 // step hands messages to the engine. One that speaks of a node unknown here is passed over: it may come from a member
