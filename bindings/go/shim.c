@@ -52,8 +52,8 @@ rft_status_t rft_go_engine_open(const rft_config_t *config, const char *dir, siz
     return rft_engine_open(config, dir, dir_len, &host, out, err);
 }
 
-rft_status_t rft_go_engine_propose_one(rft_engine_t *engine, const uint8_t *data, size_t len, uint64_t request,
-                                       rft_error_t **err) {
+rft_status_t rft_go_engine_propose_one(rft_engine_t *engine, const uint8_t *data, size_t len,
+                                       uint64_t request, rft_error_t **err) {
     const rft_proposal_t proposal = {data, len, request};
     return rft_engine_propose(engine, &proposal, 1, err);
 }

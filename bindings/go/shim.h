@@ -9,8 +9,8 @@ rft_status_t rft_go_engine_open(const rft_config_t *config, const char *dir, siz
                                 uint8_t log, rft_engine_t **out, rft_error_t **err);
 
 /* rft_engine_propose for one, which needs no array in memory that C may see. */
-rft_status_t rft_go_engine_propose_one(rft_engine_t *engine, const uint8_t *data, size_t len, uint64_t request,
-                                       rft_error_t **err);
+rft_status_t rft_go_engine_propose_one(rft_engine_t *engine, const uint8_t *data, size_t len,
+                                       uint64_t request, rft_error_t **err);
 
 /* rft_answer_set for each of `n` entries whose answer has bytes. */
 rft_status_t rft_go_answers_set(const rft_entry_t *entries, const rft_bytes_t *answers, size_t n);
