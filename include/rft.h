@@ -114,9 +114,9 @@ extern "C" {
  * given to another meaning. A newer library may answer numbers that this header does not know: treat those as
  * errors that are neither retryable nor fatal.
  *
- * For a proposal the codes say how certain its fate is. RFT_E_NOT_LEADER, RFT_E_DROPPED, RFT_E_CONF_CHANGE and
- * RFT_E_TOO_LARGE: it certainly was not applied. RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an outcome,
- * RFT_E_STOPPED: it may or may not be applied.
+ * For a proposal the codes say how certain its fate is. RFT_E_NOT_LEADER, RFT_E_DROPPED, RFT_E_CONF_CHANGE,
+ * RFT_E_TOO_LARGE and RFT_E_DISK_FULL: it certainly was not applied. RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an
+ * outcome, RFT_E_STOPPED: it may or may not be applied.
  * ================================================================================================================ */
 
 /** The status codes. */
@@ -188,6 +188,16 @@ enum {
   RFT_E_REENTRANT = -26,
   /** Calls came out of order, for instance advance without ready. */
   RFT_E_MISUSE = -27,
+  /**
+   * The disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES. Not applied, for certain; it works again when there
+   * is room, without a restart. From a snapshot: it would have taken what is kept for the log.
+   */
+  RFT_E_DISK_FULL = -28,
+  /**
+   * The session is closed or has gone on to a higher number. This try was not applied; an earlier one of its number
+   * may have been.
+   */
+  RFT_E_SESSION = -29,
 };
 
 /** A status code: one of the constants above. */
@@ -485,8 +495,12 @@ typedef struct rft_node_status_t {
   int32_t role;
   /** RFT_OK, or why the node has stopped. */
   rft_status_t failure;
+  /** 1 if the disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES, which an engine watches; else 0. */
+  uint8_t disk_full;
   /** 0. */
-  uint64_t reserved[4];
+  uint8_t pad[7];
+  /** 0. */
+  uint64_t reserved[3];
 } rft_node_status_t;
 
 /** A member of the cluster, as this node knows it. */
@@ -588,6 +602,12 @@ enum {
    * and gives the leader's outcome to whoever asked; with 0 it answers both with RFT_E_NOT_LEADER.
    */
   RFT_CONFIG_FORWARD_PROPOSALS = 21,
+  /**
+   * Bytes of the disk that are kept for the log: any number, default 64 MiB, 0 none. With less left, an engine that
+   * leads answers proposals with RFT_E_DISK_FULL, and goes on with all else: reads, membership changes, what another
+   * leader sends. A snapshot that would leave less than half of them is not written.
+   */
+  RFT_CONFIG_DISK_RESERVE_BYTES = 22,
 };
 
 /**
@@ -763,6 +783,10 @@ enum {
    * mended.
    */
   RFT_EVENT_RECOVERED = 6,
+  /** The disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES: `bytes` are left. */
+  RFT_EVENT_DISK_FULL = 7,
+  /** The disk has room again: `bytes` are left. */
+  RFT_EVENT_DISK_HAS_ROOM = 8,
 };
 
 /** How much a log line matters. */
@@ -786,8 +810,8 @@ typedef struct rft_outcome_t {
    * applied.
    */
   rft_status_t status;
-  /** 0. */
-  uint32_t reserved0;
+  /** Of a read that is RFT_OK: how old the state may be that it sees, in milliseconds; 0 for a linearizable one. */
+  uint32_t age_ms;
   /**
    * With RFT_OK: the entry of a proposal or change, what a read sees at the least, what a snapshot covers. What was
    * forwarded is applied at the leader, and at this node once its status tells this index.
@@ -815,7 +839,7 @@ typedef struct rft_event_t {
   uint64_t leader;
   /** An entry. */
   uint64_t index;
-  /** The length of a snapshot. */
+  /** The length of a snapshot, or what is left of the disk. */
   uint64_t bytes;
   /** Why the engine stopped. */
   rft_status_t status;
@@ -887,7 +911,8 @@ typedef struct rft_host_t {
 
 /**
  * Answers an entry. The one who proposed it gets the bytes with the outcome: at this engine, or at the node that
- * forwarded the proposal to this leader. Everywhere else an answer costs its copy and is dropped. The last one counts.
+ * forwarded the proposal to this leader. Every node answers all the same: in a session the answer is kept, so it
+ * has to depend on nothing but the state machine and the entry. The last one counts.
  *
  * @param answer rft_entry_t.answer of an entry that `apply` has, before it returns
  * @param data the bytes, which are copied; borrowed for the call
@@ -1172,6 +1197,43 @@ RFT_API rft_status_t rft_engine_read_wait(rft_engine_t *engine,
                                           rft_error_t **err);
 
 /**
+ * Asks for a read that may see a state of at most this age, and returns at once. Where the node knows its state to be
+ * that young it answers by itself, at any distance from the leader; else this is rft_engine_read. What a node knows
+ * of its age it knows from its linearizable reads: one in a while makes the others local.
+ *
+ * @param engine borrowed for the call
+ * @param age_ms the greatest age; 0 is a linearizable read
+ * @param request a number of your own for the outcome; 0 wants none
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome, with its age_ms; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED;
+ * RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_read_within(rft_engine_t *engine,
+                                            uint32_t age_ms,
+                                            uint64_t request,
+                                            rft_error_t **err);
+
+/**
+ * Waits until the state machine may be read at this age, see rft_engine_read_within.
+ *
+ * @param engine borrowed for the call
+ * @param age_ms the greatest age; 0 is a linearizable read
+ * @param timeout_ms how long to wait at the most
+ * @param out receives the outcome, with its age_ms; untouched when there is none; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return see rft_engine_read_wait
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_read_within_wait(rft_engine_t *engine,
+                                                 uint32_t age_ms,
+                                                 uint32_t timeout_ms,
+                                                 rft_outcome_t *out,
+                                                 rft_error_t **err);
+
+/**
  * Proposes a membership change and returns at once. The outcome comes when it is in force here.
  *
  * @param engine borrowed for the call
@@ -1267,6 +1329,201 @@ RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
  */
 RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
                                          rft_error_t **err);
+
+/* ================================================================================================================
+ * Sessions: a command that is proposed again, because its outcome was not known, is applied once.
+ *
+ * Open a session, number its commands from 1 on, and propose a command again under its number until the outcome is
+ * RFT_OK: at this node or another, as often as it takes. Every try that is RFT_OK has the index, the term and the
+ * answer of the one that was applied; an answer of more than 64 KiB comes only once. The cluster keeps the 4096 sessions
+ * that were used last, in its log and snapshots.
+ * ================================================================================================================ */
+
+/**
+ * Opens a session and returns at once. The index in the outcome is its id.
+ *
+ * @param engine borrowed for the call
+ * @param request a number of your own for the outcome, without which there is no id
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why
+ * the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_session_open(rft_engine_t *engine,
+                                             uint64_t request,
+                                             rft_error_t **err);
+
+/**
+ * Opens a session and waits for it.
+ *
+ * @param engine borrowed for the call
+ * @param timeout_ms how long to wait at the most
+ * @param out receives the outcome, whose index is the session's id; untouched when there is none
+ * @param err see rft_error_t; may be NULL
+ * @return see rft_engine_propose_wait
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_session_open_wait(rft_engine_t *engine,
+                                                  uint32_t timeout_ms,
+                                                  rft_outcome_t *out,
+                                                  rft_error_t **err);
+
+/**
+ * Closes a session and returns at once.
+ *
+ * @param engine borrowed for the call
+ * @param session its id
+ * @param request a number of your own for the outcome; 0 wants none
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome (RFT_E_SESSION: there is no such session); RFT_E_INVALID_ARG;
+ * RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_session_close(rft_engine_t *engine,
+                                              uint64_t session,
+                                              uint64_t request,
+                                              rft_error_t **err);
+
+/**
+ * Proposes a command of a session and returns at once.
+ *
+ * @param engine borrowed for the call
+ * @param session the session's id
+ * @param sequence the command's number in it, at least 1: higher than any before, or that of the last command again
+ * @param data the payload, which is copied; borrowed for the call
+ * @param len its bytes
+ * @param request a number of your own, for the outcome and for `apply` at this engine; 0 wants no outcome
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome (RFT_E_SESSION: the session is closed or has gone on; this try was
+ * not applied, an earlier one may have been); RFT_E_INVALID_ARG; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED;
+ * RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_propose_once(rft_engine_t *engine,
+                                             uint64_t session,
+                                             uint64_t sequence,
+                                             const uint8_t *data,
+                                             size_t len,
+                                             uint64_t request,
+                                             rft_error_t **err);
+
+/**
+ * Proposes a command of a session and waits for its outcome and its answer, see rft_engine_propose_once and
+ * rft_engine_call.
+ *
+ * @param engine borrowed for the call
+ * @param session the session's id
+ * @param sequence the command's number in it, at least 1
+ * @param data the payload, which is copied; borrowed for the call
+ * @param len its bytes
+ * @param timeout_ms how long to wait at the most
+ * @param answer receives as much of the answer as fits; NULL when answer_max is 0
+ * @param answer_max its bytes
+ * @param out receives the outcome, see rft_engine_call; untouched when there is none
+ * @param err see rft_error_t; may be NULL
+ * @return see rft_engine_propose_wait; and RFT_E_SESSION: the session is closed or has gone on
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_call_once(rft_engine_t *engine,
+                                          uint64_t session,
+                                          uint64_t sequence,
+                                          const uint8_t *data,
+                                          size_t len,
+                                          uint32_t timeout_ms,
+                                          uint8_t *answer,
+                                          size_t answer_max,
+                                          rft_outcome_t *out,
+                                          rft_error_t **err);
+
+/* ================================================================================================================
+ * What an engine counts, times and tells as text. All of it works after a failure and after rft_engine_stop.
+ * ================================================================================================================ */
+
+/** What an engine counts since it was opened. */
+enum {
+  /** Entries that this node appended as a leader for requests, its own and forwarded ones. */
+  RFT_COUNTER_PROPOSALS = 0,
+  /** Requests that this node sent on to the leader. */
+  RFT_COUNTER_FORWARDED = 1,
+  /** Requests that were refused because a queue was full. */
+  RFT_COUNTER_BUSY = 2,
+  /** Reads that were answered. */
+  RFT_COUNTER_READS = 3,
+  /** Entries that the state machine has applied. */
+  RFT_COUNTER_APPLIED = 4,
+  /** Their payload, in bytes. */
+  RFT_COUNTER_APPLIED_BYTES = 5,
+  /** Messages given to rft_host_t.send. */
+  RFT_COUNTER_SENT = 6,
+  /** Messages from peers that were accepted. */
+  RFT_COUNTER_RECEIVED = 7,
+  /** Times that this node won an election. */
+  RFT_COUNTER_ELECTED = 8,
+  /** Writes to the log, each of one batch and with one sync at the most. */
+  RFT_COUNTER_WRITES = 9,
+  /** Snapshots of the own state machine that became durable. */
+  RFT_COUNTER_SNAPSHOTS_SAVED = 10,
+  /** Snapshots of a leader that took the place of the state machine. */
+  RFT_COUNTER_SNAPSHOTS_RESTORED = 11,
+};
+
+/**
+ * Tells one of the RFT_COUNTER_ counts.
+ *
+ * @param engine borrowed for the call
+ * @param counter which
+ * @param out receives it
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or no such counter; RFT_E_PANIC
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_counter(const rft_engine_t *engine,
+                                        int32_t counter,
+                                        uint64_t *out,
+                                        rft_error_t **err);
+
+/**
+ * Writes counters, times and state in the text format of Prometheus, version 0.0.4, labelled with cluster and node.
+ *
+ * @param engine borrowed for the call
+ * @param out receives as much of the text as fits, without a NUL; NULL when `max` is 0
+ * @param max its bytes
+ * @param len receives the length of the whole text, also when that is more than `max`; some 9000 bytes
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_metrics(const rft_engine_t *engine,
+                                        uint8_t *out,
+                                        size_t max,
+                                        size_t *len,
+                                        rft_error_t **err);
+
+/**
+ * Writes the node's state, its members, its queue, its counters and times as one JSON object on one line, in ASCII.
+ * Fields may be added by later versions; those that are there keep their names and meanings.
+ *
+ * @param engine borrowed for the call
+ * @param out receives as much of the text as fits, without a NUL; NULL when `max` is 0
+ * @param max its bytes
+ * @param len receives the length of the whole text, also when that is more than `max`; some 900 bytes and 150 a member
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
+ * @par Thread
+ * Any. Never blocks.
+ */
+RFT_API rft_status_t rft_engine_status_json(const rft_engine_t *engine,
+                                            uint8_t *out,
+                                            size_t max,
+                                            size_t *len,
+                                            rft_error_t **err);
 
 /* ================================================================================================================
  * The node layer: what a node hands out.

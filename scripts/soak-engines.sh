@@ -1,11 +1,11 @@
 #!/bin/sh
-# soak-engines.sh SECONDS SEED: the engine's chaos test again and again, each time from the next seed, until the time is
-# up. The round that is under way then is finished.
+# soak-engines.sh SECONDS SEED: the engine's tests of chaos and of registers again and again, each time from the next
+# seed, until the time is up. The round that is under way then is finished.
 set -eu
 cd "$(dirname "$0")/.."
 seed=$2
 export RFT_STEPS=40
-run="cargo test --release -p raft-core --test engine chaos::"
+run="cargo test --release -p raft-core --test engine -- chaos:: registers::"
 cargo test --release -p raft-core --test engine --no-run
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -136,6 +136,35 @@ void nodes() {
     GIVES(invalid_arg, store.snapshot());
 }
 
+// A command that is proposed again is applied once.
+void sessions() {
+    List list;
+    rft::Engine engine = open_alone("sessions", list.host(nullptr));
+    const std::uint64_t session = engine.session_open_wait(patience).value().index;
+    for (int round = 0; round < 3; round++) {
+        rft::Result<rft::Outcome> once = engine.call_once(session, 1, "once", patience);
+        OK(once);
+        CHECK(rft::Bytes(once->answer).text() == "1");
+    }
+    CHECK(list.holds().size() == 1);
+    GIVES(invalid_arg, engine.call_once(session, 0, "x", patience));
+    OK(engine.call_once(session, 2, "x", patience));
+    GIVES(session, engine.call_once(session, 1, "once", patience));
+    std::atomic<int> done{0};
+    OK(engine.propose_once(session, 3, "y", [&](auto &&result) { done += result.ok(); }));
+    OK(engine.session_open([&](auto &&result) { done += result.ok(); }));
+    OK(engine.session_close(session, [&](auto &&result) { done += result.ok(); }));
+    OK(engine.read_within(std::chrono::hours(1), [&](auto &&result) { done += result.ok(); }));
+    until("all four", [&] { return done == 4; });
+    GIVES(session, engine.call_once(session, 4, "z", patience));
+    CHECK(engine.read_within_wait(std::chrono::seconds(0), patience).value().age_ms == 0);
+    CHECK(engine.counter(rft::Counter::applied).value() >= 3);
+    GIVES(invalid_arg, engine.counter(static_cast<rft::Counter>(-1)));
+    CHECK(engine.metrics().value().find("# TYPE") != std::string::npos);
+    const std::string json = engine.status_json().value();
+    CHECK(json.front() == '{' && json.find('}') != std::string::npos);
+}
+
 void engines() {
     List list;
     {
@@ -162,6 +191,7 @@ void engines() {
         GIVES(stopped, moved.read([](auto &&) { std::abort(); }));
         CHECK(moved.status().value().id == 1 && moved.members().value().size() == 1);
     }
+    sessions();
     GIVES(invalid_arg, rft::Engine::open(alone(), root + "/none", rft::Host())); // without apply
     rft::Config foreign = alone();
     OK(foreign.set(rft::Setting::cluster_id, 2));

@@ -69,6 +69,9 @@ type Config struct {
 	// SnapshotChunkBytes is the size of the chunks in which an engine sends a longer snapshot: 1024 to 64 MiB. Default
 	// 256 KiB.
 	SnapshotChunkBytes uint64
+	// DiskReserveBytes of the disk are kept for the log: with less left, an engine that leads answers proposals with
+	// ErrDiskFull. Default 64 MiB, negative none.
+	DiskReserveBytes int64
 	// Seed decides the election timeouts. By default a node takes its id, and an engine its id and the clock.
 	Seed uint64
 }
@@ -159,6 +162,7 @@ func (c *Config) settings() []setting {
 		{C.RFT_CONFIG_SNAPSHOT_CHUNK_BYTES, plain{&c.SnapshotChunkBytes}},
 		{C.RFT_CONFIG_SEED, plain{&c.Seed}},
 		{C.RFT_CONFIG_FORWARD_PROPOSALS, without{&c.NoForwarding}},
+		{C.RFT_CONFIG_DISK_RESERVE_BYTES, orZero{&c.DiskReserveBytes}},
 	}
 }
 

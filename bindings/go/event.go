@@ -20,6 +20,10 @@ const (
 	// EventRecovered says that the engine came up from its directory, with the snapshot at Index. Text tells, a
 	// sentence a line, what was mended.
 	EventRecovered = EventKind(C.RFT_EVENT_RECOVERED)
+	// EventDiskFull says that the disk has less room than Config.DiskReserveBytes: Bytes are left.
+	EventDiskFull = EventKind(C.RFT_EVENT_DISK_FULL)
+	// EventDiskHasRoom says that the disk has room again: Bytes are left.
+	EventDiskHasRoom = EventKind(C.RFT_EVENT_DISK_HAS_ROOM)
 )
 
 // Event is something that happened at an engine. What its kind does not name is zero.
@@ -31,7 +35,7 @@ type Event struct {
 	Term, Leader uint64
 	// Index is an entry.
 	Index uint64
-	// Bytes is the length of a snapshot.
+	// Bytes is the length of a snapshot, or what is left of the disk.
 	Bytes uint64
 	// Err is why the engine stopped.
 	Err error

@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Outcome is what became of a request that succeeded.
@@ -15,6 +16,8 @@ type Outcome struct {
 	Index uint64
 	// Term is the term of that entry; 0 for a read.
 	Term uint64
+	// Age is, of a read, how old the state may be that it sees; 0 for a linearizable one.
+	Age time.Duration
 	// Answer is what [StateMachine.Apply] answered at the node that was asked, or at the leader it forwarded to. It is
 	// yours to keep.
 	Answer []byte
@@ -107,7 +110,8 @@ func (p *pending) settle(outcomes []C.rft_outcome_t, h *host) {
 			continue
 		}
 		result := Result{Outcome: Outcome{
-			Index: uint64(from.index), Term: uint64(from.term), Answer: copied(from.answer, from.answer_len),
+			Index: uint64(from.index), Term: uint64(from.term), Age: time.Duration(from.age_ms) * time.Millisecond,
+			Answer: copied(from.answer, from.answer_len),
 		}}
 		if from.status != C.RFT_OK {
 			err := newError(Code(from.status), "")

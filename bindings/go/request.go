@@ -5,7 +5,9 @@ import "C"
 
 import (
 	"context"
+	"math"
 	"runtime"
+	"time"
 )
 
 // request makes one request and waits for its outcome.
@@ -82,6 +84,15 @@ func (e *Engine) Read(ctx context.Context) (uint64, error) {
 		return C.rft_engine_read(engine, request, object)
 	})
 	return outcome.Index, err
+}
+
+// ReadWithin waits until the state machine may be read at this age, or a younger one, which the outcome tells. Where the
+// node knows its state to be that young it answers by itself; otherwise this is Read.
+func (e *Engine) ReadWithin(ctx context.Context, age time.Duration) (Outcome, error) {
+	milliseconds := min(max(age.Milliseconds(), 0), math.MaxUint32)
+	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_engine_read_within(engine, C.uint32_t(milliseconds), request, object)
+	})
 }
 
 // Snapshot has a snapshot taken now, and waits until it is durable and the log before it is dropped. It gives the last

@@ -63,6 +63,12 @@ const (
 	ErrReentrant = Code(C.RFT_E_REENTRANT)
 	// ErrMisuse says that calls came out of order, for instance Advance without Ready.
 	ErrMisuse = Code(C.RFT_E_MISUSE)
+	// ErrDiskFull says that the disk has less room than [Config.DiskReserveBytes]. Not applied, for certain; it works
+	// again when there is room.
+	ErrDiskFull = Code(C.RFT_E_DISK_FULL)
+	// ErrSession says that the session is closed or has gone on to a higher number. This try was not applied; an earlier
+	// one of its number may have been.
+	ErrSession = Code(C.RFT_E_SESSION)
 
 	codeOK = Code(C.RFT_OK)
 )
@@ -80,7 +86,7 @@ func (c Code) Name() string {
 // Retryable says whether the same call may succeed later and had no effect now.
 func (c Code) Retryable() bool {
 	switch c {
-	case ErrBusy, ErrNotLeader, ErrDropped, ErrSnapshotUnavailable, ErrLocked:
+	case ErrBusy, ErrNotLeader, ErrDropped, ErrSnapshotUnavailable, ErrLocked, ErrDiskFull:
 		return true
 	default:
 		return false

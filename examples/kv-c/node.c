@@ -79,6 +79,12 @@ static void on_event(void *user, const rft_event_t *event) {
                  event->text_len > 0 ? ": " : "", (int)event->text_len,
                  event->text_len > 0 ? event->text : "");
         break;
+    case RFT_EVENT_DISK_FULL:
+        log_line(RFT_LOG_WARN, "the disk is full: %" PRIu64 " bytes are left", event->bytes);
+        break;
+    case RFT_EVENT_DISK_HAS_ROOM:
+        log_line(RFT_LOG_INFO, "the disk has room again: %" PRIu64 " bytes", event->bytes);
+        break;
     case RFT_EVENT_FAILED:
         log_line(RFT_LOG_ERROR, "this node has failed: %.*s", (int)event->text_len, event->text);
         break;
@@ -114,6 +120,9 @@ static bool configure(rft_config_t *config, const struct options *options) {
     }
     if (options->has_snapshot_entries) {
         ok = ok && set(config, RFT_CONFIG_SNAPSHOT_ENTRIES, options->snapshot_entries);
+    }
+    if (options->has_disk_reserve) {
+        ok = ok && set(config, RFT_CONFIG_DISK_RESERVE_BYTES, options->disk_reserve);
     }
     /* A node that joins has no voters: it learns of them from the leader that takes it in. */
     for (size_t i = 0; ok && !options->join && i < options->cluster.count; i++) {

@@ -14,6 +14,7 @@ static const char USAGE[] =
     "  --tick-ms N           the clock of elections: a follower waits 10 to 20 ticks (default 100)\n"
     "  --snapshot-entries N  a snapshot after so many entries, 0: only by POST /snapshot (default 10000)\n"
     "  --segment-bytes N     length of a file of the log (default 64000000)\n"
+    "  --disk-reserve BYTES  with less left on the disk no writes are taken, 0: no matter (default 64 MiB)\n"
     "  --verbose             debug lines too\n";
 
 static bool complain(const char *what, const char *about) {
@@ -49,6 +50,10 @@ static bool set(struct options *options, const char *flag, const char *value) {
     }
     if (strcmp(flag, "--segment-bytes") == 0) {
         return number(value, &options->segment_bytes);
+    }
+    if (strcmp(flag, "--disk-reserve") == 0) {
+        options->has_disk_reserve = true;
+        return number(value, &options->disk_reserve);
     }
     if (strcmp(flag, "--snapshot-entries") == 0) {
         options->has_snapshot_entries = true;

@@ -17,6 +17,9 @@ struct options {
     /* 0 is a setting here: no snapshots but by request */
     uint64_t snapshot_entries;
     bool has_snapshot_entries;
+    /* likewise: all of the disk */
+    uint64_t disk_reserve;
+    bool has_disk_reserve;
     bool verbose;
 };
 

@@ -75,6 +75,7 @@ static unsigned http_status(rft_status_t status) {
     case RFT_OK:
         return MHD_HTTP_NO_CONTENT;
     case RFT_E_BUSY:
+    case RFT_E_DISK_FULL:
     case RFT_E_DROPPED:
         return MHD_HTTP_SERVICE_UNAVAILABLE; /* certain: nothing was done, so trying again is safe */
     case RFT_E_CONF_CHANGE:

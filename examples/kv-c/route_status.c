@@ -110,6 +110,7 @@ enum MHD_Result route_status(struct request *request) {
                  status.commit, status.applied);
     bytes_printf(&out, ",\"first_index\":%" PRIu64 ",\"last_index\":%" PRIu64 ",\"snapshot_index\":%" PRIu64,
                  status.first_index, status.last_index, status.snapshot_index);
+    bytes_printf(&out, ",\"disk_full\":%s", status.disk_full ? "true" : "false");
     bytes_printf(&out, ",\"failure\":\"%s\",\"members\":[", rft_status_name(status.failure));
     add_members(&out, node);
     bytes_append_text(&out, "]");

@@ -40,6 +40,8 @@ enum class Code : rft_status_t {
     invariant = RFT_E_INVARIANT,
     reentrant = RFT_E_REENTRANT,
     misuse = RFT_E_MISUSE,
+    disk_full = RFT_E_DISK_FULL,
+    session = RFT_E_SESSION,
 };
 
 /// The settings of a Config, see RFT_CONFIG_ID and those behind it.
@@ -65,6 +67,7 @@ enum class Setting : std::int32_t {
     snapshot_chunk_bytes = RFT_CONFIG_SNAPSHOT_CHUNK_BYTES,
     seed = RFT_CONFIG_SEED,
     forward_proposals = RFT_CONFIG_FORWARD_PROPOSALS,
+    disk_reserve_bytes = RFT_CONFIG_DISK_RESERVE_BYTES,
 };
 
 /// What a node is, see RFT_ROLE_FOLLOWER.
@@ -112,6 +115,24 @@ enum class EventKind : std::int32_t {
     snapshot_restored = RFT_EVENT_SNAPSHOT_RESTORED,
     failed = RFT_EVENT_FAILED,
     recovered = RFT_EVENT_RECOVERED,
+    disk_full = RFT_EVENT_DISK_FULL,
+    disk_has_room = RFT_EVENT_DISK_HAS_ROOM,
+};
+
+/// What an engine counts, see RFT_COUNTER_PROPOSALS.
+enum class Counter : std::int32_t {
+    proposals = RFT_COUNTER_PROPOSALS,
+    forwarded = RFT_COUNTER_FORWARDED,
+    busy = RFT_COUNTER_BUSY,
+    reads = RFT_COUNTER_READS,
+    applied = RFT_COUNTER_APPLIED,
+    applied_bytes = RFT_COUNTER_APPLIED_BYTES,
+    sent = RFT_COUNTER_SENT,
+    received = RFT_COUNTER_RECEIVED,
+    elected = RFT_COUNTER_ELECTED,
+    writes = RFT_COUNTER_WRITES,
+    snapshots_saved = RFT_COUNTER_SNAPSHOTS_SAVED,
+    snapshots_restored = RFT_COUNTER_SNAPSHOTS_RESTORED,
 };
 
 /// How much a log line matters, see RFT_LOG_ERROR.

@@ -61,6 +61,7 @@ struct Outcome {
     std::uint64_t index = 0;          ///< See rft_outcome_t.
     std::uint64_t term = 0;           ///< The term of that entry.
     std::vector<std::uint8_t> answer; ///< What `apply` answered. Owned.
+    std::uint32_t age_ms = 0;         ///< Of a read: how old the state may be that it sees.
     std::size_t answer_size = 0;      ///< The bytes of the whole answer, which call() may have cut.
 };
 

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -108,16 +109,45 @@ class Engine {
     /// Proposes an entry and waits until it is applied, and for what `apply` answered: `answer_max` bytes of
     /// it.
     Result<Outcome> call(Bytes data, Time time, std::size_t answer_max = 4096) {
-        std::vector<std::uint8_t> answer(answer_max);
-        Result<Outcome> result = wait([&](rft_outcome_t *out, rft_error_t **error) {
-            return rft_engine_call(engine_.get(), data.data(), data.size(), detail::timeout(time),
-                                   answer.data(), answer.size(), out, error);
+        return with_answer(answer_max, [&](std::uint8_t *answer, rft_outcome_t *out, rft_error_t **error) {
+            return rft_engine_call(engine_.get(), data.data(), data.size(), detail::timeout(time), answer,
+                                   answer_max, out, error);
         });
-        if (result.ok()) {
-            answer.resize(result->answer_size < answer_max ? result->answer_size : answer_max);
-            result->answer = std::move(answer);
-        }
-        return result;
+    }
+
+    /// Opens a session and returns at once: the index in its outcome is its id. A command that is proposed
+    /// again in a session, under its number, is applied once.
+    Status session_open(Done done) {
+        return request(std::move(done), [&](std::uint64_t number, rft_error_t **error) {
+            return rft_engine_session_open(engine_.get(), number, error);
+        });
+    }
+    /// Opens a session and waits for it.
+    Result<Outcome> session_open_wait(Time time) {
+        return wait([&](rft_outcome_t *out, rft_error_t **error) {
+            return rft_engine_session_open_wait(engine_.get(), detail::timeout(time), out, error);
+        });
+    }
+    /// Closes a session and returns at once.
+    Status session_close(std::uint64_t session, Done done = {}) {
+        return request(std::move(done), [&](std::uint64_t number, rft_error_t **error) {
+            return rft_engine_session_close(engine_.get(), session, number, error);
+        });
+    }
+    /// Proposes a command of a session and returns at once.
+    Status propose_once(std::uint64_t session, std::uint64_t sequence, Bytes data, Done done = {}) {
+        return request(std::move(done), [&](std::uint64_t number, rft_error_t **error) {
+            return rft_engine_propose_once(engine_.get(), session, sequence, data.data(), data.size(), number,
+                                           error);
+        });
+    }
+    /// Proposes a command of a session and waits for its outcome and its answer.
+    Result<Outcome> call_once(std::uint64_t session, std::uint64_t sequence, Bytes data, Time time,
+                              std::size_t answer_max = 4096) {
+        return with_answer(answer_max, [&](std::uint8_t *answer, rft_outcome_t *out, rft_error_t **error) {
+            return rft_engine_call_once(engine_.get(), session, sequence, data.data(), data.size(),
+                                        detail::timeout(time), answer, answer_max, out, error);
+        });
     }
 
     /// Asks for a linearizable read and returns at once. Read the state machine in `done` or after it.
@@ -130,6 +160,20 @@ class Engine {
     Result<Outcome> read_wait(Time time) {
         return wait([&](rft_outcome_t *out, rft_error_t **error) {
             return rft_engine_read_wait(engine_.get(), detail::timeout(time), out, error);
+        });
+    }
+
+    /// Asks for a read that may see a state of at most this age, and returns at once.
+    Status read_within(Time age, Done done) {
+        return request(std::move(done), [&](std::uint64_t number, rft_error_t **error) {
+            return rft_engine_read_within(engine_.get(), detail::timeout(age), number, error);
+        });
+    }
+    /// Waits until the state machine may be read at this age.
+    Result<Outcome> read_within_wait(Time age, Time time) {
+        return wait([&](rft_outcome_t *out, rft_error_t **error) {
+            return rft_engine_read_within_wait(engine_.get(), detail::timeout(age), detail::timeout(time),
+                                               out, error);
         });
     }
 
@@ -186,6 +230,29 @@ class Engine {
                 [&](rft_error_t **error) { return rft_engine_members(engine_.get(), out, room, n, error); });
         });
     }
+    /// Tells one of the counts. Works after a failure and after stop().
+    Result<std::uint64_t> counter(Counter which) const noexcept {
+        std::uint64_t out = 0;
+        Status status = attempt([&](rft_error_t **error) {
+            return rft_engine_counter(engine_.get(), static_cast<std::int32_t>(which), &out, error);
+        });
+        if (!status.ok()) {
+            return status;
+        }
+        return out;
+    }
+    /// Counters, times and state in the text format of Prometheus. Works after a failure and after stop().
+    Result<std::string> metrics() const {
+        return text([&](std::uint8_t *out, std::size_t max, std::size_t *len, rft_error_t **error) {
+            return rft_engine_metrics(engine_.get(), out, max, len, error);
+        });
+    }
+    /// State, members, counters and times as one JSON object. Works after a failure and after stop().
+    Result<std::string> status_json() const {
+        return text([&](std::uint8_t *out, std::size_t max, std::size_t *len, rft_error_t **error) {
+            return rft_engine_status_json(engine_.get(), out, max, len, error);
+        });
+    }
     /// Stops the engine: every request under way gets Code::stopped. May be called again. Destroying it stops
     /// it too.
     Status stop(Time time) noexcept {
@@ -216,13 +283,41 @@ class Engine {
         }
         return status;
     }
+    template <class F> Result<Outcome> with_answer(std::size_t max, F &&body) {
+        std::vector<std::uint8_t> answer(max);
+        Result<Outcome> result =
+            wait([&](rft_outcome_t *out, rft_error_t **error) { return body(answer.data(), out, error); });
+        if (result.ok()) {
+            answer.resize(result->answer_size < max ? result->answer_size : max);
+            result->answer = std::move(answer);
+        }
+        return result;
+    }
+    // Asks for a text until there was room for all of it.
+    template <class F> Result<std::string> text(F &&body) const {
+        std::string out(16384, '\0');
+        for (;;) {
+            std::size_t len = 0;
+            Status status = attempt([&](rft_error_t **error) {
+                return body(reinterpret_cast<std::uint8_t *>(out.data()), out.size(), &len, error);
+            });
+            if (!status.ok()) {
+                return status;
+            }
+            const bool fits = len <= out.size();
+            out.resize(fits ? len : len + 1024); // it may have grown when it is asked for again
+            if (fits) {
+                return out;
+            }
+        }
+    }
     template <class F> Result<Outcome> wait(F &&body) {
         rft_outcome_t out = {};
         Status status = attempt([&](rft_error_t **error) { return body(&out, error); });
         if (!status.ok()) {
             return status;
         }
-        return Outcome{out.index, out.term, {}, out.answer_len};
+        return Outcome{out.index, out.term, {}, out.age_ms, out.answer_len};
     }
 
     detail::Owned<rft_engine_t, rft_engine_free> engine_;

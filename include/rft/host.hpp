@@ -215,7 +215,7 @@ inline void rft_hpp_outcome(void *user, const rft_outcome_t *outcomes, std::size
                 continue;
             }
             const Bytes answer(from.answer, from.answer_len);
-            done(Outcome{from.index, from.term, answer.copy(), answer.size()});
+            done(Outcome{from.index, from.term, answer.copy(), from.age_ms, answer.size()});
         }
         RFT_HPP_CATCH {
             thrown(app(user), "what takes an outcome has thrown an exception");

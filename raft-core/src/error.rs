@@ -58,6 +58,14 @@ pub enum Error {
     Invariant(String),
     /// The operating system refused. The first failed write or fsync is final for a store.
     Io(Arc<IoError>),
+    /// The disk has less room than the reserve that is kept for the log. Nothing has failed, and space that comes back
+    /// heals it.
+    DiskFull {
+        /// Bytes that are left.
+        free: u64,
+        /// Bytes that are to be left.
+        reserve: u64,
+    },
     /// A file holds what cannot have been written.
     Corrupt {
         /// The file.
@@ -120,6 +128,14 @@ impl Error {
         Error::Io(Arc::new(IoError { operation, path: path.to_owned(), source }))
     }
 
+    /// Whether the disk has failed to keep what it was given. No later sync in that directory can be trusted then: the
+    /// system may have dropped what it could not write. A full disk is not meant: what does not fit is refused at once.
+    pub fn is_failed_write(&self) -> bool {
+        let Error::Io(io) = self else { return false };
+        let writes = ["write", "truncate", "rename", "fdatasync", "fsync"].contains(&io.operation);
+        writes && !matches!(io.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// Says that the file `path` holds `what` at byte `offset`.
     pub fn corrupt(path: &Path, offset: u64, what: impl Into<String>) -> Self {
         Error::Corrupt { path: path.to_owned(), offset, what: what.into() }
@@ -146,6 +162,9 @@ impl fmt::Display for Error {
             Error::Contradiction(text) => write!(f, "the message contradicts what is committed: {text}"),
             Error::Invariant(text) => write!(f, "the node has stopped: {text}"),
             Error::Io(io) => write!(f, "{} of {}: {}", io.operation, io.path.display(), io.source),
+            Error::DiskFull { free, reserve } => {
+                write!(f, "the disk is full: {free} bytes are left, {reserve} are kept for the log")
+            }
             Error::Corrupt { path, offset, what } => {
                 write!(f, "{} is corrupt at byte {offset}: {what}", path.display())
             }

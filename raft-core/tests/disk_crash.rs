@@ -1,18 +1,29 @@
-//! A scripted history of a store, stopped at every single call: nothing that was acknowledged is lost, nothing that was
-//! overwritten comes back.
+//! Histories of a store, stopped at every single call: nothing that was acknowledged is lost, nothing that was
+//! overwritten comes back, nothing is there that nobody wrote.
+//!
+//! `SEED=s` replays one random history. `SECONDS=n` runs them for so long, from `SEED` on if it is given.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "support/author.rs"]
+mod author;
 #[path = "support/history.rs"]
 mod history;
 #[path = "support/memory_volume.rs"]
+#[allow(dead_code)]
 mod memory_volume;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use author::Author;
 use history::{DIR, Step, World, options, script};
-use memory_volume::{Chance, MemoryVolume, Trouble};
-use raft_core::disk::store::Store;
+use memory_volume::damage::{Bytes, Damage, Names, PAGE, SECTOR};
+use memory_volume::{Chance, MemoryVolume, Moment, Trouble};
+use raft_core::disk::recovered::Recovered;
+use raft_core::disk::store::{Store, StoreOptions};
 use raft_core::error::Error;
 
 /// Plays the script until the machine stops at `call`; says how far it came, or that it came to the end.
@@ -143,4 +154,255 @@ fn the_first_error_is_the_last_word_of_a_store() {
             reopen(&volume, &world, &what);
         }
     }
+}
+
+/// What a crash does, by kind. Each of them is done at every moment of every history, unless another has left the same.
+const DAMAGE: &[(&str, Damage)] = &[
+    ("nothing that was not synced is there", Damage::ALL_LOST),
+    ("all of it is there", Damage { bytes: Bytes::Kept, names: Names::Kept }),
+    ("names are there, bytes are not", Damage { bytes: Bytes::Lost, names: Names::Kept }),
+    ("bytes are there, names are not", Damage { bytes: Bytes::Kept, names: Names::Lost }),
+    ("sectors of 512 bytes are old or new", Damage { bytes: Bytes::Torn(SECTOR), names: Names::Kept }),
+    ("pages of 4 KiB are old or new", Damage { bytes: Bytes::Torn(PAGE), names: Names::Kept }),
+    ("files end at any sector", Damage { bytes: Bytes::Short(SECTOR), names: Names::Journal }),
+    ("files end at any page", Damage { bytes: Bytes::Short(PAGE), names: Names::Journal }),
+    ("names change in any order", Damage { bytes: Bytes::Kept, names: Names::Reordered }),
+    ("sectors and names in any order", Damage { bytes: Bytes::Torn(SECTOR), names: Names::Reordered }),
+    ("renamed files have both names", Damage { bytes: Bytes::Torn(SECTOR), names: Names::Doubled }),
+];
+/// And one more: the process is killed, and the power goes after the next start.
+const KILLED: &str = "the process is killed, then the power cut";
+
+/// Histories of a plain run; as many as it takes for the number of points that is asked for below.
+const HISTORIES: u64 = 120;
+const POINTS_MIN: u64 = 100_000;
+
+/// Points by kind of damage, with those inside of a recovery at the end.
+#[derive(Clone, Default)]
+struct Count {
+    points: [u64; DAMAGE.len() + 2],
+    openings: u64,
+    mended: u64,
+}
+
+impl Count {
+    fn points(&self) -> u64 {
+        self.points.iter().sum()
+    }
+
+    fn add(&mut self, other: &Count) {
+        self.points.iter_mut().zip(other.points).for_each(|(own, more)| *own += more);
+        self.openings += other.openings;
+        self.mended += other.mended;
+    }
+
+    fn print(&self, histories: u64, took: Duration) {
+        println!(
+            "{} crash points in {histories} histories, {} openings, {} torn ends mended, {:.1} s",
+            self.points(),
+            self.openings,
+            self.mended,
+            took.as_secs_f64()
+        );
+        let names = DAMAGE.iter().map(|(name, _)| *name).chain([KILLED, "a power cut inside of a recovery"]);
+        names.zip(self.points).for_each(|(name, points)| println!("{points:8}  {name}"));
+    }
+}
+
+/// One random history: where it is, and what it has shown.
+struct History {
+    seed: u64,
+    author: Author,
+    count: Count,
+    moments: u64,
+}
+
+/// Where a life may end.
+struct End {
+    moment: Moment,
+    world: World,
+    owed: Option<Step>,
+}
+
+impl History {
+    /// Some lives of a store, each ended by a stop, by a kill or by a power cut.
+    fn run(seed: u64) -> Count {
+        let author = Author::new(seed ^ 0x5bd1_e995_0000);
+        let mut history = History { seed, author, count: Count::default(), moments: 0 };
+        let mut volume = MemoryVolume::default();
+        let mut world = World::default();
+        for _ in 0..3 {
+            (volume, world) = history.live(volume, world);
+        }
+        history.count
+    }
+
+    /// A life; returns what it leaves behind, and what is known of that.
+    fn live(&mut self, mut volume: MemoryVolume, before: World) -> (MemoryVolume, World) {
+        let mut options = options();
+        options.segment_bytes = 4096 << self.author.chance().below(2);
+        if self.author.chance().below(2) == 0 {
+            options.zeroed_bytes = options.segment_bytes + 4096;
+            volume.expect_spare();
+        }
+        volume.remember();
+        let (mut store, recovered) = self.open(&volume, options, &before);
+        let mut end = End { moment: volume.now(), world: before.clone(), owed: self.author.owed() };
+        self.judge(&volume, &before, &mut end);
+        let mut world = World::of(&recovered);
+        volume.await_spare();
+        self.judge(&volume, &world, &mut end);
+        for _ in 0..12 {
+            for step in self.author.next(&world) {
+                let mut during = world.clone();
+                during.begin(&step);
+                let played = world.play(&mut store, &step).map_err(|trouble| trouble.error);
+                assert_eq!(played, Ok(()), "{}: {step:?}", self.here());
+                volume.await_spare();
+                self.judge(&volume, &during, &mut end);
+            }
+            self.author.made();
+        }
+        drop(store);
+        self.judge(&volume, &world, &mut end);
+        match self.author.chance().below(4) {
+            0 => return (volume, world),
+            1 => volume = end.moment.killed(),
+            _ => {
+                let damage = Damage::any(self.author.chance());
+                volume = end.moment.crashed(damage, self.author.chance());
+            }
+        }
+        self.author.owe(end.owed);
+        (volume, end.world)
+    }
+
+    fn here(&self) -> String {
+        format!("SEED={}, moment {}", self.seed, self.moments)
+    }
+
+    fn open(&mut self, volume: &MemoryVolume, options: StoreOptions, world: &World) -> (Store, Recovered) {
+        self.opened(volume, options, world, "the life goes on")
+    }
+
+    fn opened(
+        &mut self,
+        volume: &MemoryVolume,
+        options: StoreOptions,
+        world: &World,
+        what: &str,
+    ) -> (Store, Recovered) {
+        self.count.openings += 1;
+        let opened = Store::open(Arc::new(volume.clone()), DIR.as_ref(), options);
+        let (store, recovered) = opened.unwrap_or_else(|error| panic!("{}, {what}: {error}", self.here()));
+        world.check(&recovered, &format!("{}, {what}", self.here()));
+        self.count.mended += u64::from(recovered.notes.iter().any(|note| note.contains("cut short")));
+        (store, recovered)
+    }
+
+    /// Crashes at every moment since the last time, in every way. One moment in many becomes where this life ends.
+    fn judge(&mut self, volume: &MemoryVolume, world: &World, end: &mut End) {
+        for moment in volume.take_moments() {
+            self.moments += 1;
+            let mut seen = HashSet::new();
+            for (kind, (name, damage)) in DAMAGE.iter().enumerate() {
+                let crashed = moment.crashed(*damage, self.author.chance());
+                if seen.insert(crashed.fingerprint()) {
+                    self.count.points[kind] += 1;
+                    self.recover(crashed, world, name, &mut seen);
+                }
+            }
+            self.count.points[DAMAGE.len()] += 1;
+            self.recover(moment.killed(), world, KILLED, &mut seen);
+            if self.author.chance().below(self.moments % 150 + 1) == 0 {
+                *end = End { moment, world: world.clone(), owed: self.author.owed() };
+            }
+        }
+    }
+
+    /// Opens what a crash has left, loses what that has not synced, and opens it again: what was found stays found. A
+    /// crash inside of the first opening is recovered from as well.
+    fn recover(&mut self, crashed: MemoryVolume, world: &World, what: &str, seen: &mut HashSet<u64>) {
+        crashed.remember();
+        let (store, first) = self.opened(&crashed, options(), world, what);
+        drop(store);
+        let inside = crashed.take_moments();
+        self.again(&crashed.now(), &first, what);
+        let Some(moment) = inside.get(self.author.chance().below(inside.len().max(1) as u64) as usize) else {
+            return;
+        };
+        let what = &format!("{what}, then a power cut inside of the recovery");
+        let damage = Damage::any(self.author.chance());
+        let crashed = moment.crashed(damage, self.author.chance());
+        if !seen.insert(crashed.fingerprint()) {
+            return;
+        }
+        self.count.points[DAMAGE.len() + 1] += 1;
+        let (mut store, second) = self.opened(&crashed, options(), world, what);
+        if self.author.chance().below(4) > 0 || self.author.owed().is_some() {
+            drop(store);
+            return self.again(&crashed.now(), &second, what);
+        }
+        let mut world = World::of(&second);
+        let went_on = world.go_on(&mut store);
+        assert_eq!(went_on, Ok(()), "{}, {what}", self.here());
+        drop(store);
+        let crashed = crashed.now().crashed(Damage::ALL_LOST, self.author.chance());
+        self.opened(&crashed, options(), &world, &format!("{what}, going on"));
+    }
+
+    fn again(&mut self, moment: &Moment, first: &Recovered, what: &str) {
+        let crashed = moment.crashed(Damage::ALL_LOST, self.author.chance());
+        let what = format!("{what}, for the second time");
+        let (_, second) = self.opened(&crashed, options(), &World::of(first), &what);
+        assert_eq!(
+            Recovered { notes: Vec::new(), ..second },
+            Recovered { notes: Vec::new(), ..first.clone() },
+            "{}, {what}",
+            self.here()
+        );
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+/// Runs histories from `first` on, on all processors, until there are enough of them or the time is over.
+fn histories(first: u64, count: u64, deadline: Option<Instant>) -> (Count, u64) {
+    let (next, sum) = (AtomicU64::new(first), Mutex::new((Count::default(), 0)));
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= first.saturating_add(count) || deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            return;
+        }
+        let run = std::panic::catch_unwind(|| History::run(seed));
+        let Ok(count) = run else {
+            panic!("this one again: SEED={seed} cargo test -p raft-core --test disk_crash every_moment");
+        };
+        let mut sum = sum.lock().unwrap();
+        sum.0.add(&count);
+        sum.1 += 1;
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    sum.into_inner().unwrap()
+}
+
+#[test]
+fn every_moment_of_random_histories_can_be_the_last() {
+    let began = Instant::now();
+    let (seed, seconds) = (number("SEED"), number("SECONDS"));
+    let (count, histories) = match (seed, seconds) {
+        (Some(seed), None) => histories(seed, 1, None),
+        (seed, Some(seconds)) => {
+            histories(seed.unwrap_or(1), u64::MAX, Some(began + Duration::from_secs(seconds)))
+        }
+        (None, None) => histories(1, HISTORIES, None),
+    };
+    count.print(histories, began.elapsed());
+    let is_plain = (seed, seconds) == (None, None);
+    assert!(!is_plain || count.points() >= POINTS_MIN, "only {} crash points", count.points());
+    assert!(!is_plain || count.points.iter().all(|points| *points > 0), "a kind of damage was never done");
 }

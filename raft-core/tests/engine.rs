@@ -5,16 +5,29 @@
 
 #[path = "engine/chaos.rs"]
 mod chaos;
+#[path = "engine/failing.rs"]
+mod failing;
 #[path = "engine/faults.rs"]
 mod faults;
 #[path = "engine/forward.rs"]
 mod forward;
+#[path = "engine/full.rs"]
+mod full;
 #[path = "engine/gate.rs"]
 mod gate;
+#[path = "support/linear.rs"]
+mod linear;
 #[path = "engine/machine.rs"]
 mod machine;
+#[path = "support/memory_volume.rs"]
+#[allow(dead_code)]
+mod memory_volume;
 #[path = "engine/outcomes.rs"]
 mod outcomes;
+#[path = "engine/registers.rs"]
+mod registers;
+#[path = "engine/sessions.rs"]
+mod sessions;
 #[path = "engine/snapshots.rs"]
 mod snapshots;
 #[path = "engine/world.rs"]

@@ -9,7 +9,8 @@ use crate::payload;
 use crate::status::rft_status_t;
 
 /// Answers an entry. The one who proposed it gets the bytes with the outcome: at this engine, or at the node that
-/// forwarded the proposal to this leader. Everywhere else an answer costs its copy and is dropped. The last one counts.
+/// forwarded the proposal to this leader. Every node answers all the same: in a session the answer is kept, so it
+/// has to depend on nothing but the state machine and the entry. The last one counts.
 ///
 /// @param answer rft_entry_t.answer of an entry that `apply` has, before it returns
 /// @param data the bytes, which are copied; borrowed for the call

@@ -222,7 +222,7 @@ pub(crate) fn outcome_of(outcome: &Outcome) -> rft_outcome_t {
     rft_outcome_t {
         request: outcome.request,
         status: rft_status::from(outcome.code).code(),
-        reserved0: 0,
+        age_ms: u32::try_from(outcome.age.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX),
         index: outcome.index,
         term: outcome.term,
         leader: outcome.leader,
@@ -262,6 +262,14 @@ fn event_of(event: &Event) -> (rft_event_t, Option<CString>) {
         Event::SnapshotRestored { index, term, bytes } => {
             (out.index, out.term, out.bytes) = (*index, *term, *bytes);
             rft_event_kind::RFT_EVENT_SNAPSHOT_RESTORED
+        }
+        Event::DiskFull { free } => {
+            out.bytes = *free;
+            rft_event_kind::RFT_EVENT_DISK_FULL
+        }
+        Event::DiskHasRoom { free } => {
+            out.bytes = *free;
+            rft_event_kind::RFT_EVENT_DISK_HAS_ROOM
         }
         Event::Failed { error } => {
             out.status = rft_status::from(error).code();

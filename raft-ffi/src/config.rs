@@ -72,6 +72,10 @@ pub enum rft_config_key {
     /// Whether a follower sends proposals on to its leader: 0 or 1, default 1. An engine sends membership changes on too,
     /// and gives the leader's outcome to whoever asked; with 0 it answers both with RFT_E_NOT_LEADER.
     RFT_CONFIG_FORWARD_PROPOSALS = 21,
+    /// Bytes of the disk that are kept for the log: any number, default 64 MiB, 0 none. With less left, an engine that
+    /// leads answers proposals with RFT_E_DISK_FULL, and goes on with all else: reads, membership changes, what another
+    /// leader sends. A snapshot that would leave less than half of them is not written.
+    RFT_CONFIG_DISK_RESERVE_BYTES = 22,
 }
 
 use rft_config_key::*;
@@ -82,7 +86,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Every setting with its least, default and greatest value, in the order of its key.
-const KEYS: [(rft_config_key, u64, u64, u64); 21] = [
+const KEYS: [(rft_config_key, u64, u64, u64); 22] = [
     (RFT_CONFIG_ID, 1, 0, u64::MAX - 2),
     (RFT_CONFIG_CLUSTER_ID, 0, 1, u64::MAX),
     (RFT_CONFIG_TICK_INTERVAL_MS, 1, 100, 60_000),
@@ -104,6 +108,7 @@ const KEYS: [(rft_config_key, u64, u64, u64); 21] = [
     (RFT_CONFIG_SNAPSHOT_CHUNK_BYTES, KIB, 256 * KIB, 64 * MIB),
     (RFT_CONFIG_SEED, 0, 0, u64::MAX),
     (RFT_CONFIG_FORWARD_PROPOSALS, 0, 1, 1),
+    (RFT_CONFIG_DISK_RESERVE_BYTES, 0, 64 * MIB, u64::MAX),
 ];
 
 /// What an `rft_config_t` points to.
@@ -358,7 +363,7 @@ mod tests {
             assert_eq!(settings.get(key), before);
         }
         for (key, value) in
-            [(0, 1), (-1, 1), (22, 1), (i32::MIN, 1), (1, 0), (1, u64::MAX), (1, u64::MAX - 1)]
+            [(0, 1), (-1, 1), (23, 1), (i32::MIN, 1), (1, 0), (1, u64::MAX), (1, u64::MAX - 1)]
         {
             assert!(matches!(settings.set(key, value), Err(Failure::InvalidArg(_))), "{key} {value}");
         }

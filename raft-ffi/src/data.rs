@@ -152,8 +152,12 @@ pub struct rft_node_status_t {
     pub role: i32,
     /// RFT_OK, or why the node has stopped.
     pub failure: rft_status_t,
+    /// 1 if the disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES, which an engine watches; else 0.
+    pub disk_full: u8,
     /// 0.
-    pub reserved: [u64; 4],
+    pub pad: [u8; 7],
+    /// 0.
+    pub reserved: [u64; 3],
 }
 
 /// What a member is, as bits of `flags`.

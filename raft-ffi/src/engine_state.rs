@@ -14,7 +14,7 @@ use raft_core::engine::options::Options;
 use raft_core::engine::outcome::Outcome;
 use raft_core::error::Error;
 
-use crate::boundary::{Checked, Failure, Noun, Out};
+use crate::boundary::{Buffer, Checked, Failure, Noun, Out};
 use crate::callbacks::{Callbacks, outcome_of};
 use crate::config::Settings;
 use crate::config::rft_config_key::*;
@@ -52,7 +52,8 @@ impl EngineState {
 
     pub(crate) fn status(&self) -> rft_node_status_t {
         let status = self.engine.status();
-        membership::status(&status.status, status.snapshot_index, status.failure.as_ref())
+        let shown = membership::status(&status.status, status.snapshot_index, status.failure.as_ref());
+        rft_node_status_t { disk_full: status.disk_full.into(), ..shown }
     }
 
     pub(crate) fn members(&self) -> Vec<rft_member_t> {
@@ -84,6 +85,7 @@ fn options(settings: &Settings) -> Options {
     options.snapshot_trailing = settings.get(RFT_CONFIG_SNAPSHOT_TRAILING);
     options.snapshot_chunk_bytes = settings.size(RFT_CONFIG_SNAPSHOT_CHUNK_BYTES);
     options.segment_bytes = settings.get(RFT_CONFIG_SEGMENT_BYTES);
+    options.disk_reserve_bytes = settings.get(RFT_CONFIG_DISK_RESERVE_BYTES);
     options.cluster_id = settings.get(RFT_CONFIG_CLUSTER_ID);
     options.voters = settings.voters.clone();
     options
@@ -96,8 +98,15 @@ pub(crate) fn answer(outcome: &Outcome, out: Out<rft_outcome_t>) -> Checked<()> 
     status_of(outcome)
 }
 
+/// Likewise, with as much of the answer as fits into `buffer`.
+pub(crate) fn answer_into(outcome: &Outcome, buffer: Buffer, out: Out<rft_outcome_t>) -> Checked<()> {
+    let place = if outcome.answer.is_empty() { ptr::null() } else { buffer.fill(&outcome.answer) };
+    out.set(rft_outcome_t { answer: place, ..outcome_of(outcome) });
+    status_of(outcome)
+}
+
 /// The status of an outcome as that of a call.
-pub(crate) fn status_of(outcome: &Outcome) -> Checked<()> {
+fn status_of(outcome: &Outcome) -> Checked<()> {
     match outcome.code {
         Code::Ok => Ok(()),
         code => Err(Failure::Outcome(code.into(), outcome.leader)),

@@ -20,8 +20,8 @@ pub struct rft_outcome_t {
     /// RFT_OK: applied, or readable, or saved. Else why not; the code tells whether a proposal certainly was not
     /// applied.
     pub status: rft_status_t,
-    /// 0.
-    pub reserved0: u32,
+    /// Of a read that is RFT_OK: how old the state may be that it sees, in milliseconds; 0 for a linearizable one.
+    pub age_ms: u32,
     /// With RFT_OK: the entry of a proposal or change, what a read sees at the least, what a snapshot covers. What was
     /// forwarded is applied at the leader, and at this node once its status tells this index.
     pub index: u64,
@@ -52,6 +52,10 @@ pub enum rft_event_kind {
     /// The engine came up from its directory, with the snapshot at `index`: `text` tells, a sentence a line, what was
     /// mended.
     RFT_EVENT_RECOVERED = 6,
+    /// The disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES: `bytes` are left.
+    RFT_EVENT_DISK_FULL = 7,
+    /// The disk has room again: `bytes` are left.
+    RFT_EVENT_DISK_HAS_ROOM = 8,
 }
 
 /// Something that happened. What its kind does not name is 0.
@@ -68,7 +72,7 @@ pub struct rft_event_t {
     pub leader: u64,
     /// An entry.
     pub index: u64,
-    /// The length of a snapshot.
+    /// The length of a snapshot, or what is left of the disk.
     pub bytes: u64,
     /// Why the engine stopped.
     pub status: rft_status_t,

@@ -26,6 +26,8 @@ pub mod host;
 #[allow(unsafe_code)]
 mod membership;
 #[allow(unsafe_code)]
+pub mod metrics;
+#[allow(unsafe_code)]
 pub mod node;
 mod node_state;
 mod outgoing;
@@ -34,6 +36,8 @@ mod payload;
 pub mod ready;
 #[allow(unsafe_code)]
 pub mod request;
+#[allow(unsafe_code)]
+pub mod session;
 #[allow(unsafe_code)]
 pub mod snapshot;
 #[allow(unsafe_code)]

@@ -43,7 +43,9 @@ pub(crate) fn status(status: &Status, snapshot_index: u64, failure: Option<&Erro
         transferee: status.transferee,
         role: role(status.role),
         failure: failure.map_or(rft_status::RFT_OK, rft_status::from).code(),
-        reserved: [0; 4],
+        disk_full: 0,
+        pad: [0; 7],
+        reserved: [0; 3],
     }
 }
 

@@ -43,6 +43,16 @@ pub(crate) unsafe fn share<T>(
     Ok(items.iter().map(|item| rest.split_to(piece(item).len.min(rest.len()))).collect())
 }
 
+/// Copies one piece of the host's memory that may not be longer than `len_max`.
+///
+/// # Safety
+/// `data` is NULL or `len` bytes long, and does not change during the call.
+pub(crate) unsafe fn one(data: *const u8, len: usize, len_max: usize, name: &'static str) -> Checked<Bytes> {
+    // SAFETY: as the caller promised.
+    let mut payloads = unsafe { share(&[rft_bytes_t { data, len }], |piece| *piece, len_max, name)? };
+    Ok(payloads.pop().unwrap_or_default())
+}
+
 /// Copies one piece of the host's memory.
 ///
 /// # Safety

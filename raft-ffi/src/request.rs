@@ -4,14 +4,12 @@
 //! leadership is lost, when the engine fails and when it stops. A request that was refused gets none. The outcome
 //! comes through rft_host_t.outcome, or, for the calls that wait, as their result.
 
-use std::ptr;
 use std::time::Duration;
 
 use crate::boundary::{Buffer, Out, array, call, node_id, shared};
-use crate::callbacks::outcome_of;
 use crate::data::{rft_bytes_t, rft_change_t};
 use crate::engine::rft_engine_t;
-use crate::engine_state::{EngineState, answer, status_of};
+use crate::engine_state::{EngineState, answer, answer_into};
 use crate::error::rft_error_t;
 use crate::host::rft_outcome_t;
 use crate::membership;
@@ -89,9 +87,7 @@ pub unsafe extern "C" fn rft_engine_propose_wait(
         call(err, || {
             let out = Out::optional(out, "out")?;
             let engine = shared::<EngineState>(engine)?;
-            let piece = [rft_bytes_t { data, len }];
-            let mut payloads = payload::share(&piece, |piece| *piece, engine.proposal_bytes_max, "data")?;
-            let payload = payloads.pop().unwrap_or_default();
+            let payload = payload::one(data, len, engine.proposal_bytes_max, "data")?;
             answer(&engine.engine.propose_wait(payload, milliseconds(timeout_ms))?, out)
         })
     }
@@ -128,13 +124,8 @@ pub unsafe extern "C" fn rft_engine_call(
             let out = Out::required(out, "out")?;
             let buffer = Buffer::new(answer, answer_max, "answer")?;
             let engine = shared::<EngineState>(engine)?;
-            let piece = [rft_bytes_t { data, len }];
-            let mut payloads = payload::share(&piece, |piece| *piece, engine.proposal_bytes_max, "data")?;
-            let payload = payloads.pop().unwrap_or_default();
-            let outcome = engine.engine.propose_wait(payload, milliseconds(timeout_ms))?;
-            let place = if outcome.answer.is_empty() { ptr::null() } else { buffer.fill(&outcome.answer) };
-            out.set(rft_outcome_t { answer: place, ..outcome_of(&outcome) });
-            status_of(&outcome)
+            let payload = payload::one(data, len, engine.proposal_bytes_max, "data")?;
+            answer_into(&engine.engine.propose_wait(payload, milliseconds(timeout_ms))?, buffer, out)
         })
     }
 }
@@ -183,6 +174,59 @@ pub unsafe extern "C" fn rft_engine_read_wait(
             let out = Out::optional(out, "out")?;
             let engine = shared::<EngineState>(engine)?;
             answer(&engine.engine.read_wait(milliseconds(timeout_ms))?, out)
+        })
+    }
+}
+
+/// Asks for a read that may see a state of at most this age, and returns at once. Where the node knows its state to be
+/// that young it answers by itself, at any distance from the leader; else this is rft_engine_read. What a node knows
+/// of its age it knows from its linearizable reads: one in a while makes the others local.
+///
+/// @param engine borrowed for the call
+/// @param age_ms the greatest age; 0 is a linearizable read
+/// @param request a number of your own for the outcome; 0 wants none
+/// @param err see rft_error_t; may be NULL
+/// @return RFT_OK: the request gets its one outcome, with its age_ms; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_STOPPED;
+/// RFT_E_PANIC; or why the engine failed
+/// @par Thread
+/// Any. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_read_within(
+    engine: *mut rft_engine_t,
+    age_ms: u32,
+    request: u64,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || Ok(shared::<EngineState>(engine)?.engine.read_within(milliseconds(age_ms), request)?))
+    }
+}
+
+/// Waits until the state machine may be read at this age, see rft_engine_read_within.
+///
+/// @param engine borrowed for the call
+/// @param age_ms the greatest age; 0 is a linearizable read
+/// @param timeout_ms how long to wait at the most
+/// @param out receives the outcome, with its age_ms; untouched when there is none; NULL: not asked
+/// @param err see rft_error_t; may be NULL
+/// @return see rft_engine_read_wait
+/// @par Thread
+/// Any but those of the callbacks. Blocks for timeout_ms at the most.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_read_within_wait(
+    engine: *mut rft_engine_t,
+    age_ms: u32,
+    timeout_ms: u32,
+    out: *mut rft_outcome_t,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || {
+            let out = Out::optional(out, "out")?;
+            let engine = shared::<EngineState>(engine)?;
+            answer(&engine.engine.read_within_wait(milliseconds(age_ms), milliseconds(timeout_ms))?, out)
         })
     }
 }
@@ -319,6 +363,6 @@ pub unsafe extern "C" fn rft_engine_campaign(
     unsafe { call(err, || Ok(shared::<EngineState>(engine)?.engine.campaign()?)) }
 }
 
-fn milliseconds(timeout: u32) -> Duration {
+pub(crate) fn milliseconds(timeout: u32) -> Duration {
     Duration::from_millis(timeout.into())
 }

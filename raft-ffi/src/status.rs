@@ -4,9 +4,9 @@
 //! given to another meaning. A newer library may answer numbers that this header does not know: treat those as
 //! errors that are neither retryable nor fatal.
 //!
-//! For a proposal the codes say how certain its fate is. RFT_E_NOT_LEADER, RFT_E_DROPPED, RFT_E_CONF_CHANGE and
-//! RFT_E_TOO_LARGE: it certainly was not applied. RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an outcome,
-//! RFT_E_STOPPED: it may or may not be applied.
+//! For a proposal the codes say how certain its fate is. RFT_E_NOT_LEADER, RFT_E_DROPPED, RFT_E_CONF_CHANGE,
+//! RFT_E_TOO_LARGE and RFT_E_DISK_FULL: it certainly was not applied. RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an
+//! outcome, RFT_E_STOPPED: it may or may not be applied.
 
 use std::ffi::{CStr, c_char};
 
@@ -81,12 +81,18 @@ pub enum rft_status {
     RFT_E_REENTRANT = -26,
     /// Calls came out of order, for instance advance without ready.
     RFT_E_MISUSE = -27,
+    /// The disk has less room than RFT_CONFIG_DISK_RESERVE_BYTES. Not applied, for certain; it works again when there
+    /// is room, without a restart. From a snapshot: it would have taken what is kept for the log.
+    RFT_E_DISK_FULL = -28,
+    /// The session is closed or has gone on to a higher number. This try was not applied; an earlier one of its number
+    /// may have been.
+    RFT_E_SESSION = -29,
 }
 
 use rft_status::*;
 
 /// Every code, in the order of its number.
-pub(crate) const ALL: [rft_status; 28] = [
+pub(crate) const ALL: [rft_status; 30] = [
     RFT_OK,
     RFT_E_INVALID_ARG,
     RFT_E_CONFIG,
@@ -115,6 +121,8 @@ pub(crate) const ALL: [rft_status; 28] = [
     RFT_E_INVARIANT,
     RFT_E_REENTRANT,
     RFT_E_MISUSE,
+    RFT_E_DISK_FULL,
+    RFT_E_SESSION,
 ];
 
 impl rft_status {
@@ -136,7 +144,12 @@ impl rft_status {
     pub(crate) fn is_retryable(self) -> bool {
         matches!(
             self,
-            RFT_E_BUSY | RFT_E_NOT_LEADER | RFT_E_DROPPED | RFT_E_SNAPSHOT_UNAVAILABLE | RFT_E_LOCKED
+            RFT_E_BUSY
+                | RFT_E_NOT_LEADER
+                | RFT_E_DROPPED
+                | RFT_E_SNAPSHOT_UNAVAILABLE
+                | RFT_E_LOCKED
+                | RFT_E_DISK_FULL
         )
     }
 
@@ -175,6 +188,8 @@ impl rft_status {
             RFT_E_INVARIANT => c"RFT_E_INVARIANT",
             RFT_E_REENTRANT => c"RFT_E_REENTRANT",
             RFT_E_MISUSE => c"RFT_E_MISUSE",
+            RFT_E_DISK_FULL => c"RFT_E_DISK_FULL",
+            RFT_E_SESSION => c"RFT_E_SESSION",
         }
     }
 
@@ -212,6 +227,8 @@ impl rft_status {
             RFT_E_INVARIANT => c"A broken invariant; the node has stopped, for good.",
             RFT_E_REENTRANT => c"This call may not be made from inside a callback.",
             RFT_E_MISUSE => c"Calls came out of order.",
+            RFT_E_DISK_FULL => c"The disk has less room than is kept for the log; nothing was applied.",
+            RFT_E_SESSION => c"The session is closed or has gone on; this try was not applied.",
         }
     }
 }
@@ -247,6 +264,8 @@ impl From<Code> for rft_status {
             Code::Invariant => RFT_E_INVARIANT,
             Code::Reentrant => RFT_E_REENTRANT,
             Code::Misuse => RFT_E_MISUSE,
+            Code::DiskFull => RFT_E_DISK_FULL,
+            Code::Session => RFT_E_SESSION,
         }
     }
 }

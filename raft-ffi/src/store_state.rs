@@ -49,6 +49,7 @@ impl StoreState {
         let options = StoreOptions {
             segment_bytes,
             zeroed_bytes: segment_bytes,
+            reserve_bytes: settings.get(RFT_CONFIG_DISK_RESERVE_BYTES),
             store_id: drawn_store_id(),
             ..StoreOptions::new(identity)
         };

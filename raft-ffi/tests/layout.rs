@@ -35,10 +35,11 @@ layouts! {
     rft_change_t 16 { node_id 0, r#type 8, reserved 12 }
     rft_node_status_t 120 {
         id 0, term 8, vote 16, leader 24, commit 32, applied 40, first_index 48, last_index 56, snapshot_index 64,
-        transferee 72, role 80, failure 84, reserved 88
+        transferee 72, role 80, failure 84, disk_full 88, pad 89,
+        reserved 96
     }
     rft_outcome_t 56 {
-        request 0, status 8, reserved0 12, index 16, term 24, leader 32, answer 40, answer_len 48
+        request 0, status 8, age_ms 12, index 16, term 24, leader 32, answer 40, answer_len 48
     }
     rft_event_t 80 {
         kind 0, role 4, term 8, leader 16, index 24, bytes 32, status 40, reserved0 44, text 48, text_len 56,

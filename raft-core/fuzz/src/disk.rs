@@ -17,16 +17,21 @@ use super::memory_volume::{Chance, MemoryVolume};
 use super::segments::{Segments, path};
 use super::source::Source;
 
-const DIR: &str = "/node";
+pub(crate) const DIR: &str = "/node";
 const IDENTITY: Identity = Identity { cluster_id: 7, node_id: 1 };
 
-fn open(volume: &MemoryVolume) -> Result<(Store, Recovered)> {
+pub(crate) fn open(volume: &MemoryVolume) -> Result<(Store, Recovered)> {
     let options = StoreOptions { segment_bytes: 4096, zeroed_bytes: 0, ..StoreOptions::new(IDENTITY) };
     Store::open(Arc::new(volume.clone()), Path::new(DIR), options)
 }
 
-/// A log. The first byte chooses: the rest is the only segment as it is, or records to be framed, and then damaged.
+/// A log, as it is opened.
 pub fn wal(data: &[u8]) -> bool {
+    opens_alike(&log(data), u64::from(data.first().copied().unwrap_or(0)))
+}
+
+/// A log. The first byte chooses: the rest is the only segment as it is, or records to be framed, and then damaged.
+pub(crate) fn log(data: &[u8]) -> MemoryVolume {
     let mut source = Source::new(data);
     let head = source.byte();
     let volume = fresh().copied();
@@ -44,7 +49,7 @@ pub fn wal(data: &[u8]) -> bool {
             volume.put(&path(DIR, sequence, index), &content);
         }
     }
-    opens_alike(&volume, u64::from(head))
+    volume
 }
 
 /// Writes what one byte and those behind it say.

@@ -12,6 +12,7 @@ pub mod memory_volume;
 pub mod node;
 mod segments;
 mod source;
+pub mod tool;
 pub mod wire;
 
 /// A target takes any bytes and panics if they show a fault. It tells whether they were good for something: a message
@@ -19,11 +20,13 @@ pub mod wire;
 pub type Target = fn(&[u8]) -> bool;
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("message", wire::message),
     ("entry", wire::entry),
     ("conf_change", membership::conf_change),
     ("step", node::step),
     ("wal", disk::wal),
     ("snap", disk::snap),
+    ("repair", tool::repair),
+    ("command_log", tool::command_log),
 ];

@@ -8,13 +8,16 @@
 pub enum Mutant {
     AckBeforeDurable,
     AppendWithoutMatch,
+    AskWithUnsyncedLog,
     CampaignWithUnappliedChange,
+    CommitBehindMatch,
     CommitOldTermByCounting,
     CommitUnmatchedByHeartbeat,
     CountUnsyncedOwnEntries,
     IgnoreAba,
     IgnoreTerm,
     LeadWithoutOwnVote,
+    LeaseAfterTransfer,
     LeaseWithoutQuorum,
     QuorumOfHalf,
     ReadBeforeFirstCommit,
@@ -33,17 +36,19 @@ pub enum Mutant {
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All that chance finds. `IgnoreAba` wants three leaders within one write, in one order: a script has to show it.
-    pub const BY_CHANCE: [Mutant; 21] = {
+    pub const BY_CHANCE: [Mutant; 23] = {
         use Mutant::*;
         [
             AckBeforeDurable,
             AppendWithoutMatch,
+            AskWithUnsyncedLog,
             CampaignWithUnappliedChange,
             CommitOldTermByCounting,
             CommitUnmatchedByHeartbeat,
             CountUnsyncedOwnEntries,
             IgnoreTerm,
             LeadWithoutOwnVote,
+            LeaseAfterTransfer,
             LeaseWithoutQuorum,
             QuorumOfHalf,
             ReadBeforeFirstCommit,

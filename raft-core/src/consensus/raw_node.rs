@@ -7,9 +7,10 @@ use super::log::entry_id::EntryId;
 use super::log::storage::Storage;
 use super::raft::state::Raft;
 use super::raft::vote::Campaign;
-use super::raft::{durable, guard, propose, read_index, replicate, snapshot, step, tick, vote};
+use super::raft::{durable, guard, propose, read_index, replicate, snapshot, step, tick, transfer, vote};
 use super::ready::{AppendTicket, ApplyTicket, Ready, SoftState};
 use super::status::Status;
+use super::tracker::progress::Progress;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::{ConfChangeV2, ConfState};
 use crate::raftpb::entry::Entries;
@@ -103,6 +104,15 @@ impl<S: Storage> RawNode<S> {
     /// Asks the leader, this node or another, to hand its leadership to node `to`. Watch the soft state for success.
     pub fn transfer_leader(&mut self, to: u64) -> Result<()> {
         self.request(MessageType::MsgTransferLeader, to, Entries::new())
+    }
+
+    /// A leader that cannot go on, because its disk has failed: has the voter that is furthest campaign at once. Only the
+    /// messages of the next [`ready`](Self::ready) are to be used then.
+    pub fn abdicate(&mut self) -> Result<()> {
+        self.run(|raft| {
+            transfer::abdicate(raft);
+            Ok(())
+        })
     }
 
     /// Makes a follower forget its leader, so that it votes at once. No effect on a leader or with lease reads.
@@ -249,6 +259,11 @@ impl<S: Storage> RawNode<S> {
     /// The term.
     pub fn term(&self) -> u64 {
         self.raft.term
+    }
+
+    /// What a leader knows of each member, itself included, by ascending id; nothing on all others.
+    pub fn progress(&self) -> impl Iterator<Item = (u64, &Progress)> {
+        self.raft.leader_state().into_iter().flat_map(|leader| leader.progress.iter())
     }
 
     /// Who leads, as far as this node knows; 0 is unknown.

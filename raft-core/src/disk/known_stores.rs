@@ -27,7 +27,14 @@ pub(super) fn save(volume: &dyn Volume, dir: &Path, stores: &[(u64, u64)]) -> Re
     volume.sync_dir(dir)
 }
 
+/// What was saved last; none if it cannot be read. Removes a draft that a crash has left: it may be the same file under
+/// its old name, which the next one would overwrite.
 pub(super) fn load(volume: &dyn Volume, dir: &Path) -> Result<Option<Vec<(u64, u64)>>> {
+    let draft = dir.join(DRAFT);
+    if volume.exists(&draft)? {
+        volume.remove(&draft)?;
+        volume.sync_dir(dir)?;
+    }
     let path = dir.join(NAME);
     if !volume.exists(&path)? {
         return Ok(Some(Vec::new()));

@@ -58,6 +58,10 @@ impl Volume for OsVolume {
         let synced = fs::File::open(dir).and_then(|dir| dir.sync_all());
         synced.map_err(|error| Error::io("fsync", dir, error))
     }
+
+    fn free_bytes(&self, dir: &Path) -> Result<u64> {
+        room::free_bytes(dir).map_err(|error| Error::io("statvfs", dir, error))
+    }
 }
 
 struct OsFile {
@@ -155,6 +159,31 @@ mod lock {
     }
 }
 
+#[allow(unsafe_code)]
+mod room {
+    use std::ffi::CString;
+    use std::io;
+    use std::mem::MaybeUninit;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    /// What a process without privileges can still write.
+    pub(super) fn free_bytes(dir: &Path) -> io::Result<u64> {
+        let path = CString::new(dir.as_os_str().as_bytes()).map_err(io::Error::other)?;
+        let mut found = MaybeUninit::<libc::statvfs>::uninit();
+        // SAFETY: the path ends with NUL, and the struct is there to be written to.
+        if unsafe { libc::statvfs(path.as_ptr(), found.as_mut_ptr()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call has succeeded, and so has written all of it.
+        let found = unsafe { found.assume_init() };
+        // Their widths differ from system to system.
+        #[allow(clippy::useless_conversion)]
+        let (blocks, size) = (u64::from(found.f_bavail), u64::from(found.f_frsize));
+        Ok(blocks.saturating_mul(size))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +208,14 @@ mod tests {
         let mut buf = [9; 10];
         assert_eq!(file.read_at(&mut buf, 1).unwrap(), 6);
         assert_eq!(&buf[..6], b"\0hello");
+    }
+
+    #[test]
+    fn a_volume_knows_what_is_left_on_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let free = OsVolume.free_bytes(dir.path()).unwrap();
+        assert!(free > 0 && free < u64::MAX, "{free}");
+        assert!(OsVolume.free_bytes(Path::new("/nonexistent")).is_err());
     }
 
     #[test]

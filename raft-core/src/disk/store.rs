@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::known_stores;
+use super::latch::Latch;
 use super::record::SnapshotRecord;
 use super::recover::{Recovery, recover};
 use super::recovered::{Identity, Recovered};
+use super::room::Room;
 use super::snap::dir::SnapDir;
 use super::volume::{Access, File, Volume};
+use super::wal::segment;
 use super::wal::writer::{Sizes, WalWriter};
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfState;
@@ -28,6 +31,9 @@ pub struct StoreOptions {
     /// How many bytes of a segment are written with zeros before it is used, by a thread of the store: an fdatasync
     /// into such a segment costs half. 0: none, and no thread. As many as `segment_bytes` if nothing speaks against it.
     pub zeroed_bytes: u64,
+    /// Bytes of the disk that are kept for the log: a snapshot that would leave less than half of them is not written,
+    /// and no segment is made ready ahead that would leave less than all. 0: none.
+    pub reserve_bytes: u64,
     /// A number for the directory, if it has none yet, that no other one has: a group tells by it that a member has lost
     /// what it had. 0: none.
     pub store_id: u64,
@@ -42,6 +48,7 @@ impl StoreOptions {
             identity,
             segment_bytes: 64_000_000,
             zeroed_bytes: 64_000_000,
+            reserve_bytes: 0,
             store_id: 0,
             snapshots_kept: 3,
         }
@@ -70,18 +77,20 @@ pub fn drawn_store_id() -> u64 {
 
 /// A node's durable state in one directory, open for one handle at a time.
 ///
-/// Used by one thread; [`SnapDir`] is for the others. The first write or sync that fails is final: what is on disk is
-/// then unknown, every later call returns the same error, and only opening the directory again decides.
+/// Used by one thread; [`SnapDir`] is for the others. The first write or sync that fails is final, that of a snapshot too:
+/// what is on disk is then unknown, every later call returns the same error, and only opening the directory again
+/// decides.
 pub struct Store {
     volume: Arc<dyn Volume>,
     dir: PathBuf,
     wal: WalWriter,
     snapshots: SnapDir,
+    room: Room,
     // Index and term of the snapshots that the log records and that are there, in the order of the index.
     recorded: Vec<(u64, u64)>,
     snapshots_kept: usize,
     fresh: bool,
-    failed: Option<Error>,
+    failed: Latch,
     // The last field: unlocked when all else is closed.
     _lock: Box<dyn File>,
 }
@@ -98,8 +107,12 @@ impl Store {
         if !lock.try_lock()? {
             return Err(Error::Locked(dir.to_owned()));
         }
-        let snapshots = SnapDir::new(Arc::clone(&volume), &snap_dir);
-        let sizes = Sizes { segment: options.segment_bytes, zeroed: options.zeroed_bytes };
+        let StoreOptions { segment_bytes: segment, zeroed_bytes: zeroed, reserve_bytes: reserve, .. } =
+            options;
+        let failed = Latch::default();
+        let room = Room::new(Arc::clone(&volume), dir, reserve);
+        let snapshots = SnapDir::new(Arc::clone(&volume), &snap_dir, room.clone(), failed.clone());
+        let sizes = Sizes { segment, zeroed, reserve };
         let Recovery { wal, usable, mut content } =
             recover(Arc::clone(&volume), &wal_dir, &snapshots, options.identity, options.store_id, sizes)?;
         match known_stores::load(&*volume, dir)? {
@@ -113,10 +126,11 @@ impl Store {
             dir: dir.to_owned(),
             wal,
             snapshots,
+            room,
             recorded: usable,
             snapshots_kept: options.snapshots_kept,
             fresh: content.fresh,
-            failed: None,
+            failed,
             _lock: lock,
         };
         Ok((store, content))
@@ -199,6 +213,11 @@ impl Store {
         self.latched(|store| known_stores::save(&*store.volume, &store.dir, stores))
     }
 
+    /// Bytes that are left on the disk; `u64::MAX` where nobody knows.
+    pub fn free_bytes(&self) -> Result<u64> {
+        self.room.free_bytes()
+    }
+
     /// The snapshot files.
     pub fn snapshots(&self) -> SnapDir {
         self.snapshots.clone()
@@ -244,26 +263,41 @@ impl Store {
     }
 
     fn check_failed(&self) -> Result<()> {
-        self.failed.clone().map_or(Ok(()), Err)
+        self.failed.check()
     }
 
     /// Does what may fail only once; the caller has seen that it has not yet.
     fn latched(&mut self, operation: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let outcome = operation(self);
-        self.failed = outcome.as_ref().err().cloned();
+        if let Err(error) = &outcome {
+            self.failed.fail(error);
+        }
         outcome
     }
 }
 
 /// Creates the directories that are missing, durably.
+///
+/// A process that was killed may have created them, or given a file in `dir` its name, and not come to the sync: what
+/// this start finds is synced before anything is built on it.
 fn create_dirs(volume: &dyn Volume, dir: &Path) -> Result<(PathBuf, PathBuf)> {
     let (wal, snap) = (dir.join("wal"), dir.join("snap"));
-    if !volume.exists(&wal)? || !volume.exists(&snap)? {
-        volume.create_dir_all(&wal)?;
-        volume.create_dir_all(&snap)?;
-        volume.sync_dir(dir)?;
-        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-        volume.sync_dir(parent.unwrap_or(Path::new(".")))?;
+    let mut missing = 0;
+    for above in dir.ancestors().take_while(|above| !above.as_os_str().is_empty()) {
+        if volume.exists(above)? {
+            break;
+        }
+        missing += 1;
+    }
+    volume.create_dir_all(&wal)?;
+    volume.create_dir_all(&snap)?;
+    volume.sync_dir(dir)?;
+    // The first segment has its name only after this.
+    if segment::list(volume, &wal)?.is_empty() {
+        for created in dir.ancestors().take(missing.max(1)) {
+            let parent = created.parent().filter(|parent| !parent.as_os_str().is_empty());
+            volume.sync_dir(parent.unwrap_or(Path::new(".")))?;
+        }
     }
     Ok((wal, snap))
 }

@@ -39,6 +39,12 @@ pub trait Volume: Send + Sync {
 
     /// Makes creations, renames and removals in `dir` durable.
     fn sync_dir(&self, dir: &Path) -> Result<()>;
+
+    /// Bytes that files below `dir` can still grow by; `u64::MAX` where nobody knows.
+    fn free_bytes(&self, dir: &Path) -> Result<u64> {
+        let _ = dir;
+        Ok(u64::MAX)
+    }
 }
 
 /// An open file, closed and unlocked when it is dropped.

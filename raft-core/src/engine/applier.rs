@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 
-use super::courier::files::Files;
+use super::code::Code;
+use super::courier::files::{FileDone, Files};
 use super::event::{Event, Level};
 use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
+use super::metrics::{Counter, Timer};
 use super::outcome::{Outcome, Outcomes};
+use super::session::frame::Frame;
+use super::session::snapshot;
+use super::session::table::{Sessions, Verdict};
 use super::shared::{Shared, guarded};
 use super::work::{ApplierJob, Completion, Saved};
 use crate::consensus::confchange::restore::conf_state_after;
@@ -22,15 +28,76 @@ use crate::raftpb::entry::{Entry, EntryType};
 use crate::raftpb::message::SnapshotMetadata;
 
 pub(super) struct Applier {
-    pub(super) shared: Arc<Shared>,
-    pub(super) jobs: Receiver<ApplierJob>,
-    pub(super) completions: Sender<Completion>,
-    pub(super) snapshots: SnapDir,
-    pub(super) files: Files,
+    shared: Arc<Shared>,
+    jobs: Receiver<ApplierJob>,
+    completions: Sender<Completion>,
+    snapshots: SnapDir,
+    files: Files,
     /// How far the state machine is, and the membership there: what a snapshot taken now would carry.
-    pub(super) at: SnapshotMetadata,
+    at: SnapshotMetadata,
     /// Where the newest snapshot stands.
-    pub(super) saved_index: u64,
+    saved_index: u64,
+    sessions: Sessions,
+}
+
+/// What an entry means for the state machine.
+enum Deed<'a> {
+    /// It gets these bytes.
+    Apply(&'a [u8]),
+    /// It gets these bytes, for the first time.
+    Command { session: u64, sequence: u64, data: &'a [u8] },
+    /// It has had them: the session knows its answer.
+    Repeat { session: u64 },
+    /// It gets nothing.
+    Pass,
+    /// It gets nothing, because the session is not as the client believes.
+    Refuse,
+}
+
+impl<'a> Deed<'a> {
+    fn of(entry: &'a Entry, sessions: &mut Sessions) -> Self {
+        let (index, term) = (entry.index, entry.term);
+        match Frame::read(&entry.data) {
+            Frame::Plain([]) => Deed::Pass,
+            Frame::Plain(data) => Deed::Apply(data),
+            Frame::Open => {
+                sessions.open(index);
+                Deed::Pass
+            }
+            Frame::Close { session } if sessions.close(session) => Deed::Pass,
+            Frame::Close { .. } => Deed::Refuse,
+            Frame::Command { session, sequence, data } => {
+                match sessions.begin(session, sequence, index, term) {
+                    Verdict::Apply => Deed::Command { session, sequence, data },
+                    Verdict::Repeat => Deed::Repeat { session },
+                    Verdict::Refuse => Deed::Refuse,
+                }
+            }
+        }
+    }
+
+    /// What the state machine gets.
+    fn data(&self) -> Option<&'a [u8]> {
+        match self {
+            Deed::Apply(data) | Deed::Command { data, .. } => Some(data),
+            Deed::Repeat { .. } | Deed::Pass | Deed::Refuse => None,
+        }
+    }
+
+    /// What becomes of the proposal of `entry`, now that the state machine has said `answer`.
+    fn result(self, entry: &Entry, answer: Bytes, sessions: &mut Sessions) -> Outcome {
+        match self {
+            Deed::Command { session, sequence, .. } => sessions.answered(session, sequence, &answer),
+            Deed::Repeat { session } => {
+                if let Some(done) = sessions.done(session) {
+                    return Outcome { answer: done.answer.clone(), ..Outcome::done(done.index, done.term) };
+                }
+            }
+            Deed::Refuse => return Outcome::not(Code::Session),
+            Deed::Apply(_) | Deed::Pass => {}
+        }
+        Outcome { answer, ..Outcome::done(entry.index, entry.term) }
+    }
 }
 
 impl SnapshotRead for SnapReader {
@@ -40,6 +107,18 @@ impl SnapshotRead for SnapReader {
 }
 
 impl Applier {
+    /// For a state machine that holds what the snapshot at `at` does, and these sessions.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        (jobs, completions): (Receiver<ApplierJob>, Sender<Completion>),
+        snapshots: SnapDir,
+        at: SnapshotMetadata,
+        sessions: Sessions,
+    ) -> Self {
+        let files = Files::new(snapshots.clone());
+        Applier { shared, jobs, completions, snapshots, files, saved_index: at.index, at, sessions }
+    }
+
     /// Works until the driver is gone. Whatever ends the work early, outcomes are still delivered.
     pub(super) fn run(mut self) {
         self.shared.enter();
@@ -70,6 +149,11 @@ impl Applier {
                 ApplierJob::Save => self.save()?,
                 ApplierJob::File(job) => {
                     if let Some(done) = self.files.work(job) {
+                        if let FileDone::Written { result: Err(error), .. } = &done
+                            && error.is_failed_write()
+                        {
+                            return Err(error.clone());
+                        }
                         let _ = self.completions.send(Completion::File(done));
                     }
                 }
@@ -107,25 +191,33 @@ impl Applier {
         let changes = read_changes(&entries)?;
         let mut requests = Vec::new();
         self.shared.pending.lock().requests(&entries, &mut requests);
+        let mut contexts = changes.iter().map(|(_, change)| change.context.as_ref());
+        let deeds: Vec<Deed<'_>> = entries
+            .iter()
+            .map(|entry| match entry.entry_type {
+                EntryType::Normal => Deed::of(entry, &mut self.sessions),
+                EntryType::ConfChange | EntryType::ConfChangeV2 => {
+                    Deed::Apply(contexts.next().unwrap_or_default())
+                }
+            })
+            .collect();
         let slots: Vec<AnswerSlot> = entries.iter().map(|_| AnswerSlot::default()).collect();
-        let mut changed = changes.iter();
         let batch: Vec<Applied<'_>> = entries
             .iter()
             .zip(&requests)
-            .zip(&slots)
-            .filter_map(|((&entry, &request), slot)| {
-                let context: &[u8] = match entry.entry_type {
-                    EntryType::Normal if entry.data.is_empty() => return None,
-                    EntryType::Normal => &entry.data,
-                    EntryType::ConfChange | EntryType::ConfChangeV2 => {
-                        changed.next().map_or(&[], |(_, change)| &change.context)
-                    }
-                };
-                Some(Applied { entry, request, context, slot })
+            .zip(deeds.iter().zip(&slots))
+            .filter_map(|((&entry, &request), (deed, slot))| {
+                deed.data().map(|context| Applied { entry, request, context, slot })
             })
             .collect();
         if !batch.is_empty() {
+            let begun = Instant::now();
             self.shared.call(|host| host.apply(&batch))?.map_err(Error::Host)?;
+            let metrics = &self.shared.metrics;
+            metrics.time(Timer::Apply, begun.elapsed(), 1);
+            metrics.add(Counter::Applied, batch.len() as u64);
+            metrics
+                .add(Counter::AppliedBytes, batch.iter().map(|applied| applied.context.len() as u64).sum());
         }
         drop(batch);
         let memberships = self.follow(&changes);
@@ -133,9 +225,13 @@ impl Applier {
             (self.at.index, self.at.term) = (last.index, last.term);
             self.shared.applied.store(last.index, Ordering::Release);
         }
-        let mut answers: Vec<Bytes> = slots.into_iter().map(AnswerSlot::into_answer).collect();
+        let results: Vec<Outcome> = entries
+            .iter()
+            .zip(deeds.into_iter().zip(slots))
+            .map(|(entry, (deed, slot))| deed.result(entry, slot.into_answer(), &mut self.sessions))
+            .collect();
         let mut outcomes = Outcomes::default();
-        self.shared.pending.lock().applied(&entries, &mut answers, &mut outcomes);
+        self.shared.pending.lock().applied(&entries, &results, &mut outcomes);
         drop(entries);
         let _ = self.completions.send(Completion::Applied(ticket));
         self.settle(outcomes)?;
@@ -156,10 +252,12 @@ impl Applier {
     }
 
     fn restore(&mut self, metadata: SnapshotMetadata) -> Result<()> {
-        let bytes = self.shared.call(|host| restore(host, &self.snapshots, &metadata))??;
+        let (bytes, sessions) = self.shared.call(|host| restore(host, &self.snapshots, &metadata))??;
+        self.sessions = sessions;
         let (index, term) = (metadata.index, metadata.term);
         self.at = metadata;
         self.saved_index = index;
+        self.shared.metrics.add(Counter::SnapshotsRestored, 1);
         self.shared.applied.store(index, Ordering::Release);
         let mut outcomes = Outcomes::default();
         self.shared.pending.lock().restored(index, &mut outcomes);
@@ -167,15 +265,17 @@ impl Applier {
         self.shared.call(|host| host.event(&Event::SnapshotRestored { index, term, bytes }))
     }
 
-    /// Takes a snapshot. That it fails is no reason to stop, because the log still has everything; a panic is.
+    /// Takes a snapshot. That it fails is no reason to stop, because the log still has everything; a panic is, and a disk
+    /// that failed.
     fn save(&mut self) -> Result<()> {
         let result = match self.at.index {
             index if index == self.saved_index => Ok(None),
-            _ => self.shared.call(|host| save(host, &self.snapshots, &self.at))?.map(Some),
+            _ => self.shared.call(|host| save(host, &self.snapshots, &self.at, &self.sessions))?.map(Some),
         };
         match &result {
             Ok(Some(saved)) => self.saved_index = saved.metadata.index,
             Ok(None) => {}
+            Err(error) if error.is_failed_write() => return Err(error.clone()),
             Err(error) => self.shared.log(Level::Error, &format!("no snapshot: {error}")),
         }
         let _ = self.completions.send(Completion::Saved(result));
@@ -183,18 +283,30 @@ impl Applier {
     }
 }
 
-/// Gives the host the snapshot that stands at `metadata`; returns its length.
-pub(super) fn restore(host: &dyn Host, snapshots: &SnapDir, metadata: &SnapshotMetadata) -> Result<u64> {
-    let mut reader = snapshots.open(metadata.term, metadata.index)?;
+/// Gives the host the snapshot that stands at `metadata`; returns its length, and the sessions in it.
+pub(super) fn restore(
+    host: &dyn Host,
+    snapshots: &SnapDir,
+    metadata: &SnapshotMetadata,
+) -> Result<(u64, Sessions)> {
+    let mut file = snapshots.open(metadata.term, metadata.index)?;
+    let (mut reader, sessions) = snapshot::Reader::new(&mut file)?;
     let bytes = reader.len();
     host.snapshot_restore(&mut reader).map_err(Error::Host)?;
-    Ok(bytes)
+    Ok((bytes, sessions))
 }
 
-fn save(host: &dyn Host, snapshots: &SnapDir, at: &SnapshotMetadata) -> Result<Saved> {
-    let mut writer = snapshots.create(at.clone())?;
-    host.snapshot_save(&mut writer).map_err(Error::Host)?;
-    let info = writer.finish()?;
+fn save(host: &dyn Host, snapshots: &SnapDir, at: &SnapshotMetadata, sessions: &Sessions) -> Result<Saved> {
+    let mut file = snapshots.create(at.clone())?;
+    let mut writer = snapshot::Writer::new(&mut file, sessions);
+    let result = host.snapshot_save(&mut writer);
+    // A failure stays with the file, which tells it now.
+    let _ = writer.finish();
+    if let Err(code) = result {
+        // A host that gave up because the disk did has nothing to add.
+        return Err(file.failure().cloned().unwrap_or(Error::Host(code)));
+    }
+    let info = file.finish()?;
     Ok(Saved { metadata: info.metadata, bytes: info.data_len })
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::driver::Driver;
 use super::event::{Event, Level};
+use super::metrics::Counter;
 use super::outcome::{Outcome, Outcomes};
 use super::work::{ApplierJob, Saved, WriterJob};
 use crate::consensus::log::storage::Storage as _;
@@ -109,6 +110,7 @@ impl Driver {
         if keep_from >= storage.first_index() && keep_from <= storage.snapshot_metadata().index {
             storage.compact(keep_from)?;
         }
+        self.shared.metrics.add(Counter::SnapshotsSaved, 1);
         self.shared.log(Level::Info, &format!("snapshot {index} of {bytes} bytes is durable"));
         self.hand_to_applier(ApplierJob::Event(Event::SnapshotSaved { index, term, bytes }));
         self.snapshot_ended(Outcome::done(index, term))

@@ -62,6 +62,10 @@ pub enum Code {
     Reentrant = -26,
     /// Calls out of order.
     Misuse = -27,
+    /// Certainly not applied: the disk has less room than the reserve. Space that comes back heals it.
+    DiskFull = -28,
+    /// The session has been closed or has gone on: this try was not applied. An earlier one of its number may have been.
+    Session = -29,
 }
 
 impl From<&Error> for Code {
@@ -84,6 +88,7 @@ impl From<&Error> for Code {
             Error::SnapshotTemporarilyUnavailable => Code::SnapshotUnavailable,
             Error::Invariant(_) => Code::Invariant,
             Error::Io(_) => Code::Io,
+            Error::DiskFull { .. } => Code::DiskFull,
             Error::Corrupt { .. } => Code::Corrupt,
             Error::Locked(_) => Code::Locked,
             Error::Foreign(_) => Code::Foreign,

@@ -16,6 +16,7 @@ use super::courier::receiver::Receiver as SnapshotReceiver;
 use super::courier::sender::Sender as SnapshotSender;
 use super::event::{Event, Level};
 use super::forward::{self, Served};
+use super::metrics::Counter;
 use super::outcome::{Asker, Outcome, Outcomes};
 use super::requests::InHand;
 use super::shared::{Shared, guarded};
@@ -55,6 +56,8 @@ pub(super) struct Driver {
     pub(super) applying: usize,
     /// A `MsgSnap` whose file is durable, for consensus.
     pub(super) received: Option<Message>,
+    /// A leader's `MsgTimeoutNow`, for consensus.
+    pub(super) called: Option<Message>,
     /// Which disk each member stands on, as the writer was told last.
     pub(super) known_stores: Vec<(u64, u64)>,
     /// The term in which the pending proposals were appended.
@@ -93,6 +96,7 @@ impl Driver {
             self.install()?;
             self.tick()?;
             self.pump()?;
+            self.follow_call()?;
             self.keep_known_stores();
             self.checkpoint();
             self.publish()?;
@@ -134,10 +138,22 @@ impl Driver {
                 Completion::Saved(result) => self.saved(result)?,
                 Completion::Recorded(saved) => self.recorded(saved)?,
                 Completion::File(done) => self.file_done(done)?,
+                Completion::Room { full, free } => self.note_room(full, free),
                 Completion::Failed(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    fn note_room(&mut self, full: bool, free: u64) {
+        self.shared.disk_full.store(full, Ordering::Release);
+        let (event, text) = if full {
+            (Event::DiskFull { free }, "the disk is full: no proposals are taken until there is room")
+        } else {
+            (Event::DiskHasRoom { free }, "the disk has room again")
+        };
+        self.shared.log(Level::Warn, &format!("{text}; {free} bytes are left"));
+        self.hand_to_applier(ApplierJob::Event(event));
     }
 
     fn file_done(&mut self, done: FileDone) -> Result<()> {
@@ -198,6 +214,18 @@ impl Driver {
         Ok(())
     }
 
+    /// Campaigns for a leader that has asked for it, once all is durable that it sent before: a candidate speaks only for
+    /// what is, and others that hold more would not vote for it.
+    fn follow_call(&mut self) -> Result<()> {
+        if !self.writing_since.is_empty() {
+            return Ok(());
+        }
+        let Some(message) = self.called.take() else { return Ok(()) };
+        let result = self.node.step(message);
+        self.tolerate(result, "call to lead")?;
+        self.pump()
+    }
+
     fn keep_known_stores(&mut self) {
         if self.known_stores != self.node.known_stores() {
             self.known_stores = self.node.known_stores().to_vec();
@@ -212,6 +240,9 @@ impl Driver {
             let mut effects = Effects::default();
             self.sender.clear(&mut effects);
             self.carry_out(effects)?;
+        }
+        if self.role != RoleKind::Leader && role == RoleKind::Leader {
+            self.shared.metrics.add(Counter::Elected, 1);
         }
         self.role = role;
         let term = self.node.term();
@@ -233,9 +264,7 @@ impl Driver {
     /// Does what the courier wants done.
     pub(super) fn carry_out(&mut self, effects: Effects) -> Result<()> {
         let Effects { messages, jobs, reports, steps, notes } = effects;
-        if !messages.is_empty() {
-            self.shared.call(|host| host.send(&messages))?;
-        }
+        self.send(&messages)?;
         jobs.into_iter().for_each(|job| self.hand_to_applier(ApplierJob::File(job)));
         for (id, arrived) in reports {
             let result = self.node.report_snapshot(id, arrived);
@@ -307,12 +336,27 @@ impl Driver {
         self.shared.pending.lock().close(outcome, &mut outcomes);
         // A transport that fails now fails nobody.
         let _ = self.tell(outcomes);
+        if failure.is_some() {
+            self.abdicate();
+        }
         if let Some(error) = failure {
             self.hand_to_applier(ApplierJob::Event(Event::Failed { error }));
         }
         let mut status = self.shared.status.lock();
         (status.role, status.leader) = (RoleKind::Follower, 0);
         status.progress.clear();
+    }
+
+    /// Has another node lead, which would otherwise begin only when it misses heartbeats.
+    fn abdicate(&mut self) {
+        if self.role == RoleKind::Leader
+            && self.node.abdicate().is_ok()
+            && let Ok(mut ready) = self.node.ready()
+        {
+            ready.messages.retain(|message| message.msg_type == MessageType::MsgTimeoutNow);
+            // It is an offer; if the transport does not take it, time will tell the others.
+            let _ = self.shared.call(|host| host.send(&ready.messages));
+        }
     }
 
     /// How far the host's state machine is.
@@ -332,8 +376,16 @@ impl Driver {
         if outcomes.is_empty() {
             return Ok(());
         }
-        let messages = forward::answers(self.id, outcomes);
-        self.shared.call(|host| host.send(&messages))
+        self.send(&forward::answers(self.id, outcomes))
+    }
+
+    /// Gives messages to the host.
+    pub(super) fn send(&self, messages: &[Message]) -> Result<()> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.shared.metrics.add(Counter::Sent, messages.len() as u64);
+        self.shared.call(|host| host.send(messages))
     }
 
     pub(super) fn hand_to_applier(&self, job: ApplierJob) {

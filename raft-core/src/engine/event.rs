@@ -41,6 +41,16 @@ pub enum Event {
         /// Bytes that the host read.
         bytes: u64,
     },
+    /// The disk has less room than is kept for the log. Until there is more, this node as leader takes no proposals.
+    DiskFull {
+        /// Bytes that are left.
+        free: u64,
+    },
+    /// The disk has room again.
+    DiskHasRoom {
+        /// Bytes that are left.
+        free: u64,
+    },
     /// The engine has stopped for good. Its status can still be read.
     Failed {
         /// Why.

@@ -39,6 +39,18 @@ const RUNS_MAX: usize = 256;
 /// Payload of one message with outcomes, about.
 const ANSWERS_BYTES_MAX: usize = 1 << 20;
 
+/// What a leader can say for certain.
+const CERTAIN: [Code; 8] = [
+    Code::Ok,
+    Code::NotLeader,
+    Code::Dropped,
+    Code::ConfChange,
+    Code::TooLarge,
+    Code::Busy,
+    Code::DiskFull,
+    Code::Session,
+];
+
 /// The context of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -120,8 +132,7 @@ fn read_outcome(entry: &Entry) -> Option<(u64, Outcome)> {
     let number = data.try_get_u64_le().ok()?;
     let code = data.try_get_i32_le().ok()?;
     let leader = data.try_get_u64_le().ok()?;
-    let known = [Code::Ok, Code::NotLeader, Code::Dropped, Code::ConfChange, Code::TooLarge, Code::Busy];
-    let code = known.into_iter().find(|known| *known as i32 == code).unwrap_or(Code::Unknown);
+    let code = CERTAIN.into_iter().find(|known| *known as i32 == code).unwrap_or(Code::Unknown);
     let outcome = match code {
         Code::Ok => Outcome { answer: data, ..Outcome::done(entry.index, entry.term) },
         code => Outcome { leader, ..Outcome::not(code) },
@@ -131,10 +142,7 @@ fn read_outcome(entry: &Entry) -> Option<(u64, Outcome)> {
 
 /// What a peer may be told: that the leader stops or fails leaves the entry to others.
 fn certain(code: Code) -> Code {
-    match code {
-        Code::Ok | Code::NotLeader | Code::Dropped | Code::ConfChange | Code::TooLarge | Code::Busy => code,
-        _ => Code::Unknown,
-    }
+    if CERTAIN.contains(&code) { code } else { Code::Unknown }
 }
 
 /// The leader's side: which requests it has seen.

@@ -64,7 +64,8 @@ pub struct Applied<'a> {
 
 impl Applied<'_> {
     /// What the one who proposed it gets with the outcome: here, or at the node that forwarded it to this leader. Elsewhere
-    /// it is of no use, and every node may answer all the same. The last answer counts.
+    /// it is of no use, and every node answers all the same: in a session the answer is kept, so it has to depend on nothing but
+    /// the state machine and the entry. The last answer counts.
     pub fn answer(&self, answer: Bytes) {
         self.slot.set(answer);
     }

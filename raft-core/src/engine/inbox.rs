@@ -1,6 +1,7 @@
 //! [`Inbox`]: what host threads hand to the driver, bounded in items and bytes.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -20,6 +21,8 @@ pub(super) enum Input {
     ProposeWait(Bytes, Reply),
     /// A linearizable read.
     Read(Reply),
+    /// A read that may see a state of at most this age.
+    ReadWithin(Duration, Reply),
     /// A membership change.
     Change(ConfChangeV2, Reply),
     /// Leadership is to go to this node.
@@ -47,6 +50,7 @@ impl Input {
             Input::Change(change, _) => (1, change.context.len().saturating_add(OVERHEAD)),
             Input::Step(message) => (1, message.encoded_len().saturating_add(OVERHEAD)),
             Input::Read(_)
+            | Input::ReadWithin(..)
             | Input::TransferLeader(_)
             | Input::Snapshot(_)
             | Input::Campaign
@@ -109,6 +113,17 @@ impl Inbox {
             let _ = self.wake.try_send(()); // full: the driver is being woken already
         }
         Ok(())
+    }
+
+    /// Why it was closed, if it was.
+    pub(super) fn check_open(&self) -> Result<()> {
+        self.state.lock().closed.clone().map_or(Ok(()), Err)
+    }
+
+    /// What is queued or in the driver's hands: items and bytes.
+    pub(super) fn len(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.items, state.bytes)
     }
 
     /// Exchanges the queue for `emptied`, whose inputs are done. False once the inbox is closed.

@@ -16,8 +16,11 @@ use super::event::Level;
 use super::forward;
 use super::host::Host;
 use super::inbox::Input;
+use super::metrics::{Counter, Histogram, Timer};
 use super::options::Options;
 use super::outcome::{Outcome, Reply, Waiter};
+use super::report::{self, Waiting};
+use super::session::frame::{self, Frame};
 use super::shared::Shared;
 use super::start::start;
 use crate::consensus::status::Status;
@@ -40,6 +43,7 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Engine {
     shared: Arc<Shared>,
     id: u64,
+    cluster_id: u64,
     proposal_bytes_max: usize,
     queue_items_max: usize,
     queue_bytes_max: usize,
@@ -55,6 +59,8 @@ pub struct EngineStatus {
     pub status: Status,
     /// Where the newest snapshot stands; 0 is none.
     pub snapshot_index: u64,
+    /// Whether the disk has less room than is kept for the log: no proposals are taken until there is more.
+    pub disk_full: bool,
     /// Why the engine has ended, if it was not told to.
     pub failure: Option<Error>,
 }
@@ -81,6 +87,7 @@ impl Engine {
         let engine = Engine {
             shared: parts.shared,
             id: options.consensus.id,
+            cluster_id: options.cluster_id,
             proposal_bytes_max: options.proposal_bytes_max,
             queue_items_max: options.queue_items_max,
             queue_bytes_max: options.queue_bytes_max,
@@ -101,18 +108,19 @@ impl Engine {
     /// Proposes entries, all of them or none, and returns at once. Each has a number of the host's; 0 wants no outcome.
     ///
     /// `Busy`: the queue is full. `TooLarge`: one is longer than allowed, or all together are more than the queue holds.
-    pub fn propose(&self, proposals: Vec<(Bytes, u64)>) -> Result<()> {
+    pub fn propose(&self, mut proposals: Vec<(Bytes, u64)>) -> Result<()> {
         if proposals.is_empty() {
             return Ok(());
         }
         let mut total = 0usize;
-        for (data, _) in &proposals {
+        for (data, _) in &mut proposals {
             self.check_len(data.len())?;
             total = total.saturating_add(data.len());
+            *data = frame::plain(std::mem::take(data));
         }
         check_max(proposals.len(), self.queue_items_max)?;
         check_max(total, self.queue_bytes_max)?;
-        self.shared.inbox.push(Input::Propose(proposals))
+        self.push(Input::Propose(proposals))
     }
 
     /// Proposes one entry and waits for its outcome, for `timeout` at the most.
@@ -120,13 +128,76 @@ impl Engine {
     /// `TimedOut`: it may or may not be applied. `Reentrant`: called from a callback.
     pub fn propose_wait(&self, data: Bytes, timeout: Duration) -> Result<Outcome> {
         self.check_len(data.len())?;
-        self.wait(timeout, |reply| Input::ProposeWait(data, reply))
+        self.wait(timeout, |reply| Input::ProposeWait(frame::plain(data), reply))
+    }
+
+    /// Opens a session, in which a command that is proposed again is applied once. Its id is the index in the outcome.
+    ///
+    /// A cluster keeps the 4096 sessions that were used last.
+    pub fn open_session(&self, request: u64) -> Result<()> {
+        self.push(Input::Propose(vec![(Frame::Open.to_payload(), request)]))
+    }
+
+    /// Opens a session and waits for its id, for `timeout` at the most.
+    pub fn open_session_wait(&self, timeout: Duration) -> Result<Outcome> {
+        self.wait(timeout, |reply| Input::ProposeWait(Frame::Open.to_payload(), reply))
+    }
+
+    /// Closes a session. `Session` in the outcome: there is none.
+    pub fn close_session(&self, session: u64, request: u64) -> Result<()> {
+        self.push(Input::Propose(vec![(Frame::Close { session }.to_payload(), request)]))
+    }
+
+    /// Proposes the command number `sequence` of a session. The number rises from 1 on with each new command, and a
+    /// command is proposed again, under its old number, until its outcome is certain: at this node or another, as often
+    /// as it takes. It is applied once, and every try that is `Ok` has the same index, term and answer (an answer of more
+    /// than 64 KiB comes only the first time).
+    ///
+    /// `Session` in the outcome: the session is closed, or has had a higher number. This try was not applied, an earlier
+    /// one may have been.
+    pub fn propose_once(&self, session: u64, sequence: u64, data: &[u8], request: u64) -> Result<()> {
+        let payload = self.command(session, sequence, data)?;
+        self.push(Input::Propose(vec![(payload, request)]))
+    }
+
+    /// Like [`propose_once`](Self::propose_once), and waits for the outcome, for `timeout` at the most.
+    pub fn propose_once_wait(
+        &self,
+        session: u64,
+        sequence: u64,
+        data: &[u8],
+        timeout: Duration,
+    ) -> Result<Outcome> {
+        let payload = self.command(session, sequence, data)?;
+        self.wait(timeout, |reply| Input::ProposeWait(payload, reply))
+    }
+
+    /// Answers at once if this node is known to hold all that was acknowledged anywhere `age` ago; else it is like
+    /// [`read`](Self::read). The outcome tells how old the state may be.
+    ///
+    /// What a node knows of its age it knows from its linearizable reads: one read in a while makes all others local.
+    pub fn read_within(&self, age: Duration, request: u64) -> Result<()> {
+        self.push(Input::ReadWithin(age, Reply::to(request)))
+    }
+
+    /// Like [`read_within`](Self::read_within), and waits for `timeout` at the most.
+    pub fn read_within_wait(&self, age: Duration, timeout: Duration) -> Result<Outcome> {
+        self.shared.inbox.check_open()?;
+        if let Some(outcome) = self.shared.fresh_within(age, Instant::now()) {
+            return Ok(outcome);
+        }
+        self.read_wait(timeout)
+    }
+
+    fn command(&self, session: u64, sequence: u64, data: &[u8]) -> Result<Bytes> {
+        self.check_len(data.len())?;
+        Ok(Frame::Command { session, sequence, data }.to_payload())
     }
 
     /// Asks for a linearizable read and returns at once. The outcome comes when the state machine holds all that was
     /// acknowledged anywhere before this call.
     pub fn read(&self, request: u64) -> Result<()> {
-        self.shared.inbox.push(Input::Read(Reply::to(request)))
+        self.push(Input::Read(Reply::to(request)))
     }
 
     /// Waits until the state machine may be read, for `timeout` at the most.
@@ -137,7 +208,7 @@ impl Engine {
     /// Proposes a change of the membership and returns at once. The outcome comes when it is in force here.
     pub fn change(&self, change: ConfChangeV2, request: u64) -> Result<()> {
         self.check_len(change.context.len())?;
-        self.shared.inbox.push(Input::Change(change, Reply::to(request)))
+        self.push(Input::Change(change, Reply::to(request)))
     }
 
     /// Proposes a change of the membership and waits for its outcome, for `timeout` at the most.
@@ -148,17 +219,17 @@ impl Engine {
 
     /// Asks the leader, this node or another, to hand leadership to node `to`. Whether it does shows in the status.
     pub fn transfer_leader(&self, to: u64) -> Result<()> {
-        self.shared.inbox.push(Input::TransferLeader(to))
+        self.push(Input::TransferLeader(to))
     }
 
     /// Has a snapshot taken. The outcome carries its index once it is durable.
     pub fn snapshot(&self, request: u64) -> Result<()> {
-        self.shared.inbox.push(Input::Snapshot(Reply::to(request)))
+        self.push(Input::Snapshot(Reply::to(request)))
     }
 
     /// Starts an election now.
     pub fn campaign(&self) -> Result<()> {
-        self.shared.inbox.push(Input::Campaign)
+        self.push(Input::Campaign)
     }
 
     /// Takes a message from a peer. `Busy` drops it, which raft survives.
@@ -183,12 +254,14 @@ impl Engine {
         if to != self.id {
             return Err(Error::WrongReceiver(to));
         }
-        self.shared.inbox.push(Input::Step(message))
+        self.shared.inbox.push(Input::Step(message))?;
+        self.shared.metrics.add(Counter::Received, 1);
+        Ok(())
     }
 
     /// Says that a message could not be brought to node `id`.
     pub fn report_unreachable(&self, id: u64) -> Result<()> {
-        self.shared.inbox.push(Input::Unreachable(id))
+        self.push(Input::Unreachable(id))
     }
 
     /// The node's state. Never waits long, and works after a failure and after a stop.
@@ -201,8 +274,35 @@ impl Engine {
         EngineStatus {
             status,
             snapshot_index: self.shared.snapshot_index.load(Ordering::Acquire),
+            disk_full: self.shared.disk_full.load(Ordering::Acquire),
             failure: self.shared.failure().cloned(),
         }
+    }
+
+    /// The node's state, its members, its queue, counters and times as one JSON object on one line. Works after a failure
+    /// and after a stop, like [`status`](Self::status).
+    pub fn status_json(&self) -> String {
+        report::json(&self.status(), self.waiting(), &self.shared.metrics)
+    }
+
+    /// Counters, times and state in the text format of Prometheus, version 0.0.4, labelled with cluster and node.
+    pub fn prometheus(&self) -> String {
+        report::prometheus(&self.status(), self.cluster_id, self.waiting(), &self.shared.metrics)
+    }
+
+    /// A counter, since the engine was opened.
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.shared.metrics.count(counter)
+    }
+
+    /// Times, since the engine was opened.
+    pub fn histogram(&self, timer: Timer) -> Histogram {
+        self.shared.metrics.histogram(timer)
+    }
+
+    fn waiting(&self) -> Waiting {
+        let (queue_items, queue_bytes) = self.shared.inbox.len();
+        Waiting { queue_items, queue_bytes, requests: self.shared.pending.lock().len() }
     }
 
     /// Ends the engine: answers everything that is pending with `Stopped` and waits for the threads, for `timeout` at the
@@ -244,7 +344,7 @@ impl Engine {
             return Err(Error::Reentrant);
         }
         let waiter = Arc::new(Waiter::default());
-        self.shared.inbox.push(input(Reply::Waiter(Arc::clone(&waiter))))?;
+        self.push(input(Reply::Waiter(Arc::clone(&waiter))))?;
         let now = Instant::now();
         // A year is for ever, and does not overflow.
         let deadline = now + timeout.min(Duration::from_secs(365 * 24 * 3600));
@@ -254,6 +354,15 @@ impl Engine {
         self.shared.pending.lock().forget(&waiter);
         // It may have come in the last moment.
         waiter.wait_until(now).ok_or(Error::TimedOut)
+    }
+
+    /// Queues a request.
+    fn push(&self, input: Input) -> Result<()> {
+        let result = self.shared.inbox.push(input);
+        if result == Err(Error::Busy) {
+            self.shared.metrics.add(Counter::Busy, 1);
+        }
+        result
     }
 
     fn check_len(&self, len: usize) -> Result<()> {

@@ -28,6 +28,9 @@ pub struct Options {
     pub snapshot_chunk_bytes: usize,
     /// Where a segment of the write-ahead log ends, in bytes; default 64000000.
     pub segment_bytes: u64,
+    /// Bytes of the disk that are kept for the log; default 64 MiB, 0 is none. With less left, this node as leader takes
+    /// no proposals, but goes on with what it has, answers reads and follows a leader, until there is room again.
+    pub disk_reserve_bytes: u64,
     /// The cluster; default 1. A directory remembers it.
     pub cluster_id: u64,
     /// The first members of a new cluster, the same on each of them. None: this node waits to be added. Read only when
@@ -50,6 +53,7 @@ impl Options {
             snapshot_trailing: 5_000,
             snapshot_chunk_bytes: 256 << 10,
             segment_bytes: 64_000_000,
+            disk_reserve_bytes: 64 << 20,
             cluster_id: 1,
             voters: Vec::new(),
         }

@@ -1,7 +1,7 @@
 //! [`Outcome`]: the one answer to a request, and the way it takes.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -23,6 +23,8 @@ pub struct Outcome {
     pub term: u64,
     /// With `NotLeader`: who leads; 0 if nobody is known to.
     pub leader: u64,
+    /// How old the state may be that a read sees, at the most; zero for a linearizable one.
+    pub age: Duration,
     /// What `apply` answered, see [`Applied::answer`](super::host::Applied::answer); empty if it did not.
     pub answer: Bytes,
 }
@@ -50,12 +52,12 @@ pub(super) struct Outcomes {
 impl Outcome {
     /// Done, at `index` of `term`.
     pub(super) fn done(index: u64, term: u64) -> Self {
-        Outcome { request: 0, code: Code::Ok, index, term, leader: 0, answer: Bytes::new() }
+        Outcome { index, term, ..Outcome::not(Code::Ok) }
     }
 
     /// Not done, or not known to be.
     pub(super) fn not(code: Code) -> Self {
-        Outcome { request: 0, code, index: 0, term: 0, leader: 0, answer: Bytes::new() }
+        Outcome { request: 0, code, index: 0, term: 0, leader: 0, age: Duration::ZERO, answer: Bytes::new() }
     }
 }
 

@@ -3,12 +3,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
-
-use bytes::Bytes;
+use std::time::{Duration, Instant};
 
 use super::code::Code;
 use super::forward::Forwarded;
+use super::metrics::{Counter, Metrics, Timer};
 use super::outcome::{Outcome, Outcomes, Reply, Waiter};
 use crate::raftpb::entry::{Entry, EntryType};
 
@@ -26,6 +25,9 @@ pub(super) struct Pending {
     // Changes that are decided at this index; they are answered when the membership there is in force.
     settled: Vec<(u64, Reply, Outcome)>,
     applied: u64,
+    // What the state machine holds is at least as new as what was acknowledged anywhere at this time.
+    fresh: Option<Instant>,
+    metrics: Arc<Metrics>,
 }
 
 /// Consecutive entries that this engine appended as a leader.
@@ -34,6 +36,7 @@ struct Batch {
     first: u64,
     term: u64,
     change: bool,
+    since: Instant,
     replies: VecDeque<Reply>,
 }
 
@@ -49,6 +52,7 @@ struct Orphan {
 #[derive(Debug)]
 struct Read {
     stage: Stage,
+    asked: Instant,
     deadline: Instant,
     replies: Vec<Reply>,
 }
@@ -59,6 +63,12 @@ enum Stage {
     Asked { context: u64, again: bool },
     /// To be answered once this index is applied here.
     Confirmed { index: u64 },
+}
+
+impl Stage {
+    fn is_met(&self, applied: u64) -> bool {
+        matches!(self, Stage::Confirmed { index } if *index <= applied)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -77,20 +87,36 @@ pub(super) struct Situation {
 
 impl Pending {
     /// A table for a node whose state machine is at `applied`. `nonce` must differ from run to run.
-    pub(super) fn new(applied: u64, nonce: u64) -> Self {
-        Pending { applied, forwarded: Forwarded::new(nonce), ..Pending::default() }
+    pub(super) fn new(applied: u64, nonce: u64, metrics: Arc<Metrics>) -> Self {
+        Pending { applied, metrics, forwarded: Forwarded::new(nonce), ..Pending::default() }
+    }
+
+    /// How many requests have no outcome yet.
+    pub(super) fn len(&self) -> usize {
+        let reads: usize = self.reads.iter().map(|read| read.replies.len()).sum();
+        let batches: usize = self.batches.iter().map(|batch| batch.replies.len()).sum();
+        let snapshots = self.snapshots.waiting.len() + self.snapshots.under_way.len();
+        batches + self.orphans.len() + self.settled.len() + self.forwarded.len() + reads + snapshots
     }
 
     /// Proposals or one change that got the consecutive indices from `first` on, in `term`.
-    pub(super) fn proposed(&mut self, first: u64, term: u64, change: bool, replies: VecDeque<Reply>) {
+    pub(super) fn proposed(
+        &mut self,
+        first: u64,
+        term: u64,
+        change: bool,
+        since: Instant,
+        replies: VecDeque<Reply>,
+    ) {
         debug_assert!(self.batches.back().is_none_or(|last| last.term == term && last.first < first));
-        self.batches.push_back(Batch { first, term, change, replies });
+        self.metrics.add(Counter::Proposals, replies.len() as u64);
+        self.batches.push_back(Batch { first, term, change, since, replies });
     }
 
     /// Leadership is lost: what is pending waits until `deadline` for another leader to decide it.
     pub(super) fn orphan(&mut self, deadline: Instant) {
         for batch in self.batches.drain(..) {
-            let Batch { first, term, change, replies } = batch;
+            let Batch { first, term, change, replies, since: _ } = batch;
             let orphans = (first..).zip(replies).filter(|(_, reply)| !matches!(reply, Reply::Silent));
             self.orphans.extend(orphans.map(|(index, reply)| Orphan {
                 index,
@@ -129,30 +155,30 @@ impl Pending {
         }
     }
 
-    /// The consecutive `entries` are applied, each with the answer beside it: what was proposed at their indices is
-    /// decided, and reads up to there.
-    pub(super) fn applied(&mut self, entries: &[&Entry], answers: &mut [Bytes], outcomes: &mut Outcomes) {
+    /// The consecutive `entries` are applied, each with this result: what was proposed at their indices is decided, and
+    /// reads up to there.
+    pub(super) fn applied(&mut self, entries: &[&Entry], results: &[Outcome], outcomes: &mut Outcomes) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
+        let now = Instant::now();
         let settled = &mut self.settled;
         let mut settle = |index: u64, term: u64, change: bool, reply: Reply| {
             let at = index.checked_sub(first.index).and_then(|at| usize::try_from(at).ok());
-            let mut outcome = judge(at.and_then(|at| entries.get(at)).copied(), term, change);
-            if outcome.code == Code::Ok
-                && let Some(answer) = at.and_then(|at| answers.get_mut(at))
-            {
-                outcome.answer = std::mem::take(answer);
-            }
+            let applied = at.and_then(|at| entries.get(at).copied().zip(results.get(at)));
+            let outcome = judge(applied, term, change);
             if change { settled.push((index, reply, outcome)) } else { reply.answer(outcome, outcomes) }
         };
         while let Some(batch) = self.batches.front_mut()
             && batch.first <= last.index
         {
+            let before = batch.first;
             while batch.first <= last.index
                 && let Some(reply) = batch.replies.pop_front()
             {
                 settle(batch.first, batch.term, batch.change, reply);
                 batch.first += 1;
             }
+            let took = now.saturating_duration_since(batch.since);
+            self.metrics.time(Timer::Commit, took, batch.first - before);
             if batch.replies.is_empty() {
                 self.batches.pop_front();
             }
@@ -188,13 +214,24 @@ impl Pending {
     fn read_up_to(&mut self, applied: u64, outcomes: &mut Outcomes) {
         self.applied = self.applied.max(applied);
         let applied = self.applied;
-        self.reads.retain_mut(|read| match read.stage {
-            Stage::Confirmed { index } if index <= applied => {
-                answer_all(&mut read.replies, &Outcome::done(index, 0), outcomes);
-                false
+        let Pending { reads, fresh, metrics, .. } = self;
+        reads.retain_mut(|read| {
+            let is_met = read.stage.is_met(applied);
+            if is_met {
+                answer_read(read, applied, fresh, metrics, outcomes);
             }
-            _ => true,
+            !is_met
         });
+    }
+
+    /// How old what the state machine holds may be, at the most; none if no read has shown it yet.
+    pub(super) fn age(&self, now: Instant) -> Option<Duration> {
+        self.fresh.map(|fresh| now.saturating_duration_since(fresh))
+    }
+
+    /// How far the state machine is.
+    pub(super) fn applied_index(&self) -> u64 {
+        self.applied
     }
 
     /// The membership as of `applied` is in force: changes up to there are done.
@@ -205,18 +242,26 @@ impl Pending {
     }
 
     /// Reads for which the leader is asked under the number `context`; `again` if that is the second time.
-    pub(super) fn asked(&mut self, context: u64, again: bool, deadline: Instant, replies: Vec<Reply>) {
-        self.reads.push_back(Read { stage: Stage::Asked { context, again }, deadline, replies });
+    pub(super) fn asked(
+        &mut self,
+        context: u64,
+        again: bool,
+        asked: Instant,
+        deadline: Instant,
+        replies: Vec<Reply>,
+    ) {
+        self.reads.push_back(Read { stage: Stage::Asked { context, again }, asked, deadline, replies });
     }
 
     /// The leader's answer: what is applied at `index` holds all that was acknowledged before the question.
     pub(super) fn confirmed(&mut self, context: u64, index: u64, outcomes: &mut Outcomes) {
         let asked = |read: &Read| matches!(read.stage, Stage::Asked { context: own, .. } if own == context);
         let Some(at) = self.reads.iter().position(asked) else { return };
-        if index > self.applied {
-            self.reads[at].stage = Stage::Confirmed { index };
-        } else if let Some(mut read) = self.reads.remove(at) {
-            answer_all(&mut read.replies, &Outcome::done(index, 0), outcomes);
+        self.reads[at].stage = Stage::Confirmed { index };
+        if self.reads[at].stage.is_met(self.applied)
+            && let Some(mut read) = self.reads.remove(at)
+        {
+            answer_read(&mut read, self.applied, &mut self.fresh, &self.metrics, outcomes);
         }
     }
 
@@ -296,16 +341,35 @@ impl Pending {
     }
 }
 
-/// What became of a proposal of `term`, now that `entry` is applied at the index it had.
-fn judge(entry: Option<&Entry>, term: u64, change: bool) -> Outcome {
-    match entry {
+/// What became of a proposal of `term`, now that an entry is applied, with its result, at the index it had.
+fn judge(applied: Option<(&Entry, &Outcome)>, term: u64, change: bool) -> Outcome {
+    match applied {
         None => Outcome::not(Code::Unknown),
         // Only one leader appends in a term, and only one entry at an index: it is another one.
-        Some(entry) if entry.term != term => Outcome::not(Code::Dropped),
+        Some((entry, _)) if entry.term != term => Outcome::not(Code::Dropped),
         // Consensus put an empty entry in the place of a change that it could not take.
-        Some(entry) if change && entry.entry_type == EntryType::Normal => Outcome::not(Code::ConfChange),
-        Some(entry) => Outcome::done(entry.index, entry.term),
+        Some((entry, _)) if change && entry.entry_type == EntryType::Normal => Outcome::not(Code::ConfChange),
+        Some((_, result)) => result.clone(),
     }
+}
+
+/// The state machine holds all that was acknowledged before these reads were asked.
+fn answer_read(
+    read: &mut Read,
+    applied: u64,
+    fresh: &mut Option<Instant>,
+    metrics: &Metrics,
+    outcomes: &mut Outcomes,
+) {
+    let n = read.replies.len() as u64;
+    metrics.add(Counter::Reads, n);
+    metrics.time(Timer::Read, read.asked.elapsed(), n);
+    *fresh = (*fresh).max(Some(read.asked));
+    let index = match read.stage {
+        Stage::Confirmed { index } => index,
+        Stage::Asked { .. } => applied,
+    };
+    answer_all(&mut read.replies, &Outcome::done(index, 0), outcomes);
 }
 
 fn answer_all(replies: &mut Vec<Reply>, outcome: &Outcome, outcomes: &mut Outcomes) {
@@ -314,8 +378,6 @@ fn answer_all(replies: &mut Vec<Reply>, outcome: &Outcome, outcomes: &mut Outcom
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn replies(requests: impl IntoIterator<Item = u64>) -> VecDeque<Reply> {
@@ -331,7 +393,9 @@ mod tests {
         let mut requests = Vec::new();
         pending.requests(&entries, &mut requests);
         let mut outcomes = Outcomes::default();
-        pending.applied(&entries, &mut [], &mut outcomes);
+        let results: Vec<Outcome> =
+            entries.iter().map(|entry| Outcome::done(entry.index, entry.term)).collect();
+        pending.applied(&entries, &results, &mut outcomes);
         (requests, codes(&outcomes))
     }
 
@@ -341,9 +405,9 @@ mod tests {
 
     #[test]
     fn requests_are_found_at_their_indices_across_batches_and_pages() {
-        let mut pending = Pending::new(1, 0);
-        pending.proposed(5, 2, false, replies([11, 0, 13]));
-        pending.proposed(8, 2, false, replies([14]));
+        let mut pending = Pending::new(1, 0, Arc::default());
+        pending.proposed(5, 2, false, Instant::now(), replies([11, 0, 13]));
+        pending.proposed(8, 2, false, Instant::now(), replies([14]));
         assert_eq!(apply(&mut pending, &log(2, 2..=5)), (vec![0, 0, 0, 11], vec![(11, Code::Ok)]));
         let expected = (vec![0, 13, 14, 0], vec![(13, Code::Ok), (14, Code::Ok)]);
         assert_eq!(apply(&mut pending, &log(2, 6..=9)), expected);
@@ -352,11 +416,11 @@ mod tests {
 
     #[test]
     fn an_entry_of_another_term_at_its_index_is_another_one() {
-        let mut pending = Pending::new(1, 0);
+        let mut pending = Pending::new(1, 0, Arc::default());
         let now = Instant::now();
-        pending.proposed(5, 2, false, replies([11, 12]));
+        pending.proposed(5, 2, false, Instant::now(), replies([11, 12]));
         pending.orphan(now + Duration::from_secs(1));
-        pending.proposed(5, 4, false, replies([21]));
+        pending.proposed(5, 4, false, Instant::now(), replies([21]));
         // Two that had index 5 in different terms: one of them is it.
         let (requests, mut outcomes) = apply(&mut pending, &log(2, 5..=5));
         outcomes.sort_by_key(|(request, _)| *request);
@@ -366,11 +430,11 @@ mod tests {
 
     #[test]
     fn orphans_and_what_a_snapshot_covers_end_as_unknown() {
-        let mut pending = Pending::new(1, 0);
+        let mut pending = Pending::new(1, 0, Arc::default());
         let now = Instant::now();
-        pending.proposed(5, 2, false, replies([11, 12]));
+        pending.proposed(5, 2, false, Instant::now(), replies([11, 12]));
         pending.orphan(now);
-        pending.proposed(7, 3, false, replies([13, 14]));
+        pending.proposed(7, 3, false, Instant::now(), replies([13, 14]));
         let mut outcomes = Outcomes::default();
         pending.restored(7, &mut outcomes);
         assert_eq!(codes(&outcomes), [(13, Code::Unknown), (11, Code::Unknown), (12, Code::Unknown)]);
@@ -382,9 +446,9 @@ mod tests {
 
     #[test]
     fn a_change_is_answered_when_its_membership_is_in_force() {
-        let mut pending = Pending::new(1, 0);
-        pending.proposed(5, 2, true, replies([11]));
-        pending.proposed(6, 2, true, replies([12]));
+        let mut pending = Pending::new(1, 0, Arc::default());
+        pending.proposed(5, 2, true, Instant::now(), replies([11]));
+        pending.proposed(6, 2, true, Instant::now(), replies([12]));
         let mut entries = log(2, 5..=6);
         entries[0].entry_type = EntryType::ConfChangeV2;
         assert_eq!(apply(&mut pending, &entries), (vec![11, 12], vec![]));
@@ -399,12 +463,12 @@ mod tests {
 
     #[test]
     fn reads_wait_for_their_index_and_not_for_ever() {
-        let mut pending = Pending::new(10, 0);
+        let mut pending = Pending::new(10, 0, Arc::default());
         let now = Instant::now();
         let late = |committed, leader| Situation { now: now + Duration::from_secs(9), committed, leader };
         let mut outcomes = Outcomes::default();
         for context in 0..4 {
-            pending.asked(context, false, now, vec![Reply::Request(context + 100)]);
+            pending.asked(context, false, now, now, vec![Reply::Request(context + 100)]);
         }
         pending.confirmed(0, 10, &mut outcomes);
         pending.confirmed(1, 12, &mut outcomes);
@@ -416,7 +480,7 @@ mod tests {
         let again = pending.expire(late(12, 5), &mut outcomes);
         assert_eq!(codes(&outcomes), [(102, Code::TimedOut)]);
         outcomes.own.clear();
-        pending.asked(9, true, now, again);
+        pending.asked(9, true, now, now, again);
         assert!(pending.expire(late(12, 0), &mut outcomes).is_empty());
         assert_eq!(codes(&outcomes), [(103, Code::NotLeader)]);
         assert_eq!(apply(&mut pending, &log(2, 11..=13)).1, [(101, Code::Ok)]);
@@ -425,15 +489,15 @@ mod tests {
 
     #[test]
     fn closing_answers_everything_once_and_forgetting_leaves_nothing() {
-        let mut pending = Pending::new(1, 0);
+        let mut pending = Pending::new(1, 0, Arc::default());
         let now = Instant::now();
         let waiter = Arc::new(Waiter::default());
         let gone = || Reply::Waiter(Arc::clone(&waiter));
-        pending.proposed(5, 2, false, replies([1]));
-        pending.proposed(6, 2, false, [gone()].into());
+        pending.proposed(5, 2, false, Instant::now(), replies([1]));
+        pending.proposed(6, 2, false, Instant::now(), [gone()].into());
         pending.orphan(now);
-        pending.proposed(8, 3, false, [Reply::Request(2), gone()].into());
-        pending.asked(1, false, now, vec![Reply::Request(3), gone()]);
+        pending.proposed(8, 3, false, Instant::now(), [Reply::Request(2), gone()].into());
+        pending.asked(1, false, now, now, vec![Reply::Request(3), gone()]);
         pending.snapshot_asked(Reply::Request(4));
         pending.snapshot_asked(gone());
         pending.snapshot_begun();

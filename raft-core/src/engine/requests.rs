@@ -1,6 +1,8 @@
 //! The driver's way with requests: from the inbox to consensus, and what consensus says at once.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -11,10 +13,12 @@ use super::driver::{Driver, snapshot_index};
 use super::event::Level;
 use super::forward;
 use super::inbox::Input;
+use super::metrics::Counter;
 use super::outcome::{Asker, Outcome, Outcomes, Reply};
 use super::pending::Situation;
 use crate::consensus::log::entry_id::EntryId;
 use crate::consensus::ready::ReadState;
+use crate::consensus::status::RoleKind;
 use crate::error::Result;
 use crate::raftpb::conf_change::ConfChangeV2;
 use crate::raftpb::entry::{Entries, EntryType};
@@ -47,6 +51,7 @@ impl InHand {
             Input::Propose(list) => list.into_iter().map(|(_, request)| Reply::to(request)).collect(),
             Input::ProposeWait(_, reply)
             | Input::Read(reply)
+            | Input::ReadWithin(_, reply)
             | Input::Change(_, reply)
             | Input::Snapshot(reply) => vec![reply],
             Input::TransferLeader(_) | Input::Campaign | Input::Step(_) | Input::Unreachable(_) => Vec::new(),
@@ -68,6 +73,7 @@ impl Driver {
                 }
                 Input::ProposeWait(data, reply) => self.in_hand.push(data, reply),
                 Input::Read(reply) => self.in_hand.reads.push(reply),
+                Input::ReadWithin(age, reply) => self.read_within(age, reply)?,
                 Input::Change(change, reply) => self.change(&change, reply)?,
                 Input::Snapshot(reply) => {
                     self.shared.pending.lock().snapshot_asked(reply);
@@ -108,6 +114,11 @@ impl Driver {
         if let Some(leader) = self.to_forward_to() {
             return self.forward(leader, Entries::proposals(payloads));
         }
+        if self.shared.disk_full.load(Ordering::Acquire) && self.role == RoleKind::Leader {
+            // What is left is for what the log holds already, for changes of the membership and for other leaders.
+            let replies = std::mem::take(&mut self.in_hand.replies);
+            return self.refuse(replies, &Outcome::not(Code::DiskFull));
+        }
         let result = self.node.propose(payloads);
         self.proposed(result, false)
     }
@@ -137,10 +148,11 @@ impl Driver {
                 drop(pending);
                 return self.refuse(replies, &Outcome::not(Code::Busy));
             }
+            self.shared.metrics.add(Counter::Forwarded, replies.len() as u64);
             pending.forwarded.send(leader, self.node.term(), deadline, replies)
         };
         let message = forward::request(self.id, leader, header, entries);
-        self.shared.call(|host| host.send(&[message]))
+        self.send(&[message])
     }
 
     /// Takes what a follower forwards, if this node leads and has not seen it before.
@@ -187,7 +199,8 @@ impl Driver {
                     pending.orphan(self.now + self.election_timeout * 2);
                     self.lead_term = term;
                 }
-                pending.proposed(index, term, change, std::mem::take(&mut self.in_hand.replies));
+                let replies = std::mem::take(&mut self.in_hand.replies);
+                pending.proposed(index, term, change, self.now, replies);
                 return Ok(());
             }
             Ok(None) => None,
@@ -207,9 +220,19 @@ impl Driver {
         let context = self.read_context;
         self.read_context = context.wrapping_add(1);
         let deadline = self.now + self.election_timeout;
-        self.shared.pending.lock().asked(context, again, deadline, reads);
+        self.shared.pending.lock().asked(context, again, self.now, deadline, reads);
         let result = self.node.read_index(Bytes::copy_from_slice(&context.to_le_bytes()));
         self.tolerate(result, "read")
+    }
+
+    /// Answers a read that may see a state of at most this age; where that is not known, it asks the leader.
+    fn read_within(&mut self, age: Duration, reply: Reply) -> Result<()> {
+        let mut outcomes = Outcomes::default();
+        match self.shared.fresh_within(age, self.now) {
+            Some(outcome) => reply.answer(outcome, &mut outcomes),
+            None => self.in_hand.reads.push(reply),
+        }
+        self.tell(outcomes)
     }
 
     /// The leader has answered.
@@ -261,6 +284,10 @@ impl Driver {
                     let mut outcomes = Outcomes::default();
                     self.shared.pending.lock().forwarded.answered(&message, &mut outcomes);
                     return self.tell(outcomes);
+                }
+                if message.msg_type == MessageType::MsgTimeoutNow {
+                    self.called = Some(message);
+                    return Ok(());
                 }
                 let result = self.node.step(message);
                 return self.tolerate(result, "message");

@@ -5,12 +5,15 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::event::Level;
 use super::host::Host;
 use super::inbox::Inbox;
+use super::metrics::{Counter, Metrics};
+use super::outcome::Outcome;
 use super::pending::Pending;
 use crate::consensus::status::Status;
 use crate::error::{Error, Result};
@@ -20,11 +23,14 @@ pub(super) struct Shared {
     pub(super) host: Arc<dyn Host>,
     pub(super) inbox: Inbox,
     pub(super) pending: Mutex<Pending>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) status: Mutex<Status>,
     /// How far the host's state machine is.
     pub(super) applied: AtomicU64,
     /// Where the newest snapshot stands that the log names.
     pub(super) snapshot_index: AtomicU64,
+    /// Whether the disk has less room than is kept for the log.
+    pub(super) disk_full: AtomicBool,
     failure: OnceLock<Error>,
     stopping: AtomicBool,
 }
@@ -36,13 +42,16 @@ thread_local! {
 
 impl Shared {
     pub(super) fn new(host: Arc<dyn Host>, inbox: Inbox, status: Status, applied: u64, nonce: u64) -> Self {
+        let metrics = Arc::new(Metrics::default());
         Shared {
             host,
             inbox,
-            pending: Mutex::new(Pending::new(applied, nonce)),
+            pending: Mutex::new(Pending::new(applied, nonce, Arc::clone(&metrics))),
+            metrics,
             status: Mutex::new(status),
             applied: AtomicU64::new(applied),
             snapshot_index: AtomicU64::new(applied),
+            disk_full: AtomicBool::new(false),
             failure: OnceLock::new(),
             stopping: AtomicBool::new(false),
         }
@@ -56,6 +65,14 @@ impl Shared {
     /// Whether the current thread is one of this engine's own, that is: whether a callback is calling.
     pub(super) fn is_own_thread(self: &Arc<Self>) -> bool {
         ENGINE.get() == Arc::as_ptr(self).addr()
+    }
+
+    /// The outcome of a read that may see a state of at most this age, if the state machine's is known to be no older.
+    pub(super) fn fresh_within(&self, age: Duration, now: Instant) -> Option<Outcome> {
+        let pending = self.pending.lock();
+        let own = pending.age(now).filter(|own| *own <= age)?;
+        self.metrics.add(Counter::Reads, 1);
+        Some(Outcome { age: own, ..Outcome::done(pending.applied_index(), 0) })
     }
 
     /// Calls the host and stops a panic there.

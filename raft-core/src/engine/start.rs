@@ -9,7 +9,6 @@ use crossbeam_channel::unbounded;
 use super::applier::{Applier, restore};
 use super::checkpoint::Checkpoint;
 use super::clock::Clock;
-use super::courier::files::Files;
 use super::courier::receiver::Receiver;
 use super::courier::sender::Sender;
 use super::driver::Driver;
@@ -19,9 +18,10 @@ use super::host::Host;
 use super::inbox::Inbox;
 use super::options::{Options, clock_number};
 use super::requests::InHand;
+use super::session::table::Sessions;
 use super::shared::{Shared, guarded};
 use super::work::ApplierJob;
-use super::writer::Writer;
+use super::writer::{Watch, Writer};
 use crate::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
 use crate::consensus::log::storage::Storage as _;
 use crate::consensus::raw_node::RawNode;
@@ -53,8 +53,9 @@ pub(super) fn start(
     let (store, mut recovered) = open_store(volume, options, dir)?;
     let at = recovered.snapshot.clone();
     // The snapshot that a new cluster starts from holds a membership and no state.
+    let mut sessions = Sessions::default();
     if at.index > BOOTSTRAP_INDEX {
-        guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
+        (_, sessions) = guarded(|| restore(host.as_ref(), &store.snapshots(), &at))??;
     }
     let boot_term = recovered.hard_state.term;
     let notes = std::mem::take(&mut recovered.notes);
@@ -67,20 +68,16 @@ pub(super) fn start(
     let (to_driver, completions) = unbounded();
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
-    let event = Event::Recovered { index: at.index, last_index, notes };
-    let _ = to_applier.send(ApplierJob::Event(event));
-    let snapshots = store.snapshots();
-    let writer =
-        Writer { shared: Arc::clone(&shared), store, jobs: writer_jobs, completions: to_driver.clone() };
-    let applier = Applier {
-        shared: Arc::clone(&shared),
-        jobs: applier_jobs,
-        completions: to_driver,
-        files: Files::new(snapshots.clone()),
-        snapshots,
-        saved_index: at.index,
-        at: at.clone(),
-    };
+    let _ = to_applier.send(ApplierJob::Event(Event::Recovered { index: at.index, last_index, notes }));
+    let applier = Applier::new(
+        Arc::clone(&shared),
+        (applier_jobs, to_driver.clone()),
+        store.snapshots(),
+        at.clone(),
+        sessions,
+    );
+    let watch = Watch::new(options.disk_reserve_bytes);
+    let writer = Writer::new(Arc::clone(&shared), store, writer_jobs, to_driver, watch);
     let now = Instant::now();
     let election_ticks = options.consensus.election_ticks;
     let driver = Driver {
@@ -105,6 +102,7 @@ pub(super) fn start(
         read_context: clock_number(),
         applying: 0,
         received: None,
+        called: None,
         known_stores,
         lead_term: 0,
         writing_since: Default::default(),
@@ -134,6 +132,7 @@ fn open_store(volume: Arc<dyn Volume>, options: &Options, dir: &Path) -> Result<
     let store_options = StoreOptions {
         segment_bytes: options.segment_bytes,
         zeroed_bytes: options.segment_bytes,
+        reserve_bytes: options.disk_reserve_bytes,
         snapshots_kept: SNAPSHOTS_KEPT,
         store_id: drawn_store_id(),
         ..StoreOptions::new(identity)

@@ -48,6 +48,8 @@ pub(super) enum Completion {
     File(FileDone),
     /// What peers asked for is decided.
     Decided(Vec<(Asker, Outcome)>),
+    /// The disk has become full, or has room again, with so many bytes left.
+    Room { full: bool, free: u64 },
     /// The thread has ended; why is in [`Shared::failure`](super::shared::Shared::failure).
     Failed(Error),
 }

@@ -1,9 +1,11 @@
 //! [`Writer`]: the thread that owns the store.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::metrics::{Counter, Timer};
 use super::shared::{Shared, guarded};
 use super::work::{Completion, Saved, WriterJob};
 use crate::consensus::ready::AppendTicket;
@@ -13,14 +15,58 @@ use crate::error::Result;
 /// The most tickets under one sync. A driver that runs ahead of the disk has this many heartbeats at the most to wait.
 const GROUP_MAX: usize = 64;
 
+/// How often a full disk is looked at. One that is not full is looked at after each write.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 pub(super) struct Writer {
-    pub(super) shared: Arc<Shared>,
-    pub(super) store: Store,
-    pub(super) jobs: Receiver<WriterJob>,
-    pub(super) completions: Sender<Completion>,
+    shared: Arc<Shared>,
+    store: Store,
+    jobs: Receiver<WriterJob>,
+    completions: Sender<Completion>,
+    watch: Watch,
+}
+
+/// Whether there is as much room on the disk as is to be kept for the log.
+pub(super) struct Watch {
+    reserve: u64,
+    is_full: bool,
+}
+
+impl Watch {
+    /// A reserve of 0 is none.
+    pub(super) fn new(reserve: u64) -> Self {
+        Watch { reserve, is_full: false }
+    }
+
+    /// Looks at what is left; says when it has become another matter. A little more than the reserve must be free before
+    /// the disk counts as healed, so that it does not go to and fro.
+    fn look(&mut self, store: &Store) -> Option<Completion> {
+        if self.reserve == 0 {
+            return None;
+        }
+        // A disk that cannot be asked says so when it is written to.
+        let free = store.free_bytes().unwrap_or(u64::MAX);
+        let needed = if self.is_full { self.reserve.saturating_add(self.reserve / 8) } else { self.reserve };
+        let is_full = free < needed;
+        if is_full == self.is_full {
+            return None;
+        }
+        self.is_full = is_full;
+        Some(Completion::Room { full: is_full, free })
+    }
 }
 
 impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        store: Store,
+        jobs: Receiver<WriterJob>,
+        completions: Sender<Completion>,
+        watch: Watch,
+    ) -> Self {
+        Writer { shared, store, jobs, completions, watch }
+    }
+
     /// Works until the driver is gone. What is queued then is still written: it costs a stop little, and saves a
     /// restart from fetching it again.
     pub(super) fn run(mut self) {
@@ -33,7 +79,14 @@ impl Writer {
 
     fn work(&mut self) -> Result<()> {
         let mut group = Vec::new();
-        while let Ok(job) = self.jobs.recv() {
+        loop {
+            self.look();
+            let wait = if self.watch.is_full { LOOK_EVERY } else { Duration::MAX };
+            let job = match self.jobs.recv_timeout(wait) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
             let mut next = Some(job);
             while let Some(job) = next {
                 match job {
@@ -48,7 +101,13 @@ impl Writer {
             }
             self.append(&mut group)?;
         }
-        Ok(())
+    }
+
+    /// Asks the system what is left, which costs nothing beside a write.
+    fn look(&mut self) {
+        if let Some(change) = self.watch.look(&self.store) {
+            let _ = self.completions.send(change);
+        }
     }
 
     /// Writes the tickets of a group under one sync and hands them back.
@@ -60,6 +119,7 @@ impl Writer {
         // Some tickets only carry messages, and writing nothing syncs nothing.
         let last =
             group.iter().rposition(|ticket| ticket.hard_state().is_some() || !ticket.entries().is_empty());
+        let begun = Instant::now();
         let mut restored = None;
         for (at, ticket) in group.iter().enumerate() {
             if let Some(snapshot) = ticket.snapshot() {
@@ -67,6 +127,10 @@ impl Writer {
                 restored = Some(snapshot.metadata.index);
             }
             self.store.append(ticket.hard_state(), ticket.entries(), must_sync && Some(at) == last)?;
+        }
+        if last.is_some() || restored.is_some() {
+            self.shared.metrics.add(Counter::Writes, 1);
+            self.shared.metrics.time(Timer::Write, begun.elapsed(), 1);
         }
         let _ = self.completions.send(Completion::Appended(std::mem::take(group)));
         restored.map_or(Ok(()), |index| self.store.release(index))

@@ -9,6 +9,7 @@ use raft_core::raftpb::entry::Entry;
 use raft_core::raftpb::message::{Message, MessageType};
 
 use super::coverage::Rare;
+use super::machine::ENTRY_BYTES;
 use super::oracle::{Check, ensure, read_change};
 use super::world::World;
 
@@ -23,6 +24,9 @@ impl World {
             Some(leader) if !self.rng.permille(200) => leader,
             _ => self.rng.pick(&running),
         };
+        if !self.may_change(id) {
+            return Ok(());
+        }
         let steps = self.rng.pick(&[1, 1, 1, 2, 3, 4]);
         let changes: Vec<_> = match self.rng.permille(self.settings.swap) {
             true => self.swap(id),
@@ -46,6 +50,14 @@ impl World {
             self.coverage.hit(Rare::ChangeRefused);
         }
         self.settle(id, result)
+    }
+
+    /// A host that has the node check nothing checks for itself that there is one change at a time. That one may be
+    /// impossible; it has no effect then.
+    pub(crate) fn may_change(&self, id: u64) -> bool {
+        let Some(up) = &self.host(id).up else { return false };
+        self.settings.config.validate_conf_changes
+            || (self.host(id).leads() && !up.seen.has_unapplied_change())
     }
 
     /// All others for all voters but `id`: the two halves of the joint configuration have only it in common.
@@ -139,26 +151,27 @@ impl World {
         }
     }
 
-    /// What a leader says of its followers: the bounds on what is on its way, and how a transfer went.
+    /// What a leader knows of its followers: the bounds on what is on its way.
     pub(crate) fn check_window(&mut self, id: u64) -> Check {
-        if !self.host(id).leads() || !self.rng.permille(250) {
-            return Ok(());
-        }
-        let max = self.settings.config.inflight_messages_max;
-        let status = self.up(id).raw.status();
-        for (peer, progress) in &status.progress {
-            let count = progress.inflights.count();
+        let World { hosts, settings, coverage, .. } = self;
+        let Some(up) = &hosts[id as usize - 1].up else { return Ok(()) };
+        let (messages_max, bytes_max) =
+            (settings.config.inflight_messages_max, settings.config.inflight_bytes_max);
+        // The message that crosses the limit still goes.
+        let message = settings.config.message_bytes_max.max(ENTRY_BYTES);
+        for (peer, progress) in up.raw.progress() {
+            let (count, bytes) = (progress.inflights.count(), progress.inflights.bytes());
             ensure!(
-                count <= max,
-                "leader {id} has {count} appends on their way to {peer}, {max} are allowed"
+                count <= messages_max && (bytes_max == 0 || bytes < bytes_max + message),
+                "leader {id} has {count} appends of {bytes} bytes on their way to {peer}"
             );
+            let last = up.seen.last();
             ensure!(
-                progress.matched < progress.next && progress.next <= status.last_index + 1,
-                "leader {id} with last entry {} has {progress} of {peer}",
-                status.last_index
+                progress.matched < progress.next && progress.next <= last + 1,
+                "leader {id} with last entry {last} has {progress} of {peer}"
             );
             if progress.state == ProgressState::Replicate && progress.inflights.full() {
-                self.coverage.hit(Rare::WindowFull);
+                coverage.hit(Rare::WindowFull);
             }
         }
         Ok(())

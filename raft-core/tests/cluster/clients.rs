@@ -60,7 +60,7 @@ impl World {
             Some(_) => self.clients[client].request = None,
             None => {}
         }
-        if self.clients[client].done_after_healing >= SERVED {
+        if self.clients[client].done_after_healing >= SERVED || self.calm_until > self.now {
             return Ok(());
         }
         let running = self.running();
@@ -68,15 +68,17 @@ impl World {
             return Ok(());
         }
         // Without forwarding nobody but the leader takes writes, so ask somebody else only now and then.
-        let node = match self.leader() {
-            Some(leader) if self.is_healed || !self.rng.permille(self.settings.strays) => leader,
+        let old_leader = self.old_leader();
+        let node = match (self.leader(), old_leader) {
+            (Some(leader), _) if self.is_healed || !self.rng.permille(self.settings.strays) => leader,
+            (_, Some(leader)) if self.rng.permille(700) => leader,
             _ => self.rng.pick(&running),
         };
         self.clients[client].number += 1;
         let request = Request {
             number: self.clients[client].number,
             register: self.rng.below(REGISTERS as u64) as usize,
-            is_read: self.rng.permille(self.settings.reads),
+            is_read: self.rng.permille(self.settings.reads) || old_leader == Some(node),
             node,
             life: self.host(node).life,
             term: self.up(node).seen.term,

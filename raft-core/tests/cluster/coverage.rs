@@ -62,6 +62,16 @@ rare! {
     RepeatedContext,
     WindowFull,
     LeaderForgotten,
+    CandidateLost,
+    VoterLost,
+    LeaderDeposed,
+    ApplierHeld,
+    JointCutInHalves,
+    LeaderOfOneEntry,
+    LeaderCutOffInTransfer,
+    RestartWithStateMachine,
+    DiskWiped,
+    WipedNodeReturns,
 }
 
 /// How often each happened.

@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 
 use raft_core::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
+use raft_core::consensus::log::storage::Storage;
 use raft_core::consensus::ready::AppendTicket;
+use raft_core::error::Result;
 use raft_core::raftpb::conf_change::ConfState;
-use raft_core::raftpb::entry::Entry;
+use raft_core::raftpb::entry::{Entries, Entry};
 use raft_core::raftpb::message::{HardState, Snapshot, SnapshotMetadata};
 
 use super::rng::Rng;
@@ -102,14 +104,58 @@ impl Disk {
         lost
     }
 
-    pub(crate) fn recover(&self) -> MemoryStorage {
+    /// What a node starts from; `conf_state` is the membership where its state machine stands.
+    pub(crate) fn recover(&self, conf_state: ConfState) -> Shelf {
         let Durable { hard_state, snapshot, entries } = &self.durable;
         let entries = entries.iter().cloned().collect();
-        MemoryStorage::recovered(*hard_state, snapshot.metadata.clone(), entries)
+        let memory = MemoryStorage::recovered(*hard_state, snapshot.metadata.clone(), entries);
+        Shelf { memory, conf_state }
+    }
+}
+
+/// The storage of a node whose state machine may be ahead of the snapshot when it starts.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    pub(crate) memory: MemoryStorage,
+    conf_state: ConfState,
+}
+
+impl Storage for Shelf {
+    fn initial_state(&self) -> Result<(HardState, ConfState)> {
+        Ok((self.memory.initial_state()?.0, self.conf_state.clone()))
+    }
+
+    fn entries(&self, lo: u64, hi: u64, bytes_max: u64) -> Result<Entries> {
+        self.memory.entries(lo, hi, bytes_max)
+    }
+
+    fn term(&self, index: u64) -> Result<u64> {
+        self.memory.term(index)
+    }
+
+    fn first_index(&self) -> u64 {
+        self.memory.first_index()
+    }
+
+    fn last_index(&self) -> u64 {
+        self.memory.last_index()
+    }
+
+    fn snapshot(&mut self, to: u64) -> Result<Snapshot> {
+        self.memory.snapshot(to)
+    }
+
+    fn append(&mut self, snapshot: Option<&Snapshot>, entries: &Entries) -> Result<()> {
+        self.memory.append(snapshot, entries)
     }
 }
 
 impl Durable {
+    /// The last index that is there.
+    pub(crate) fn last(&self) -> u64 {
+        self.snapshot.metadata.index + self.entries.len() as u64
+    }
+
     fn read(&mut self, record: Record) {
         match record {
             Record::Received(snapshot) => {

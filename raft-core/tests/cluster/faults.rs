@@ -1,6 +1,7 @@
 //! What goes wrong, and the end of it.
 
 use super::coverage::Rare;
+use super::host::Host;
 use super::links::Links;
 use super::oracle::Check;
 use super::settings::TICK;
@@ -15,7 +16,7 @@ impl World {
         }
         if self.rng.permille(self.settings.crash) {
             let id = self.victim();
-            self.crash(id);
+            self.fail(id);
         }
         self.cut_and_mend();
         if self.rng.permille(self.settings.pause) {
@@ -37,11 +38,17 @@ impl World {
         if self.rng.permille(self.settings.compact) {
             let id = self.victim();
             if self.running().contains(&id) {
-                self.checkpoint(id)?;
+                let trail = self.rng.below(10);
+                self.checkpoint(id, trail)?;
             }
         }
         if self.rng.permille(self.settings.churn) {
             self.change_membership()?;
+        }
+        self.conspire();
+        self.wipe();
+        if self.rng.permille(100) {
+            self.replace_wiped()?;
         }
         self.leave_joint()
     }
@@ -94,12 +101,21 @@ impl World {
     }
 
     /// The power of a node fails, and comes back in a while.
-    pub(crate) fn crash(&mut self, id: u64) {
+    pub(crate) fn fail(&mut self, id: u64) {
+        let keeps = self.rng.coin();
+        let down = self.rng.within(1, self.settings.down);
+        self.crash(id, keeps, down);
+    }
+
+    /// The same, for so long; `keeps` says whether some of what was not synced may survive.
+    pub(crate) fn crash(&mut self, id: u64, keeps: bool, down: u64) {
         let Some(up) = self.host_mut(id).up.take() else { return };
         self.totals.crashes += 1;
-        let keeps = self.rng.coin();
-        let World { hosts, rng, .. } = self;
-        let disk = &mut hosts[id as usize - 1].disk;
+        let World { hosts, rng, settings, .. } = self;
+        let Host { disk, kept, .. } = &mut hosts[id as usize - 1];
+        if settings.keeps_machine && rng.coin() {
+            *kept = Some((up.machine.clone(), up.membership().clone()));
+        }
         let lost = disk.crash(rng, keeps);
         let commit = disk.durable.hard_state.commit;
         for (happened, what) in [
@@ -116,8 +132,7 @@ impl World {
         }
         self.trace.note(&[self.now, id, lost.entries, lost.states, lost.kept]);
         self.trace.line(self.now, || format!("{id} crashes: {lost:?}"));
-        let after = self.rng.within(1, self.settings.down);
-        self.schedule(after, Event::Restart(id));
+        self.schedule(down, Event::Restart(id));
     }
 
     fn request_transfer(&mut self) -> Check {
@@ -158,6 +173,7 @@ impl World {
     /// All faults end: everybody runs, is heard, and keeps the time.
     pub(crate) fn heal(&mut self) -> Check {
         self.is_healed = true;
+        self.calm_until = 0;
         self.links = Links::default();
         let settings = &mut self.settings;
         (settings.drop, settings.duplicate, settings.slow, settings.lazy_ready) = (0, 0, 0, 0);
@@ -170,6 +186,8 @@ impl World {
             host.tick_every = TICK;
             host.paused_until = 0;
             host.stalled_until = 0;
+            host.lags_until = 0;
+            host.doom = None;
             match &mut host.up {
                 Some(up) => up.raw.drop_lease().map_err(|error| error.to_string())?,
                 None if host.life > 0 => self.start(id)?,
@@ -181,6 +199,7 @@ impl World {
 
     /// What an operator does after the faults: leaves a joint configuration, switches off who was removed.
     fn recover(&mut self) -> Check {
+        self.replace_wiped()?;
         self.leave_joint()?;
         let committed = self.oracle.committed();
         let members = self.oracle.membership(committed).clone();
@@ -205,6 +224,9 @@ impl World {
     /// Proposes to leave a joint configuration that is not left by itself.
     fn leave_joint(&mut self) -> Check {
         let Some(id) = self.leader() else { return Ok(()) };
+        if !self.may_change(id) {
+            return Ok(());
+        }
         let conf_state = self.up(id).raw.conf_state();
         let chance = if self.is_healed { 500 } else { 30 };
         if conf_state.voters_outgoing.is_empty() || conf_state.auto_leave || !self.rng.permille(chance) {

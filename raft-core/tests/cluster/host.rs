@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use raft_core::consensus::confchange::restore::conf_state_after;
-use raft_core::consensus::log::memory_storage::MemoryStorage;
 use raft_core::consensus::raw_node::RawNode;
 use raft_core::consensus::ready::{AppendTicket, ApplyTicket, ReadState, Ready};
 use raft_core::consensus::status::RoleKind;
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::message::{Message, Snapshot};
 
+use super::ambush::Doom;
 use super::coverage::Rare;
-use super::disk::Disk;
+use super::disk::{Disk, Shelf};
 use super::machine::Machine;
 use super::oracle::{Check, ensure, read_change};
 use super::plant::Plant;
@@ -32,6 +32,15 @@ pub(crate) struct Host {
     pub(crate) paused_until: u64,
     /// Until then nothing it writes gets done.
     pub(crate) stalled_until: u64,
+    /// Until then its state machine stands still.
+    pub(crate) lags_until: u64,
+    pub(crate) doom: Option<Doom>,
+    /// A state machine of its own, that a crash has left: where it stood, and the membership there.
+    pub(crate) kept: Option<(Machine, ConfState)>,
+    /// The number of its disk, and what it has kept of those of others.
+    pub(crate) store: u64,
+    pub(crate) stores: Vec<(u64, u64)>,
+    pub(crate) is_wiped: bool,
     /// Switched off for good: it is not a member any more, and everybody knows.
     pub(crate) is_retired: bool,
 }
@@ -51,7 +60,7 @@ pub(crate) struct Read {
 /// What a crash destroys.
 #[derive(Debug)]
 pub(crate) struct Up {
-    pub(crate) raw: RawNode<MemoryStorage>,
+    pub(crate) raw: RawNode<Shelf>,
     pub(crate) machine: Machine,
     /// Where the machine stands. The node's may be ahead: it takes that of a snapshot when it accepts it.
     membership: ConfState,
@@ -83,12 +92,24 @@ impl Host {
             tick_every: TICK,
             paused_until: 0,
             stalled_until: 0,
+            lags_until: 0,
+            doom: None,
+            kept: None,
+            store: 100 + id,
+            stores: Vec::new(),
+            is_wiped: false,
             is_retired: false,
         }
     }
 
     pub(crate) fn leads(&self) -> bool {
         self.up.as_ref().is_some_and(|up| up.seen.role == RoleKind::Leader)
+    }
+}
+
+impl Up {
+    pub(crate) fn membership(&self) -> &ConfState {
+        &self.membership
     }
 }
 
@@ -112,20 +133,33 @@ impl World {
             return Ok(());
         }
         let life = self.host(id).life + 1;
-        let config = self.settings.config_of(id, life, &mut self.rng);
-        let forgets = self.plant == Plant::ForgetVote;
+        let mut config = self.settings.config_of(id, life, &mut self.rng);
+        let (forgets, tells) = (self.plant == Plant::ForgetVote, self.settings.tells_stores);
         let host = self.host_mut(id);
         host.life = life;
         host.paused_until = 0;
+        let durable = &mut host.disk.durable;
         if forgets {
-            host.disk.durable.hard_state.vote = 0;
+            durable.hard_state.vote = 0;
         }
-        let durable = &host.disk.durable;
-        let machine = Machine::restore(&durable.snapshot.data, durable.snapshot.metadata.index);
-        let membership = durable.snapshot.metadata.conf_state.clone();
-        let seen = Seen::new(id, life, durable);
-        let is_both = durable.snapshot.metadata.index > 1 && !durable.entries.is_empty();
-        let raw = RawNode::new(config, host.disk.recover()).map_err(|error| format!("node {id}: {error}"))?;
+        let metadata = durable.snapshot.metadata.clone();
+        let covers = metadata.index + 1..=durable.last();
+        let kept = host.kept.as_ref().filter(|(machine, _)| covers.contains(&machine.applied)).cloned();
+        let is_kept = kept.is_some();
+        let (machine, membership) = kept.unwrap_or_else(|| {
+            (Machine::restore(&durable.snapshot.data, metadata.index), metadata.conf_state.clone())
+        });
+        if is_kept {
+            // What was applied is committed.
+            config.applied = machine.applied;
+            durable.hard_state.commit = durable.hard_state.commit.max(machine.applied);
+        }
+        config.store_id = if tells { host.store } else { 0 };
+        let seen = Seen::new(id, life, durable, machine.applied);
+        let is_both = metadata.index > 1 && !durable.entries.is_empty();
+        let storage = host.disk.recover(membership.clone());
+        let mut raw = RawNode::new(config, storage).map_err(|error| format!("node {id}: {error}"))?;
+        raw.learn_stores(&host.stores);
         host.up = Some(Box::new(Up {
             raw,
             machine,
@@ -142,6 +176,9 @@ impl World {
         }));
         let state = host.disk.durable.hard_state;
         let last = self.up(id).seen.last();
+        if is_kept {
+            self.coverage.hit(Rare::RestartWithStateMachine);
+        }
         if is_both {
             self.coverage.hit(Rare::RestartFromSnapshotAndLog);
         }
@@ -161,12 +198,17 @@ impl World {
         }
         match self.host(id).up.as_ref().and_then(|up| up.raw.failure()) {
             Some(failure) => Err(format!("node {id} has stopped: {failure}")),
-            None => self.take_wanted(id),
+            None => {
+                self.keep_stores(id);
+                self.take_wanted(id)?;
+                self.check_window(id)
+            }
         }
     }
 
     fn take_ready(&mut self, id: u64, mut ready: Ready) -> Check {
         let (old_term, old_role) = (self.up(id).seen.term, self.up(id).seen.role);
+        let old_commit = self.up(id).seen.commit;
         self.cover_ready(id, &ready);
         let World { oracle, hosts, coverage, .. } = self;
         let Some(up) = &mut hosts[id as usize - 1].up else { return Ok(()) };
@@ -177,6 +219,7 @@ impl World {
             let (role, term, leader) = (seen.role, seen.term, seen.leader);
             self.trace.line(self.now, || format!("{id} is {role} in term {term}, led by {leader}"));
         }
+        self.has_shown(id, &ready, (old_role, old_commit));
         let messages = std::mem::take(&mut ready.messages);
         for state in std::mem::take(&mut ready.read_states) {
             self.confirm_read(id, state);
@@ -239,7 +282,7 @@ impl World {
             return false;
         }
         self.coverage.hit(Rare::CrashWithinReady);
-        self.crash(id);
+        self.fail(id);
         true
     }
 
@@ -351,6 +394,11 @@ impl World {
 
     /// The state machine has done some of the outstanding tickets.
     pub(crate) fn apply_some(&mut self, id: u64) -> Check {
+        let (lags_until, life) = (self.host(id).lags_until, self.host(id).life);
+        if lags_until > self.now {
+            self.schedule(lags_until - self.now, Event::Applied(id, life));
+            return Ok(());
+        }
         let outstanding = self.up(id).applying.len() as u64;
         let count = self.rng.within(1, outstanding);
         for _ in 0..count {
@@ -423,18 +471,17 @@ impl World {
     }
 
     /// Takes a snapshot, and drops the log before it but for a trail.
-    pub(crate) fn checkpoint(&mut self, id: u64) -> Check {
+    pub(crate) fn checkpoint(&mut self, id: u64, trail: u64) -> Check {
         let names_first = self.plant == Plant::SnapshotWithoutConfState;
         let founders = self.settings.nodes;
-        let trail = self.rng.below(10);
         let up = self.up(id);
         let index = up.seen.applied;
-        if up.raw.storage().snapshot_metadata().index >= index {
+        if up.raw.storage().memory.snapshot_metadata().index >= index {
             return Ok(());
         }
         let conf_state = if names_first { ConfState::of_voters(1..=founders) } else { up.membership.clone() };
         let data = up.machine.save();
-        let storage = up.raw.storage_mut();
+        let storage = &mut up.raw.storage_mut().memory;
         let taken = storage.create_snapshot(index, conf_state, data.clone());
         taken.map_err(|error| format!("node {id}: snapshot at {index}: {error}"))?;
         // It may have dropped more than this already.
@@ -449,10 +496,24 @@ impl World {
         Ok(())
     }
 
+    /// What a node has heard of the disks of others outlives it.
+    fn keep_stores(&mut self, id: u64) {
+        let Host { up, stores, .. } = self.host_mut(id);
+        if let Some(up) = up
+            && up.raw.known_stores() != stores.as_slice()
+        {
+            *stores = up.raw.known_stores().to_vec();
+        }
+    }
+
     /// A peer needs a newer snapshot than there is.
     fn take_wanted(&mut self, id: u64) -> Check {
         let Some(up) = &mut self.host_mut(id).up else { return Ok(()) };
-        if up.raw.storage_mut().take_wanted().is_some() { self.checkpoint(id) } else { Ok(()) }
+        if up.raw.storage_mut().memory.take_wanted().is_none() {
+            return Ok(());
+        }
+        let trail = self.rng.below(10);
+        self.checkpoint(id, trail)
     }
 
     /// After a restart the node knows its snapshot by name only: the bytes are on disk, unless a newer one is. Says

@@ -9,6 +9,8 @@ const SIDE: usize = IDS as usize + 1;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Links {
     cut: [[bool; SIDE]; SIDE],
+    /// What this node sends to that one arrives at this moment at the earliest.
+    pub(crate) late: Option<(u64, u64, u64)>,
     /// How things are cut, for display; empty when nothing is.
     pub(crate) shape: &'static str,
 }
@@ -18,17 +20,37 @@ impl Links {
         self.cut[from as usize][to as usize]
     }
 
+    /// Before when nothing that `from` sends now gets to `to`.
+    pub(crate) fn not_before(&self, from: u64, to: u64) -> u64 {
+        self.late.map_or(0, |(late, receiver, until)| if (late, receiver) == (from, to) { until } else { 0 })
+    }
+
     pub(crate) fn is_whole(&self) -> bool {
         self.shape.is_empty()
     }
 
     /// Cuts these nodes off from all others.
     pub(crate) fn cut_off(&mut self, side: &[u64]) {
-        *self = Links { shape: "halves", ..Links::default() };
+        *self = Links { shape: "halves", late: self.late, ..Links::default() };
         for from in 1..SIDE {
             for to in 1..SIDE {
                 self.cut[from][to] = side.contains(&(from as u64)) != side.contains(&(to as u64));
             }
+        }
+    }
+
+    /// Nothing that this node sends arrives.
+    pub(crate) fn mute(&mut self, id: u64) {
+        *self = Links { shape: "mute", ..Links::default() };
+        self.cut[id as usize] = [true; SIDE];
+    }
+
+    /// Cuts these nodes off from all others but one.
+    pub(crate) fn cut_apart(&mut self, side: &[u64], between: u64) {
+        self.cut_off(side);
+        for other in 1..SIDE {
+            self.cut[between as usize][other] = false;
+            self.cut[other][between as usize] = false;
         }
     }
 

@@ -6,6 +6,8 @@ use raft_core::raftpb::entry::{Entry, EntryType};
 use super::trace::{hash_bytes, mix};
 
 pub(crate) const REGISTERS: usize = 3;
+/// No entry has more payload.
+pub(crate) const ENTRY_BYTES: u64 = 128;
 /// Clients have the numbers from 0 to here; the last one belongs to the check of liveness.
 pub(crate) const CLIENTS: usize = 4;
 

@@ -77,6 +77,11 @@ impl Oracle {
         self.start + self.committed.len() as u64 - 1
     }
 
+    /// Where the newest change of the membership is that some node has applied.
+    pub(crate) fn last_change(&self) -> u64 {
+        self.memberships.last().map_or(0, |(index, _)| *index)
+    }
+
     /// The membership at `index`.
     pub(crate) fn membership(&self, index: u64) -> &ConfState {
         let at = self.memberships.partition_point(|&(from, _)| from <= index);

@@ -61,7 +61,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn new(id: u64, life: u64, durable: &Durable) -> Self {
+    pub(crate) fn new(id: u64, life: u64, durable: &Durable, applied: u64) -> Self {
         let metadata = &durable.snapshot.metadata;
         let marks: VecDeque<Mark> = durable.entries.iter().map(Mark::from).collect();
         Seen {
@@ -69,7 +69,7 @@ impl Seen {
             life,
             term: durable.hard_state.term,
             commit: durable.hard_state.commit.max(metadata.index),
-            applied: metadata.index,
+            applied,
             leader: 0,
             role: RoleKind::Follower,
             leading: None,
@@ -134,6 +134,10 @@ impl Seen {
             self.leading = Some(Leading { own_bytes: leading.own_bytes - own, ..leading });
         }
         self.applied = self.applied.max(index);
+    }
+
+    pub(crate) fn has_unapplied_change(&self) -> bool {
+        (self.applied + 1..=self.last()).filter_map(|at| self.mark(at)).any(|mark| mark.is_change)
     }
 
     pub(crate) fn unapplied_bytes(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use raft_core::consensus::config::{Config, ReadOnlyOption};
 
+use super::plots::Plot;
 use super::rng::Rng;
 
 /// Moments in a tick of an unskewed clock. A moment is the unit of virtual time.
@@ -41,6 +42,16 @@ pub(crate) struct Settings {
     /// How many in a thousand changes replace all but one of the voters.
     pub(crate) swap: u64,
     pub(crate) transfer: u64,
+    /// Nodes tell which disk they stand on, and disks are lost.
+    pub(crate) tells_stores: bool,
+    pub(crate) wipe: u64,
+    /// State machines outlive a crash, as often as not.
+    pub(crate) keeps_machine: bool,
+    /// How often plots begin, and which.
+    pub(crate) plots: u64,
+    pub(crate) plots_drawn: &'static [Plot],
+    /// How often a joint configuration is cut along its halves.
+    pub(crate) rift: u64,
     pub(crate) compact: u64,
     pub(crate) nudge: u64,
     // The longest times, in moments.
@@ -88,6 +99,12 @@ impl Settings {
             churn,
             swap: 50,
             transfer: rng.pick(&[0, 0, 20, 60]),
+            tells_stores: rng.coin(),
+            wipe: rng.pick(&[0, 10, 30]),
+            keeps_machine: rng.permille(300),
+            plots: rng.pick(&[0, 10, 40]),
+            plots_drawn: Plot::ALL,
+            rift: rng.pick(&[0, 500]),
             compact: rng.pick(&[0, 20, 100]),
             nudge: rng.pick(&[0, 0, 10]),
             delay: rng.pick(&[2, 5, 20]),
@@ -102,13 +119,20 @@ impl Settings {
             patience: rng.pick(&[10, 60]),
         };
         settings.draw_config(rng);
-        match rng.below(10) {
+        match rng.below(12) {
             0 | 1 => settings.favour_elections(rng),
             2 | 3 => settings.favour_changes(rng),
             4 | 5 => settings.favour_reads(rng),
             6 => settings.favour_stalls(rng),
+            7 | 8 => settings.favour_plots(rng),
             _ => {}
         }
+        // The group must be able to do without whoever has lost its disk.
+        if !settings.tells_stores || settings.churn > 0 || settings.nodes < 3 {
+            settings.wipe = 0;
+        }
+        // A host that checks has to see what it checks.
+        settings.config.validate_conf_changes = settings.lazy_ready > 0 || rng.permille(850);
         settings
     }
 
@@ -121,6 +145,7 @@ impl Settings {
         (self.partition, self.cut, self.pause) = (rng.pick(&[20, 100]), rng.within(1, 2), 0);
         (self.duplicate, self.slow, self.slow_delay) = (200, 100, rng.pick(&[5, 20]) * TICK);
         (self.down, self.write, self.skew) = (rng.pick(&[1, 1, 3]) * TICK, rng.pick(&[5, 30, 100]), 0);
+        (self.plots, self.plots_drawn) = (rng.pick(&[30, 100]), Plot::OF_ELECTIONS);
         let config = &mut self.config;
         config.election_ticks = rng.within(2, 4);
         config.heartbeat_ticks = 1;
@@ -140,7 +165,8 @@ impl Settings {
         (self.delay, self.pause) = (rng.pick(&[2, 5]), 0);
         self.config.election_ticks = rng.within(3, 5);
         self.config.heartbeat_ticks = 1;
-        self.swap = rng.pick(&[100, 600]);
+        (self.swap, self.rift, self.plots) = (rng.pick(&[100, 600]), 600, rng.pick(&[0, 40]));
+        self.plots_drawn = &[Plot::Overtake];
     }
 
     /// Many reads of whoever believes that it leads, while leaders are cut off.
@@ -149,16 +175,19 @@ impl Settings {
         self.ids = self.nodes;
         (self.clients, self.think, self.reads, self.strays) =
             (3, 10, rng.pick(&[400, 700]), rng.pick(&[600, 800]));
-        (self.partition, self.cut, self.crash) = (100, rng.within(3, 8), rng.pick(&[0, 10]));
-        (self.drop, self.slow, self.slow_delay) = (0, rng.pick(&[0, 200, 300]), rng.pick(&[20, 40]) * TICK);
+        (self.partition, self.cut, self.crash) =
+            (rng.pick(&[0, 20, 100]), rng.within(3, 8), rng.pick(&[0, 10]));
+        (self.drop, self.slow, self.slow_delay) = (0, rng.pick(&[0, 0, 200]), rng.pick(&[20, 40]) * TICK);
         (self.duplicate, self.config.election_ticks) = (rng.pick(&[0, 200]), rng.within(3, 5));
         (self.write, self.apply, self.delay) = (rng.pick(&[1, 10]), rng.pick(&[1, 10]), rng.pick(&[2, 5]));
         (self.pause, self.transfer) = (rng.pick(&[0, 20]), rng.pick(&[0, 60]));
+        (self.plots, self.plots_drawn) = (rng.pick(&[30, 100]), &[Plot::Depose]);
         (self.lazy_ready, self.patience, self.skew) = (0, 5, rng.pick(&[0, 50]));
         if rng.coin() {
             self.config.check_quorum = true;
             self.config.read_only = ReadOnlyOption::LeaseBased;
-            self.config.clock_drift_percent = rng.pick(&[10, 50]);
+            self.config.clock_drift_percent = rng.pick(&[0, 10, 50]);
+            self.config.election_ticks = rng.within(4, 10);
         }
     }
 
@@ -172,6 +201,30 @@ impl Settings {
         (self.apply, self.crash, self.partition) = (1, 20, 200);
         (self.config.election_ticks, self.config.pre_vote) = (2, false);
         (self.config.check_quorum, self.config.read_only) = (false, ReadOnlyOption::Safe);
+    }
+
+    /// Little goes wrong but for plots, which then come to their end.
+    fn favour_plots(&mut self, rng: &mut Rng) {
+        (self.nodes, self.churn) = (rng.pick(&[3, 3, 3, 5]), 0);
+        self.ids = self.nodes;
+        (self.one_thread, self.config.apply_unstable, self.crash_in_ready) = (false, false, 0);
+        (self.lazy_ready, self.drop, self.slow, self.duplicate) = (0, 0, 0, rng.pick(&[0, 200]));
+        (self.crash, self.ambush, self.stall) = (rng.pick(&[0, 5]), rng.pick(&[0, 2]), 0);
+        (self.partition, self.pause, self.skew) = (0, 0, 0);
+        (self.delay, self.write, self.apply) =
+            (rng.pick(&[2, 5, 20]), rng.pick(&[1, 5, 30]), rng.pick(&[1, 10]));
+        (self.clients, self.think, self.patience) = (3, 10, 5);
+        (self.reads, self.strays) = (rng.pick(&[200, 500]), 600);
+        (self.plots, self.plots_drawn) = (rng.pick(&[50, 150]), Plot::WITHOUT_CHANGES);
+        self.config.election_ticks = rng.within(3, 6);
+        self.config.heartbeat_ticks = 1;
+        self.config.message_bytes_max = rng.pick(&[0, 0, 1 << 20]);
+        self.config.inflight_bytes_max = 0;
+        // Both keep others from winning, which most plots need.
+        if rng.permille(700) {
+            (self.config.check_quorum, self.config.read_only) = (false, ReadOnlyOption::Safe);
+            self.config.pre_vote = false;
+        }
     }
 
     fn draw_config(&mut self, rng: &mut Rng) {

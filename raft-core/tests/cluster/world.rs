@@ -15,6 +15,7 @@ use super::host::Host;
 use super::links::Links;
 use super::oracle::{Check, Oracle};
 use super::plant::Plant;
+use super::plots::Act;
 use super::rng::Rng;
 use super::settings::{Settings, TICK};
 use super::trace::{Trace, mix};
@@ -35,6 +36,7 @@ pub(crate) enum Event {
     Crash(u64, u64),
     Restart(u64),
     Client(usize),
+    Act(Act),
     /// A tick of an unskewed clock, at which faults begin and end.
     World,
 }
@@ -96,6 +98,8 @@ pub(crate) struct World {
     /// When the links are whole again.
     pub(crate) mend_at: u64,
     pub(crate) clients: Vec<Client>,
+    /// Until then clients begin nothing new.
+    pub(crate) calm_until: u64,
     pub(crate) oracle: Oracle,
     pub(crate) coverage: Coverage,
     pub(crate) trace: Trace,
@@ -119,6 +123,7 @@ impl World {
             links: Links::default(),
             mend_at: 0,
             clients: Client::all(settings.clients),
+            calm_until: 0,
             oracle: Oracle::new(membership, BOOTSTRAP_INDEX, settings.config.uncommitted_bytes_max),
             coverage: Coverage::default(),
             trace: Trace { is_verbose, ..Trace::default() },
@@ -169,13 +174,14 @@ impl World {
             Event::Crash(id, life) => self.on_node(id, life, event, |world, id| {
                 if !world.is_healed {
                     world.coverage.hit(Rare::CrashAfterMessage);
-                    world.crash(id);
+                    world.fail(id);
                 }
                 Ok(())
             }),
             Event::Deliver(packet) => self.deliver(packet),
             Event::Restart(id) => self.start(id),
             Event::Client(client) => self.client(client),
+            Event::Act(act) => self.act(act),
             Event::World => self.world_tick(),
         }
     }
@@ -204,8 +210,7 @@ impl World {
         let (after, life) = (self.host(id).tick_every, self.host(id).life);
         self.schedule(after, Event::Tick(id, life));
         let result = self.up(id).raw.tick();
-        self.settle(id, result)?;
-        self.check_window(id)
+        self.settle(id, result)
     }
 
     /// Puts messages of a node on the network.
@@ -236,7 +241,8 @@ impl World {
                 let after = delay + self.rng.below(4 * TICK);
                 self.schedule(after, Event::SnapshotReport(id, life, to, !lost));
             }
-            self.ambush(id, message.msg_type);
+            self.has_said(id, &message);
+            let delay = delay.max(self.links.not_before(id, to).saturating_sub(self.now));
             if lost {
                 continue;
             }
@@ -248,18 +254,6 @@ impl World {
             self.post(delay, id, to, bytes);
         }
         Ok(())
-    }
-
-    /// A sender may crash right behind a message: what it has said then must hold all the same.
-    fn ambush(&mut self, id: u64, kind: MessageType) {
-        use MessageType::*;
-        let is_of_consequence =
-            matches!(kind, MsgApp | MsgAppResp | MsgVote | MsgVoteResp | MsgTimeoutNow | MsgSnap);
-        let chance = if matches!(kind, MsgVote | MsgVoteResp) { 4 } else { 1 } * self.settings.ambush;
-        if is_of_consequence && !self.is_healed && self.rng.permille(chance) {
-            let (after, life) = (self.rng.within(0, TICK), self.host(id).life);
-            self.schedule(after, Event::Crash(id, life));
-        }
     }
 
     fn post(&mut self, delay: u64, from: u64, to: u64, bytes: Bytes) {
@@ -299,6 +293,7 @@ impl World {
     /// What every call into a node ends with: no error but a refusal, and its ready is taken now or soon.
     pub(crate) fn settle<T>(&mut self, id: u64, result: Result<T, Error>) -> Check {
         if let Err(error) = result {
+            self.trace.line(self.now, || format!("{id} refuses: {error}"));
             refusal(id, error)?;
         }
         if self.rng.permille(self.settings.lazy_ready) {
@@ -310,6 +305,14 @@ impl World {
             return Ok(());
         }
         self.drain(id)
+    }
+
+    /// One that leads an older term than the leader does, and does not know it yet.
+    pub(crate) fn old_leader(&self) -> Option<u64> {
+        let newest = self.leader()?;
+        let old =
+            self.hosts.iter().find(|host| host.leads() && host.paused_until <= self.now && host.id != newest);
+        old.map(|host| host.id)
     }
 
     /// The node that leads, as far as those that are awake know of themselves: of several the one in the newest term.
@@ -333,7 +336,10 @@ impl World {
 /// Lets those errors pass that a correct node may give to a correct host.
 pub(crate) fn refusal(id: u64, error: Error) -> Check {
     match error {
-        Error::ProposalDropped(_) | Error::ConfChange(_) | Error::StepPeerNotFound(_) => Ok(()),
+        Error::ProposalDropped(_)
+        | Error::ConfChange(_)
+        | Error::StepPeerNotFound(_)
+        | Error::ReplacedStore(_) => Ok(()),
         other => Err(format!("node {id}: {other}")),
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use prost::Message as _;
+use raft_core::disk::command_log::{Command, CommandLogWriter};
 use raft_core::disk::recovered::Identity;
 use raft_core::disk::store::{Store, StoreOptions};
 use raft_core::raftpb::conf_change::{ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState};
@@ -23,6 +24,8 @@ pub(crate) fn of(target: &str) -> Seeds {
         "step" => named(steps()),
         "wal" => named(logs()),
         "snap" => named(snapshots()),
+        "repair" => named(rotten_logs()),
+        "command_log" => named(command_logs()),
         other => panic!("no target {other}"),
     }
 }
@@ -156,6 +159,30 @@ fn logs() -> Vec<(&'static str, Vec<u8>)> {
         ("received", [&head(3, 15), first, received].concat()),
         ("later", later.to_vec()),
     ]
+}
+
+/// Logs with something wrong in the middle of them.
+fn rotten_logs() -> Vec<(&'static str, Vec<u8>)> {
+    let mut flipped = [&[0][..], &file(&written(), ".wal")].concat();
+    flipped[1 + 140] ^= 1;
+    let torn = logs().into_iter().find(|(name, _)| *name == "torn").unwrap().1;
+    // Entries 1 to 4, a lost one, and from 6 on with a snapshot of 7; the commit says 9.
+    let entry = |index: u8| [0, 1, index, 4];
+    let gap = [&[1, 0, 0, 0][..], &entry(1), &entry(2), &entry(3), &entry(4), &entry(6), &entry(7)].concat();
+    let bridged = [&gap[..], &[7, 1, 7, 3, 1, 1, 7, 4, 1, 7], &entry(8), &entry(9), &[3, 1, 1, 9]].concat();
+    vec![("flipped", flipped), ("torn", torn), ("gap", gap), ("bridged", bridged)]
+}
+
+fn command_logs() -> Vec<(&'static str, Vec<u8>)> {
+    let mut writer = CommandLogWriter::new(Vec::new(), Path::new("log"));
+    for (index, command) in [(1, "put k v"), (2, "delete k"), (3, "put k w")] {
+        writer.append(&Command { term: 1 + index / 2, index, command: command.into() }).unwrap();
+    }
+    let stream = [&[0][..], &writer.into_inner()].concat();
+    let torn = stream[..stream.len() - 3].to_vec();
+    // Which byte is changed and how, then term, index and command of each.
+    let rotten = vec![1, 0xf0, 0, 0, 0, 0, 0, 0, 0, 40, 3, 1, 1, 2, b'a', b'b', 1, 2, 1, b'c', 2, 3, 1, b'd'];
+    vec![("stream", stream), ("torn", torn), ("rotten", rotten)]
 }
 
 fn snapshots() -> Vec<(&'static str, Vec<u8>)> {

@@ -18,16 +18,20 @@ use crate::world::{World, wait_until};
 const VOTERS: [u64; 3] = [1, 2, 3];
 
 /// A small generator of numbers that look random.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn new(seed: u64) -> Self {
+        Dice(seed)
+    }
+
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 33) % n
     }
 }
 
-fn from_environment(name: &str, default: u64) -> u64 {
+pub(crate) fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
@@ -65,7 +69,7 @@ impl Clients {
 #[test]
 fn nothing_acknowledged_is_lost_whatever_happens() {
     let seed = from_environment("RFT_SEED", 1);
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let mut world = World::new(&VOTERS, |options| {
         options.snapshot_entries = 50;
         options.snapshot_trailing = 10;
@@ -119,7 +123,7 @@ fn nothing_acknowledged_is_lost_whatever_happens() {
 }
 
 /// Lets some time pass, in which the clients go on.
-fn pass(dice: &mut Dice) {
+pub(crate) fn pass(dice: &mut Dice) {
     let until = Instant::now() + Duration::from_millis(50 + dice.below(600));
     wait_until("time to pass", || Instant::now() >= until);
 }

@@ -1,11 +1,10 @@
 //! A gate that threads wait at while it is shut, and a volume whose syncs pass one, or fail.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use raft_core::disk::os::OsVolume;
 use raft_core::disk::volume::{Access, File, Volume};
 use raft_core::error::{Error, Result};
 
@@ -42,48 +41,80 @@ impl Gate {
     }
 }
 
-/// The operating system's files, except that syncs of data pass a gate and fail when they are told to.
-#[derive(Clone, Default)]
+/// What fails: an operation on files in a part of the directory, `wal` or `snap`, or on that itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) operation: &'static str,
+    pub(crate) part: &'static str,
+}
+
+/// Another volume's files, except that syncs of data pass a gate, and that calls fail when they are told to.
+#[derive(Clone)]
 pub(crate) struct GatedVolume {
     pub(crate) gate: Arc<Gate>,
     pub(crate) fails: Arc<AtomicBool>,
+    pub(crate) fault: Arc<Mutex<Option<Fault>>>,
+    inner: Arc<dyn Volume>,
+}
+
+impl GatedVolume {
+    pub(crate) fn over(inner: Arc<dyn Volume>) -> Self {
+        GatedVolume { gate: Arc::default(), fails: Arc::default(), fault: Arc::default(), inner }
+    }
+
+    fn trip(&self, operation: &'static str, path: &Path) -> Result<()> {
+        let is_meant = self.fault.lock().is_some_and(|fault| {
+            let is_inside =
+                path.ends_with(fault.part) || path.parent().is_some_and(|dir| dir.ends_with(fault.part));
+            fault.operation == operation && is_inside
+        });
+        let failed = || Error::io(operation, path, std::io::Error::from_raw_os_error(5));
+        if is_meant { Err(failed()) } else { Ok(()) }
+    }
 }
 
 struct GatedFile {
     file: Box<dyn File>,
     volume: GatedVolume,
+    path: PathBuf,
     is_log: bool,
 }
 
 impl Volume for GatedVolume {
     fn create_dir_all(&self, dir: &Path) -> Result<()> {
-        OsVolume.create_dir_all(dir)
+        self.inner.create_dir_all(dir)
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<String>> {
-        OsVolume.list(dir)
+        self.inner.list(dir)
     }
 
     fn exists(&self, path: &Path) -> Result<bool> {
-        OsVolume.exists(path)
+        self.inner.exists(path)
     }
 
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn File>> {
-        let file = OsVolume.open(path, access)?;
+        let file = self.inner.open(path, access)?;
         let is_log = path.parent().is_some_and(|dir| dir.ends_with("wal"));
-        Ok(Box::new(GatedFile { file, volume: self.clone(), is_log }))
+        Ok(Box::new(GatedFile { file, volume: self.clone(), path: path.to_owned(), is_log }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        OsVolume.rename(from, to)
+        self.trip("rename", from)?;
+        self.inner.rename(from, to)
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
-        OsVolume.remove(path)
+        self.inner.remove(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {
-        OsVolume.sync_dir(dir)
+        self.trip("fsync", dir)?;
+        self.inner.sync_dir(dir)
+    }
+
+    fn free_bytes(&self, dir: &Path) -> Result<u64> {
+        self.inner.free_bytes(dir)
     }
 }
 
@@ -97,10 +128,12 @@ impl File for GatedFile {
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+        self.volume.trip("write", &self.path)?;
         self.file.write_at(buf, offset)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
+        self.volume.trip("truncate", &self.path)?;
         self.file.set_len(len)
     }
 
@@ -111,10 +144,12 @@ impl File for GatedFile {
                 return Err(Error::io("fdatasync", Path::new("x.wal"), std::io::Error::from_raw_os_error(5)));
             }
         }
+        self.volume.trip("fdatasync", &self.path)?;
         self.file.sync_data()
     }
 
     fn sync_all(&self) -> Result<()> {
+        self.volume.trip("fsync", &self.path)?;
         self.file.sync_all()
     }
 

@@ -1,6 +1,6 @@
 //! A state machine and a transport for tests: it keeps every command in order, and every outcome and event.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -44,6 +44,28 @@ pub(crate) struct State {
     pub(crate) commands: Vec<Bytes>,
     pub(crate) changes: Vec<Bytes>,
     pub(crate) applied: u64,
+    // Follows from the commands.
+    registers: BTreeMap<u64, u64>,
+}
+
+impl State {
+    /// Takes a command; answers what register it found, if it is one of `set KEY NEW` and `swap KEY FROM NEW`. Registers
+    /// hold 0 at first.
+    fn push(&mut self, command: Bytes) -> Option<u64> {
+        self.commands.push(command.clone());
+        let mut words = str::from_utf8(&command).ok()?.split(' ');
+        let verb = words.next()?;
+        let mut number = || words.next()?.parse::<u64>().ok();
+        let (key, first) = (number()?, number()?);
+        let register = self.registers.entry(key).or_default();
+        let found = *register;
+        match verb {
+            "set" => *register = first,
+            "swap" if found == first => *register = number()?,
+            _ => {}
+        }
+        Some(found)
+    }
 }
 
 impl Machine {
@@ -66,6 +88,10 @@ impl Machine {
 
     pub(crate) fn commands(&self) -> Vec<Bytes> {
         self.state.lock().commands.clone()
+    }
+
+    pub(crate) fn register(&self, key: u64) -> u64 {
+        self.state.lock().registers.get(&key).copied().unwrap_or_default()
     }
 
     pub(crate) fn outcome(&self, request: u64) -> Option<Outcome> {
@@ -98,11 +124,16 @@ impl Host for Machine {
                 assert!(entry.index > state.applied, "{} again behind {}", entry.index, state.applied);
                 state.applied = entry.index;
                 let data = Bytes::copy_from_slice(applied.context);
-                applied.answer(Bytes::from(format!("{} at {}", self.id, entry.index)));
-                match entry.entry_type {
-                    EntryType::Normal => state.commands.push(data),
-                    EntryType::ConfChange | EntryType::ConfChangeV2 => state.changes.push(data),
-                }
+                let found = match entry.entry_type {
+                    EntryType::Normal => state.push(data),
+                    EntryType::ConfChange | EntryType::ConfChangeV2 => {
+                        state.changes.push(data);
+                        None
+                    }
+                };
+                let answer =
+                    found.map_or(format!("{} at {}", self.id, entry.index), |found| found.to_string());
+                applied.answer(Bytes::from(answer));
             }
         }
         if let Some(hook) = self.hook.lock().as_ref() {
@@ -151,6 +182,9 @@ impl Host for Machine {
             }
         }
         assert!(rest.is_empty());
+        for command in std::mem::take(&mut state.commands) {
+            state.push(command);
+        }
         *self.state.lock() = state;
         Ok(())
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 use raft_core::consensus::status::RoleKind;
+use raft_core::disk::os::OsVolume;
 use raft_core::engine::code::Code;
 use raft_core::engine::node::Engine;
 use raft_core::engine::options::Options;
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 
 use crate::gate::GatedVolume;
 use crate::machine::Machine;
+use crate::memory_volume::MemoryVolume;
 
 /// How long any condition may take. Far more than it takes, because the machine may be busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -83,6 +85,8 @@ impl Switchboard {
 pub(crate) struct World {
     pub(crate) nodes: BTreeMap<u64, Node>,
     dirs: BTreeMap<u64, TempDir>,
+    // Of a world whose nodes have their files in memory.
+    disks: Option<BTreeMap<u64, MemoryVolume>>,
     tune: Box<dyn Fn(&mut Options)>,
     board: Arc<Switchboard>,
     transport: Sender<Message>,
@@ -98,6 +102,24 @@ pub(crate) struct Node {
 impl World {
     /// A running cluster of these voters, whose options `tune` may change.
     pub(crate) fn new(voters: &[u64], tune: impl Fn(&mut Options) + 'static) -> World {
+        World::on(None, voters, tune)
+    }
+
+    /// One whose nodes have their files in memory, on disks of so many bytes.
+    pub(crate) fn in_memory(bytes_max: u64, voters: &[u64], tune: impl Fn(&mut Options) + 'static) -> World {
+        let disk = |&id: &u64| {
+            let disk = MemoryVolume::default();
+            disk.set_bytes_max(Some(bytes_max));
+            (id, disk)
+        };
+        World::on(Some(voters.iter().map(disk).collect()), voters, tune)
+    }
+
+    fn on(
+        disks: Option<BTreeMap<u64, MemoryVolume>>,
+        voters: &[u64],
+        tune: impl Fn(&mut Options) + 'static,
+    ) -> World {
         let (transport, messages) = unbounded();
         let board = Arc::new(Switchboard::default());
         let router = std::thread::spawn({
@@ -107,6 +129,7 @@ impl World {
         let mut world = World {
             nodes: BTreeMap::new(),
             dirs: BTreeMap::new(),
+            disks,
             tune: Box::new(tune),
             board,
             transport,
@@ -127,13 +150,22 @@ impl World {
         options.consensus.forward_proposals = false;
         (self.tune)(&mut options);
         let machine = Machine::new(id, self.transport.clone());
-        let volume = GatedVolume::default();
+        let disk = self.disks.as_mut().map(|disks| disks.entry(id).or_default().clone());
+        let volume = GatedVolume::over(match disk {
+            Some(disk) => Arc::new(disk),
+            None => Arc::new(OsVolume),
+        });
         let engine =
             Engine::open_on(Arc::new(volume.clone()), options, dir.path(), Arc::clone(&machine) as _)
                 .unwrap();
         let engine = Arc::new(engine);
         self.board.engines.lock().insert(id, Arc::clone(&engine));
         self.nodes.insert(id, Node { engine, machine, volume });
+    }
+
+    /// The disk of node `id`, in a world in memory.
+    pub(crate) fn disk(&self, id: u64) -> &MemoryVolume {
+        &self.disks.as_ref().unwrap()[&id]
     }
 
     /// Stops node `id`; its machine is what it was.

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use raft_core::consensus::status::RoleKind;
 use raft_core::engine::code::Code;
 use raft_core::engine::event::Event;
+use raft_core::engine::metrics::{Counter, Timer};
 use raft_core::raftpb::conf_change::ConfChangeType;
 
-use crate::world::{PATIENCE, World, wait_until};
+use crate::world::{PATIENCE, World, wait_for, wait_until};
 
 #[test]
 fn writes_are_applied_everywhere_in_the_same_order() {
@@ -201,4 +202,66 @@ fn a_pause_of_the_network_is_survived() {
     world.set_cut(leader, false);
     world.write("c");
     assert_eq!(world.agreed(3), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_read_may_be_told_how_old_the_state_is() {
+    let world = World::new(&[1, 2, 3], |_| {});
+    let leader = world.leader();
+    let follower = world.node(leader % 3 + 1);
+    world.write("one");
+    // Nothing is known of its age yet: it asks the leader, like any read.
+    let first = follower.engine.read_within_wait(Duration::from_secs(3600), PATIENCE).unwrap();
+    assert_eq!((first.code, first.age), (Code::Ok, Duration::ZERO));
+    world.set_cut(follower.machine.id, true);
+    world.write("two");
+    // Cut off from the leader, it answers by itself what may be old, and says how old.
+    std::thread::sleep(Duration::from_millis(30));
+    let second = follower.engine.read_within_wait(Duration::from_secs(3600), PATIENCE).unwrap();
+    assert_eq!(second.code, Code::Ok);
+    assert!(second.age >= Duration::from_millis(30), "{second:?}");
+    assert_eq!(follower.machine.commands(), ["one"]);
+    follower.engine.read_within(Duration::from_secs(3600), 7).unwrap();
+    let outcome = wait_for("an outcome", || follower.machine.outcome(7));
+    assert!(outcome.code == Code::Ok && outcome.age >= second.age, "{outcome:?}");
+    // It cannot vouch for what is younger.
+    let third = follower.engine.read_within_wait(Duration::from_millis(1), PATIENCE).unwrap();
+    assert!(matches!(third.code, Code::NotLeader | Code::TimedOut), "{third:?}");
+    world.set_cut(follower.machine.id, false);
+    wait_until("a young state", || {
+        let outcome = follower.engine.read_within_wait(Duration::from_millis(1), PATIENCE);
+        outcome.is_ok_and(|outcome| outcome.code == Code::Ok)
+    });
+    assert_eq!(follower.machine.commands(), ["one", "two"]);
+}
+
+#[test]
+fn what_an_engine_counts_is_what_it_did() {
+    let world = World::new(&[1, 2, 3], |_| {});
+    let leader = world.leader();
+    let (engine, follower) = (&world.node(leader).engine, &world.node(leader % 3 + 1).engine);
+    for n in 0..20 {
+        world.write(&format!("command {n}"));
+    }
+    assert_eq!(engine.read_wait(PATIENCE).unwrap().code, Code::Ok);
+    assert_eq!(follower.read_wait(PATIENCE).unwrap().code, Code::Ok);
+    world.agreed(20);
+    assert!(engine.counter(Counter::Proposals) >= 20);
+    assert_eq!(engine.histogram(Timer::Commit).count(), engine.counter(Counter::Proposals));
+    assert_eq!(follower.counter(Counter::Proposals), 0);
+    assert!(follower.counter(Counter::Applied) >= 20 && follower.counter(Counter::AppliedBytes) >= 9 * 20);
+    assert_eq!((engine.counter(Counter::Reads), follower.counter(Counter::Reads)), (1, 1));
+    assert_eq!(engine.counter(Counter::Elected), 1);
+    assert!(engine.counter(Counter::Sent) > 20 && follower.counter(Counter::Received) > 20);
+    assert!(follower.histogram(Timer::Write).count() > 0);
+    let text = engine.prometheus();
+    let line = format!("rft_is_leader{{cluster=\"1\",node=\"{leader}\"}} 1");
+    assert!(text.lines().any(|other| other == line), "{text}");
+    let json = engine.status_json();
+    for part in
+        [format!("{{\"id\":{leader},\"role\":\"leader\",\"leader\":{leader},"), "\"failure\":null".into()]
+    {
+        assert!(json.contains(&part), "{json}");
+    }
+    assert!(json.contains("\"progress\":\"replicate\"") && json.ends_with('}'), "{json}");
 }

@@ -39,6 +39,18 @@ pub(crate) enum Step {
         term: u64,
         index: u64,
     },
+    /// Only the file.
+    File {
+        term: u64,
+        index: u64,
+    },
+    /// Only the record.
+    Record {
+        term: u64,
+        index: u64,
+    },
+    /// Which disks the members stand on, as far as this number says.
+    KnownStores(u64),
     Release {
         index: u64,
     },
@@ -91,10 +103,11 @@ enum Write {
 
 /// What the log says when it is read up to some record.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Model {
-    state: HardState,
-    log: BTreeMap<u64, u64>,
-    snapshots: Vec<(u64, u64)>,
+pub(crate) struct Model {
+    pub(crate) state: HardState,
+    pub(crate) log: BTreeMap<u64, u64>,
+    /// Index and term.
+    pub(crate) snapshots: Vec<(u64, u64)>,
     // A leader's snapshot and what follows it, until a commit makes it the log.
     received: Option<(u64, BTreeMap<u64, u64>)>,
 }
@@ -136,6 +149,9 @@ impl Model {
 pub(crate) struct World {
     durable: Model,
     written: Vec<Write>,
+    // The number of the newest word about the members' disks that is kept, and of one on its way.
+    stores: u64,
+    announced_stores: Option<u64>,
 }
 
 impl World {
@@ -148,7 +164,8 @@ impl World {
             snapshots: Vec::from_iter((index > 0).then_some((index, term))),
             received: None,
         };
-        World { durable, written: Vec::new() }
+        let stores = recovered.known_stores.first().map_or(0, |(_, number)| *number);
+        World { durable, stores, ..World::default() }
     }
 
     /// Compares with what a restart has found: all that is durable, and a part of what was written since.
@@ -169,67 +186,73 @@ impl World {
         allowed.iter_mut().filter(|view| view.0.is_empty()).for_each(|view| *view = Default::default());
         assert!(allowed.contains(&found), "{what}\nfound {found:?}\nallowed {allowed:#?}");
         assert_eq!(recovered.fresh, recovered.hard_state.is_empty(), "{what}");
+        let mut stores = [Some(self.stores), self.announced_stores].into_iter().flatten().map(known_stores);
+        assert!(
+            stores.any(|stores| stores == recovered.known_stores),
+            "{what}: {:?}",
+            recovered.known_stores
+        );
     }
 
     pub(crate) fn play(&mut self, store: &mut Store, step: &Step) -> std::result::Result<(), Trouble> {
-        let of_store = |error| Trouble { error, of_store: true };
+        if let Step::Snapshot { term, index } = *step {
+            self.play(store, &Step::File { term, index })?;
+            return self.play(store, &Step::Record { term, index });
+        }
+        let is_synced = self.is_synced(step);
+        self.begin(step);
+        perform(store, step, is_synced)?;
+        if is_synced {
+            self.synced();
+        }
+        if let Some(number) = self.announced_stores.take() {
+            self.stores = number;
+        }
+        Ok(())
+    }
+
+    /// Whether all that was written is durable when this step has been made.
+    fn is_synced(&self, step: &Step) -> bool {
+        match *step {
+            Step::Bootstrap | Step::Append { .. } | Step::Record { .. } | Step::Snapshot { .. } => true,
+            Step::Commit { term, .. } => term != self.now().state.term,
+            Step::File { .. } | Step::Release { .. } | Step::KnownStores(_) => false,
+        }
+    }
+
+    /// From here on a crash may leave a part of this step.
+    pub(crate) fn begin(&mut self, step: &Step) {
         match *step {
             Step::Bootstrap => {
                 let state = HardState { term: 1, vote: 0, commit: 1 };
                 self.written.extend([Write::Snapshot(1, 1), Write::State(state)]);
-                store.bootstrap(&ConfState::of_voters([1, 2, 3])).map_err(of_store)?;
-                self.synced();
             }
             Step::Append { term, first, last, commit } => {
-                self.append(store, term, first, last, commit).map_err(of_store)?;
+                self.written.extend((first..=last).map(|index| Write::Entry(index, term)));
+                self.written.push(Write::State(HardState { term, vote: 1, commit }));
             }
             Step::Commit { term, commit } => {
-                let state = HardState { term, vote: 1, commit };
-                let must_sync = term != self.now().state.term;
-                self.written.push(Write::State(state));
-                store.append(Some(&state), &Entries::new(), must_sync).map_err(of_store)?;
-                if must_sync {
-                    self.synced();
-                }
+                self.written.push(Write::State(HardState { term, vote: 1, commit }));
             }
-            Step::Snapshot { term, index } => {
-                let conf_state = ConfState::of_voters([1, 2, 3]);
-                let metadata = SnapshotMetadata { conf_state, index, term };
-                write_snapshot(store, &metadata).map_err(|error| Trouble { error, of_store: false })?;
+            Step::Record { term, index } | Step::Snapshot { term, index } => {
                 self.written.push(Write::Snapshot(index, term));
-                store.record_snapshot(&metadata).map_err(of_store)?;
-                self.synced();
             }
-            Step::Release { index } => {
-                store.release(index).map_err(of_store)?;
-            }
+            Step::KnownStores(number) => self.announced_stores = Some(number),
+            Step::File { .. } | Step::Release { .. } => {}
         }
-        Ok(())
     }
 
     /// Appends something that follows whatever there is.
     pub(crate) fn go_on(&mut self, store: &mut Store) -> Result<()> {
         let (state, snapshot, entries) = self.now().view();
         let last = entries.last().map_or(snapshot.0, |(index, _)| *index);
-        self.append(store, state.term + 1, last + 1, last + 3, state.commit)
+        let step =
+            Step::Append { term: state.term + 1, first: last + 1, last: last + 3, commit: state.commit };
+        self.play(store, &step).map_err(|trouble| trouble.error)
     }
 
-    fn append(&mut self, store: &mut Store, term: u64, first: u64, last: u64, commit: u64) -> Result<()> {
-        let state = HardState { term, vote: 1, commit };
-        self.written.extend((first..=last).map(|index| Write::Entry(index, term)));
-        self.written.push(Write::State(state));
-        let entries = (first..=last).map(|index| Entry {
-            term,
-            index,
-            data: payload(index, term).into(),
-            ..Entry::default()
-        });
-        store.append(Some(&state), &entries.collect(), true)?;
-        self.synced();
-        Ok(())
-    }
-
-    fn now(&self) -> Model {
+    /// All that was written.
+    pub(crate) fn now(&self) -> Model {
         let mut model = self.durable.clone();
         self.written.iter().for_each(|write| model.write(write));
         model
@@ -241,9 +264,49 @@ impl World {
     }
 }
 
-/// Between nothing and more than a sector, without zeros.
+fn perform(store: &mut Store, step: &Step, must_sync: bool) -> std::result::Result<(), Trouble> {
+    let metadata = |term, index| {
+        let conf_state = ConfState::of_voters([1, 2, 3]);
+        SnapshotMetadata { conf_state, index, term }
+    };
+    let done = match *step {
+        Step::Bootstrap => store.bootstrap(&ConfState::of_voters([1, 2, 3])).map(|_| ()),
+        Step::Append { term, first, last, commit } => append(store, term, first, last, commit),
+        Step::Commit { term, commit } => {
+            let state = HardState { term, vote: 1, commit };
+            store.append(Some(&state), &Entries::new(), must_sync)
+        }
+        Step::File { term, index } | Step::Snapshot { term, index } => {
+            return write_snapshot(store, &metadata(term, index))
+                .map_err(|error| Trouble { error, of_store: false });
+        }
+        Step::Record { term, index } => store.record_snapshot(&metadata(term, index)),
+        Step::Release { index } => store.release(index),
+        Step::KnownStores(number) => store.keep_known_stores(&known_stores(number)),
+    };
+    done.map_err(|error| Trouble { error, of_store: true })
+}
+
+fn append(store: &mut Store, term: u64, first: u64, last: u64, commit: u64) -> Result<()> {
+    let state = HardState { term, vote: 1, commit };
+    let entries = (first..=last).map(|index| Entry {
+        term,
+        index,
+        data: payload(index, term).into(),
+        ..Entry::default()
+    });
+    store.append(Some(&state), &entries.collect(), true)
+}
+
+/// What the members' disks are, as far as `number` says.
+fn known_stores(number: u64) -> Vec<(u64, u64)> {
+    if number == 0 { Vec::new() } else { vec![(1, number), (2, number + 1)] }
+}
+
+/// Between nothing and more than a sector, seldom more than a page, without zeros.
 fn payload(index: u64, term: u64) -> Vec<u8> {
-    vec![index as u8 | 0x80; (index * 7 + term) as usize * 37 % 700]
+    let len = if index % 19 == 3 { 5000 } else { (index * 7 + term) as usize * 37 % 700 };
+    vec![index as u8 | 0x80; len]
 }
 
 fn write_snapshot(store: &Store, metadata: &SnapshotMetadata) -> Result<()> {

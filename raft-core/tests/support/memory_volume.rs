@@ -1,34 +1,22 @@
-//! A volume in memory that loses, fails and counts.
-//!
-//! What is not synced is lost by [`MemoryVolume::cut_power`], sector by sector and name by name as the seed has it.
+//! A volume in memory that loses, fails, counts, fills up, and remembers each moment it went through.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use raft_core::disk::volume::{Access, File, Volume};
 use raft_core::error::{Error, Result};
 
-const SECTOR: usize = 512;
+#[path = "damage.rs"]
+pub(crate) mod damage;
 
-/// A small generator of reproducible chance.
-#[derive(Clone)]
-pub(crate) struct Chance(pub(crate) u64);
+pub(crate) use damage::Chance;
+use damage::{Content, Damage};
 
-impl Chance {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
+const ENOENT: i32 = 2;
+const EIO: i32 = 5;
+const ENOSPC: i32 = 28;
 
 /// What happens at a chosen call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,64 +27,57 @@ pub(crate) enum Trouble {
     Stop,
 }
 
-#[derive(Clone)]
-enum NameChange {
-    Link(PathBuf, usize),
-    Unlink(PathBuf),
-    Rename(PathBuf, PathBuf),
-}
-
-impl NameChange {
-    fn dir(&self) -> &Path {
-        let path = match self {
-            NameChange::Link(path, _) | NameChange::Unlink(path) | NameChange::Rename(path, _) => path,
-        };
-        path.parent().unwrap()
-    }
-
-    fn apply(self, names: &mut BTreeMap<PathBuf, usize>) {
-        match self {
-            NameChange::Link(path, node) => drop(names.insert(path, node)),
-            NameChange::Unlink(path) => drop(names.remove(&path)),
-            NameChange::Rename(from, to) => {
-                let node = names.remove(&from).unwrap();
-                names.insert(to, node);
-            }
-        }
-    }
-}
-
-#[derive(Clone, Default)]
-struct Node {
-    current: Vec<u8>,
-    durable: Vec<u8>,
-}
-
 #[derive(Default)]
 struct Disk {
-    dirs: BTreeSet<PathBuf>,
-    names: BTreeMap<PathBuf, usize>,
-    durable_names: BTreeMap<PathBuf, usize>,
-    // Since the last sync of their directory, in order.
-    pending: Vec<NameChange>,
-    nodes: Vec<Node>,
+    content: Content,
     // Node to the handle that holds it.
     locks: HashMap<usize, u64>,
     handles: u64,
     calls: u64,
     trouble: Option<(u64, Trouble)>,
     stopped: bool,
+    // Each state it went through.
+    moments: Option<Vec<Moment>>,
+    // A segment is being made ready by another thread, or will be.
+    is_spare_due: bool,
+    bytes_max: Option<u64>,
+}
+
+/// The volume as a crash at this point finds it.
+#[derive(Clone)]
+pub(crate) struct Moment {
+    content: Content,
+}
+
+impl Moment {
+    /// The volume after the power was cut and came back.
+    pub(crate) fn crashed(&self, damage: Damage, chance: &mut Chance) -> MemoryVolume {
+        let mut content = self.content.clone();
+        content.crash(damage, chance);
+        MemoryVolume::holding(content)
+    }
+
+    /// The volume after the process was killed: the system still has what was not synced.
+    pub(crate) fn killed(&self) -> MemoryVolume {
+        MemoryVolume::holding(self.content.clone())
+    }
 }
 
 /// Clones are the same volume.
 #[derive(Clone, Default)]
 pub(crate) struct MemoryVolume {
-    disk: Arc<Mutex<Disk>>,
+    disk: Arc<(Mutex<Disk>, Condvar)>,
 }
 
 impl MemoryVolume {
+    fn holding(content: Content) -> Self {
+        let volume = MemoryVolume::default();
+        volume.disk().content = content;
+        volume
+    }
+
     fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.disk.lock().unwrap()
+        self.disk.0.lock().unwrap()
     }
 
     /// Has `trouble` happen at the `call`-th call from now on, counted from 1.
@@ -114,6 +95,47 @@ impl MemoryVolume {
         self.disk().calls
     }
 
+    /// The most bytes of all files together; a write beyond fails with ENOSPC after what fits.
+    pub(crate) fn set_bytes_max(&self, max: Option<u64>) {
+        self.disk().bytes_max = max;
+    }
+
+    /// Bytes in all files.
+    pub(crate) fn used(&self) -> u64 {
+        self.disk().content.used()
+    }
+
+    /// From now on every state that it goes through is remembered, beginning with this one.
+    pub(crate) fn remember(&self) {
+        let mut disk = self.disk();
+        let now = Moment { content: disk.content.clone() };
+        disk.moments = Some(vec![now]);
+    }
+
+    /// The states since the last time, without the one that it is in.
+    pub(crate) fn take_moments(&self) -> Vec<Moment> {
+        let mut disk = self.disk();
+        let Some(moments) = &mut disk.moments else { return Vec::new() };
+        let rest = moments.split_off(moments.len() - 1);
+        std::mem::replace(moments, rest)
+    }
+
+    /// This state.
+    pub(crate) fn now(&self) -> Moment {
+        Moment { content: self.disk().content.clone() }
+    }
+
+    /// A store begins here that makes segments ready ahead.
+    pub(crate) fn expect_spare(&self) {
+        self.disk().is_spare_due = true;
+    }
+
+    /// Waits for the thread that makes segments ready, so that the order of calls does not depend on the machine.
+    pub(crate) fn await_spare(&self) {
+        let disk = self.disk();
+        drop(self.disk.1.wait_while(disk, |disk| disk.is_spare_due).unwrap());
+    }
+
     /// Ends the process: handles and locks are gone, what was written is still there.
     pub(crate) fn kill(&self) {
         let mut disk = self.disk();
@@ -123,80 +145,48 @@ impl MemoryVolume {
         disk.stopped = false;
     }
 
-    /// Ends the machine: of what was not synced, each sector, each size, and each change of name behind the first lost
-    /// one in its directory may be gone.
+    /// Ends the machine, with any damage that the system may do to what was not synced.
     pub(crate) fn cut_power(&self, chance: &mut Chance) {
         self.kill();
-        let mut disk = self.disk();
-        let dirs: BTreeSet<PathBuf> = disk.pending.iter().map(|change| change.dir().to_owned()).collect();
-        for dir in dirs {
-            let changes: Vec<_> = disk.pending.iter().filter(|change| change.dir() == dir).cloned().collect();
-            let kept = chance.below(changes.len() as u64 + 1) as usize;
-            for change in changes.into_iter().take(kept) {
-                change.apply(&mut disk.durable_names);
-            }
-        }
-        disk.pending.clear();
-        disk.names = disk.durable_names.clone();
-        for node in &mut disk.nodes {
-            let Node { current, durable } = node;
-            if current == durable {
-                continue;
-            }
-            let len = if chance.below(2) == 0 { durable.len() } else { current.len() };
-            let (mut was, mut is) = (durable.clone(), current.clone());
-            was.resize(len, 0);
-            is.resize(len, 0);
-            for (was, is) in was.chunks_mut(SECTOR).zip(is.chunks(SECTOR)) {
-                if chance.below(2) == 0 {
-                    was.copy_from_slice(is);
-                }
-            }
-            node.current = was.clone();
-            node.durable = was;
-        }
+        let damage = Damage::any(chance);
+        self.disk().content.crash(damage, chance);
     }
 
     /// Puts a durable file there.
     pub(crate) fn put(&self, path: &Path, content: &[u8]) {
-        let mut disk = self.disk();
-        let node = disk.nodes.len();
-        disk.nodes.push(Node { current: content.to_vec(), durable: content.to_vec() });
-        disk.names.insert(path.to_owned(), node);
-        disk.durable_names.insert(path.to_owned(), node);
+        self.disk().content.put(path, content);
+    }
+
+    /// A number that two volumes share if they hold the same.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.disk().content.fingerprint()
     }
 
     /// All files and their content.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
-        let disk = self.disk();
-        disk.names.iter().map(|(path, node)| (path.clone(), disk.nodes[*node].current.clone())).collect()
+        let content = &self.disk().content;
+        content.files().map(|(path, node)| (path.to_owned(), content.bytes(node).to_vec())).collect()
     }
 
     /// A volume of its own with the same content, all of it durable.
     pub(crate) fn copied(&self) -> Self {
-        let copy = MemoryVolume::default();
-        copy.disk().dirs = self.disk().dirs.clone();
-        for (path, content) in self.files() {
-            copy.put(&path, &content);
-        }
-        copy
+        MemoryVolume::holding(self.disk().content.saved())
     }
 
     /// Counts a call. `Ok(Some)` is trouble that has to be made after half of the work.
     fn enter(&self, operation: &'static str, path: &Path) -> Result<(MutexGuard<'_, Disk>, Option<Error>)> {
         let mut disk = self.disk();
         disk.calls += 1;
-        let failed = |errno| Error::io(operation, path, io::Error::from_raw_os_error(errno));
         if disk.stopped {
-            return Err(failed(5));
+            return Err(failed(operation, path, EIO));
         }
         let trouble = disk.trouble.filter(|(call, _)| *call == disk.calls).map(|(_, trouble)| trouble);
         let trouble = match trouble {
             None => None,
-            Some(Trouble::Fail(errno)) => Some(failed(errno)),
+            Some(Trouble::Fail(errno)) => Some(failed(operation, path, errno)),
             Some(Trouble::Stop) => {
                 disk.stopped = true;
-                Some(failed(5))
+                Some(failed(operation, path, EIO))
             }
         };
         Ok((disk, trouble))
@@ -211,44 +201,68 @@ impl MemoryVolume {
     }
 }
 
-fn missing(operation: &'static str, path: &Path) -> Error {
-    Error::io(operation, path, io::Error::from_raw_os_error(2))
+impl Disk {
+    /// The content has become another one.
+    fn changed(&mut self) {
+        if let Some(moments) = &mut self.moments {
+            moments.push(Moment { content: self.content.clone() });
+        }
+    }
+
+    fn set_len(&mut self, node: usize, len: u64) {
+        if self.content.bytes(node).len() as u64 != len {
+            self.content.set_len(node, len);
+            self.changed();
+        }
+    }
+
+    fn room(&self) -> u64 {
+        self.bytes_max.map_or(u64::MAX, |max| max.saturating_sub(self.content.used()))
+    }
+}
+
+fn failed(operation: &'static str, path: &Path, errno: i32) -> Error {
+    Error::io(operation, path, io::Error::from_raw_os_error(errno))
+}
+
+fn is_spare(path: &Path) -> bool {
+    path.ends_with("spare.tmp")
 }
 
 impl Volume for MemoryVolume {
     fn create_dir_all(&self, dir: &Path) -> Result<()> {
         let mut disk = self.whole("mkdir", dir)?;
-        disk.dirs.extend(dir.ancestors().map(Path::to_owned));
+        if disk.content.create_dirs(dir) {
+            disk.changed();
+        }
         Ok(())
     }
 
     fn list(&self, dir: &Path) -> Result<Vec<String>> {
         let disk = self.whole("list", dir)?;
-        let inside = disk.names.keys().filter(|path| path.parent() == Some(dir));
-        Ok(inside.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect())
+        let inside = disk.content.files().filter(|(path, _)| path.parent() == Some(dir));
+        Ok(inside.map(|(path, _)| path.file_name().unwrap().to_str().unwrap().to_owned()).collect())
     }
 
     fn exists(&self, path: &Path) -> Result<bool> {
-        let disk = self.whole("stat", path)?;
-        Ok(disk.names.contains_key(path) || disk.dirs.contains(path))
+        Ok(self.whole("stat", path)?.content.is_there(path))
     }
 
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn File>> {
         let mut disk = self.whole("open", path)?;
-        let node = match (disk.names.get(path).copied(), access) {
+        let is_dir_there = path.parent().is_some_and(|dir| disk.content.is_there(dir));
+        let node = match (disk.content.node(path), access) {
             (Some(node), Access::Create) => {
-                disk.nodes[node].current.clear();
+                disk.set_len(node, 0);
                 node
             }
             (Some(node), _) => node,
-            (None, Access::Create) => {
-                let node = disk.nodes.len();
-                disk.nodes.push(Node::default());
-                disk.names.insert(path.to_owned(), node);
-                disk.pending.push(NameChange::Link(path.to_owned(), node));
+            (None, Access::Create) if is_dir_there => {
+                let node = disk.content.create(path);
+                disk.changed();
                 node
             }
-            (None, _) => return Err(missing("open", path)),
+            (None, _) => return Err(failed("open", path, ENOENT)),
         };
         disk.handles += 1;
         let handle = disk.handles;
@@ -257,29 +271,34 @@ impl Volume for MemoryVolume {
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         let mut disk = self.whole("rename", from)?;
-        let node = disk.names.remove(from).ok_or_else(|| missing("rename", from))?;
-        disk.names.insert(to.to_owned(), node);
-        disk.pending.push(NameChange::Rename(from.to_owned(), to.to_owned()));
+        let node = disk.content.node(from).ok_or_else(|| failed("rename", from, ENOENT))?;
+        disk.content.rename(from, to, node);
+        disk.is_spare_due |= is_spare(from);
+        disk.changed();
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> Result<()> {
         let mut disk = self.whole("remove", path)?;
-        disk.names.remove(path).ok_or_else(|| missing("remove", path))?;
-        disk.pending.push(NameChange::Unlink(path.to_owned()));
+        disk.content.node(path).ok_or_else(|| failed("remove", path, ENOENT))?;
+        disk.content.remove(path);
+        disk.changed();
         Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<()> {
         let mut disk = self.whole("fsync", dir)?;
-        for change in std::mem::take(&mut disk.pending) {
-            if change.dir() == dir {
-                change.apply(&mut disk.durable_names);
-            } else {
-                disk.pending.push(change);
-            }
+        if !disk.content.is_there(dir) {
+            return Err(failed("fsync", dir, ENOENT));
+        }
+        if disk.content.sync_dir(dir) {
+            disk.changed();
         }
         Ok(())
+    }
+
+    fn free_bytes(&self, _: &Path) -> Result<u64> {
+        Ok(self.disk().room())
     }
 }
 
@@ -290,49 +309,64 @@ struct MemoryFile {
     handle: u64,
 }
 
+impl MemoryFile {
+    fn sync(&self, operation: &'static str) -> Result<()> {
+        let mut disk = self.volume.whole(operation, &self.path)?;
+        if disk.content.sync(self.node) {
+            disk.changed();
+        }
+        Ok(())
+    }
+}
+
 impl File for MemoryFile {
     fn len(&self) -> Result<u64> {
-        Ok(self.volume.whole("stat", &self.path)?.nodes[self.node].current.len() as u64)
+        Ok(self.volume.whole("stat", &self.path)?.content.bytes(self.node).len() as u64)
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
         let disk = self.volume.whole("read", &self.path)?;
-        let content = &disk.nodes[self.node].current;
-        let rest = content.get(offset as usize..).unwrap_or_default();
+        let rest = disk.content.bytes(self.node).get(offset as usize..).unwrap_or_default();
         let read = rest.len().min(buf.len());
         buf[..read].copy_from_slice(&rest[..read]);
         Ok(read)
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> Result<()> {
-        let (mut disk, trouble) = self.volume.enter("write", &self.path)?;
-        let buf = match &trouble {
-            Some(_) if !disk.stopped => &buf[..buf.len() / 2],
-            _ => buf,
-        };
-        let content = &mut disk.nodes[self.node].current;
-        let end = offset as usize + buf.len();
-        if content.len() < end {
-            content.resize(end, 0);
+        let (mut disk, mut trouble) = self.volume.enter("write", &self.path)?;
+        let mut len = buf.len();
+        if trouble.is_some() && !disk.stopped {
+            len /= 2;
         }
-        content[offset as usize..end].copy_from_slice(buf);
+        let fits = (disk.content.bytes(self.node).len() as u64).saturating_add(disk.room());
+        if offset + len as u64 > fits {
+            len = fits.saturating_sub(offset) as usize;
+            trouble = Some(failed("write", &self.path, ENOSPC));
+        }
+        if len > 0 {
+            disk.content.write(self.node, offset, &buf[..len]);
+            disk.changed();
+        }
         trouble.map_or(Ok(()), Err)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
-        self.volume.whole("truncate", &self.path)?.nodes[self.node].current.resize(len as usize, 0);
+        let mut disk = self.volume.whole("truncate", &self.path)?;
+        disk.set_len(self.node, len);
         Ok(())
     }
 
     fn sync_data(&self) -> Result<()> {
-        let mut disk = self.volume.whole("fdatasync", &self.path)?;
-        let node = &mut disk.nodes[self.node];
-        node.durable = node.current.clone();
-        Ok(())
+        self.sync("fdatasync")
     }
 
     fn sync_all(&self) -> Result<()> {
-        self.sync_data()
+        self.sync("fsync")?;
+        if is_spare(&self.path) {
+            self.volume.disk().is_spare_due = false;
+            self.volume.disk.1.notify_all();
+        }
+        Ok(())
     }
 
     fn try_lock(&self) -> Result<bool> {

@@ -151,6 +151,68 @@ fn fig2_term_and_vote_outlive_a_restart() {
 }
 
 #[test]
+pub(crate) fn fig2_a_candidate_leads_only_once_its_own_vote_is_saved() {
+    let mut group = Group::new(3);
+    group.node(1).campaign().unwrap();
+    let ticket = group.work_without_write(1).unwrap();
+    let requests = group.take(MsgVote);
+    for request in requests {
+        let to = request.to;
+        group.node(to).step(request).unwrap();
+        group.work(to);
+    }
+    for answer in group.take(MsgVoteResp) {
+        group.node(1).step(answer).unwrap();
+    }
+    // Both others have voted for it. After a crash it could lead this very term again, with other entries.
+    assert_eq!(group.role(1), RoleKind::Candidate);
+    let released = group.node(1).appended(ticket).unwrap();
+    assert_eq!((group.role(1), released.len()), (RoleKind::Leader, 0));
+}
+
+#[test]
+pub(crate) fn fig2_a_candidate_asks_for_votes_only_with_what_it_has_saved() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    let saved = group.status(2).hard_state;
+    group.propose(1, "acknowledged").unwrap();
+    group.work(1);
+    for append in group.take(MsgApp) {
+        let to = append.to;
+        group.node(to).step(append).unwrap();
+    }
+    // Node 3 saves the entry, and with it the leader has a majority. Node 2 has it in memory.
+    let unsaved_entry = group.work_without_write(2).unwrap();
+    assert_eq!(unsaved_entry.entries().len(), 1);
+    group.isolate(2);
+    group.settle();
+    assert_eq!(group.applied[0], ["acknowledged"]);
+    group.heal();
+    group.isolate(1);
+    group.node(2).campaign().unwrap();
+    let unsaved_term = group.work_without_write(2).unwrap();
+    assert_eq!(unsaved_term.hard_state().unwrap().term, 3);
+    for request in group.take(MsgVote).into_iter().filter(|request| request.to == 3) {
+        group.node(3).step(request).unwrap();
+    }
+    group.work(3);
+    let late = group.take(MsgVoteResp);
+    assert_eq!(late.len(), 1);
+    // It loses both, and asks again in the same term. The answer to its first request counts.
+    group.restart(2, saved);
+    group.node(2).campaign().unwrap();
+    group.work(2);
+    assert_eq!(group.term(2), 3);
+    group.mail.clear();
+    group.node(2).step(late[0].clone()).unwrap();
+    assert_ne!(group.role(2), RoleKind::Leader, "it lacks what was acknowledged");
+    group.mail.clear();
+    group.elect(3);
+    (0..3).for_each(|_| group.beat());
+    assert_eq!(group.applied[1], ["acknowledged"]);
+}
+
+#[test]
 fn fig2_a_vote_is_not_sent_before_it_is_saved() {
     let mut group = Group::new(3);
     group.node(1).step(Message { index: FIRST - 1, log_term: 1, ..message(MsgVote, 2, 1, 7) }).unwrap();

@@ -74,6 +74,16 @@ impl Group {
         Group { nodes, mail: Vec::new(), applied, reads, cut: Vec::new() }
     }
 
+    /// A node crashes, and starts again from what it has written. `saved` is the term and vote that survived.
+    pub fn restart(&mut self, id: u64, saved: HardState) {
+        let storage = self.node(id).storage();
+        let metadata = storage.snapshot_metadata().clone();
+        let entries = storage.entries(FIRST, storage.last_index() + 1, u64::MAX).unwrap();
+        let storage = MemoryStorage::recovered(saved, metadata, entries);
+        self.nodes[id as usize - 1] = RawNode::new(plain(id), storage).unwrap();
+        self.applied[id as usize - 1].clear();
+    }
+
     /// Adds a node that knows nothing, and its id.
     pub fn add_blank(&mut self) -> u64 {
         let id = self.nodes.len() as u64 + 1;

@@ -195,6 +195,28 @@ fn s6_4_1_whoever_told_another_to_campaign_has_no_lease_for_the_rest_of_the_term
 }
 
 #[test]
+pub(crate) fn s6_4_1_a_lease_read_falls_back_while_a_transfer_is_under_way() {
+    let mut group = leased_group(leased);
+    group.elect(1);
+    group.beat();
+    ask(&mut group, 1, "leased");
+    assert_eq!(answers(&group, 1).len(), 1);
+    group.node(1).transfer_leader(2).unwrap();
+    group.work(1);
+    let offer = group.take(MsgTimeoutNow).remove(0);
+    group.isolate(1);
+    group.node(2).step(offer).unwrap();
+    group.settle();
+    group.propose(2, "newer").unwrap();
+    group.settle();
+    // No tick has passed: by the clock the old leader's lease would still last.
+    assert_eq!((group.role(1), group.applied[2].len()), (RoleKind::Leader, 1));
+    ask(&mut group, 1, "stale");
+    group.beat();
+    assert_eq!(answers(&group, 1).len(), 1);
+}
+
+#[test]
 fn s6_4_1_a_follower_keeps_its_word_to_the_leader_over_a_restart() {
     let mut group = leased_group(leased);
     group.elect(1);

@@ -2,6 +2,7 @@
 
 use raft_core::consensus::config::Config;
 use raft_core::consensus::log::storage::Storage;
+use raft_core::consensus::ready::AppendTicket;
 use raft_core::consensus::status::RoleKind;
 use raft_core::error::{Dropped, Error};
 use raft_core::raftpb::entry::{Entries, Entry};
@@ -80,6 +81,36 @@ fn s10_2_1_the_leader_sends_before_it_has_saved_and_does_not_count_itself_until_
     assert_eq!(group.commit(1), FIRST + 1);
 }
 
+/// Leader 2 or 3 of `term` sends entries of these terms behind the first snapshot, and that entry `commit` is committed.
+fn append_of(group: &mut Group, term: u64, terms: &[u64], commit: u64) -> AppendTicket {
+    let append = Message {
+        index: FIRST - 1,
+        log_term: 1,
+        commit,
+        entries: entries(FIRST, terms),
+        ..message(MsgApp, 2 + term % 2, 1, term)
+    };
+    group.node(1).step(append).unwrap();
+    group.node(1).ready().unwrap().append.unwrap()
+}
+
+#[test]
+pub(crate) fn s10_2_1_a_write_of_an_earlier_term_counts_for_nothing() {
+    let mut group = Group::new(3);
+    // An entry is written, replaced, and comes back, all before the first write is done.
+    let first = append_of(&mut group, 2, &[2], FIRST - 1);
+    let second = append_of(&mut group, 3, &[3], FIRST - 1);
+    let third = append_of(&mut group, 4, &[2, 4], FIRST);
+    group.node(1).appended(first).unwrap();
+    group.node(1).appended(second).unwrap();
+    // It is committed, and the disk holds what replaced it.
+    let early = if group.node(1).has_ready() { group.node(1).ready().unwrap().apply } else { None };
+    group.node(1).appended(third).unwrap();
+    let late = if group.node(1).has_ready() { group.node(1).ready().unwrap().apply } else { None };
+    let applied = early.iter().chain(&late).flat_map(|ticket| ticket.entries().iter());
+    assert_eq!(applied.map(|entry| (entry.index, entry.term)).collect::<Vec<_>>(), [(FIRST, 2)]);
+}
+
 #[test]
 fn s10_2_1_a_majority_without_the_leader_commits() {
     let mut group = Group::new(3);
@@ -150,7 +181,7 @@ fn fig2_an_older_append_does_not_shorten_the_log() {
 }
 
 #[test]
-fn fig2_a_follower_commits_up_to_what_the_append_covers_and_no_further() {
+pub(crate) fn fig2_a_follower_commits_up_to_what_the_append_covers_and_no_further() {
     for (len, commit, expected) in [(2, 2, 2), (2, 99, 3), (0, 99, 1), (1, 2, 2)] {
         let mut group = Group::with_logs(&[(2, &[1, 1, 1]), (2, &[]), (2, &[])]);
         let append = Message {

@@ -5,6 +5,7 @@ use raft_core::consensus::raw_node::RawNode;
 use raft_core::consensus::status::RoleKind;
 use raft_core::error::Error;
 use raft_core::raftpb::conf_change::ConfChangeType::{AddLearnerNode, RemoveNode};
+use raft_core::raftpb::message::Message;
 use raft_core::raftpb::message::MessageType::*;
 
 use super::group::{Group, log_of, message, plain};
@@ -95,6 +96,35 @@ fn removed_and_added_again_it_is_a_member_like_any_other() {
     (0..6).for_each(|_| group.beat());
     assert_eq!(group.applied[1].last().map(|data| &data[..]), Some(&b"later"[..]));
     assert_eq!(group.node(3).known_stores(), [(1, 101), (2, 902), (3, 103)]);
+}
+
+#[test]
+fn a_late_heartbeat_does_not_bring_back_the_disk_that_a_removed_member_had() {
+    let mut group = group();
+    group.tick(1, 1);
+    group.work(1);
+    let late = group.take(MsgHeartbeat).into_iter().find(|heartbeat| heartbeat.to == 3).unwrap();
+    group.change(1, &[(RemoveNode, 2)]).unwrap();
+    (0..3).for_each(|_| group.beat());
+    assert_eq!(group.node(3).known_stores(), [(1, 101), (3, 103)]);
+    group.node(3).step(late).unwrap();
+    assert_eq!(group.node(3).known_stores(), [(1, 101), (3, 103)]);
+}
+
+#[test]
+fn a_message_of_an_earlier_term_does_not_say_which_disk_its_sender_stands_on() {
+    let mut group = group();
+    let late = Message { store: 102, ..message(MsgHeartbeatResp, 2, 1, group.term(1)) };
+    wipe(&mut group, 2);
+    group.change(1, &[(RemoveNode, 2)]).unwrap();
+    group.settle();
+    group.elect(3);
+    group.elect(1);
+    group.isolate(2);
+    group.change(1, &[(AddLearnerNode, 2)]).unwrap();
+    group.settle();
+    group.node(1).step(late).unwrap();
+    assert_eq!(group.node(1).known_stores(), [(1, 101), (3, 103)]);
 }
 
 #[test]

@@ -70,18 +70,18 @@ impl Cluster {
         (1..=self.members.len() as u64).contains(&id)
     }
 
-    /// Adds `count` nodes that start from `snapshot`, with the settings of `config`.
+    /// Adds `count` nodes that start from such a disk, with the settings of `config`.
     pub(crate) fn add(
         &mut self,
         count: usize,
         config: &Config,
         is_async: bool,
-        snapshot: &Snapshot,
+        disk: impl Fn() -> Disk,
     ) -> Result<()> {
         for _ in 0..count {
             let id = self.members.len() as u64 + 1;
             let config = Config { id, seed: id, apply_unstable: !is_async, ..config.clone() };
-            self.members.push(Member::new(config, is_async, Disk::new(snapshot.clone()))?);
+            self.members.push(Member::new(config, is_async, disk())?);
         }
         Ok(())
     }

@@ -24,6 +24,14 @@ impl Disk {
         Disk { log, hard_state: HardState::default(), history: vec![snapshot] }
     }
 
+    /// A founding member whose log begins with an entry for each of them.
+    pub(crate) fn bootstrapped_by_entries(members: &[u64]) -> Self {
+        let members: Vec<_> = members.iter().map(|&id| (id, format!("address {id}").into())).collect();
+        let log = MemoryStorage::bootstrapped_by_entries(&members);
+        let hard_state = log.initial_state().map(|(state, _)| state).unwrap_or_default();
+        Disk { log, hard_state, history: vec![Snapshot::default()] }
+    }
+
     /// What the host saves of an append ticket.
     pub(crate) fn save(
         &mut self,

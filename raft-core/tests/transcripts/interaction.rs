@@ -1,7 +1,8 @@
 //! Transcripts of nodes that talk to each other. Time, network and disk move by commands only.
 //!
 //! The commands are those of etcd's raft, whose transcripts run here too:
-//! * `add-nodes N [voters=() learners=() index= content=] [setting=value ...]`, see [`add_nodes`] for the settings.
+//! * `add-nodes N [voters=() learners=() index= content=] [setting=value ...]`, see [`add_nodes`] for the settings. Of our
+//!   own: `bootstrap=()`, for nodes whose log begins with an entry for each of these members.
 //! * `campaign ID`, `propose ID PAYLOAD...`, `propose-conf-change ID [v1=true] [transition=auto|implicit|explicit]`
 //!   with steps such as `v1 l2 r3 u4` as input, `transfer-leadership from=ID to=ID`, `forget-leader ID`,
 //!   `report-unreachable ID PEER`, `tick-heartbeat ID`, `tick-election ID`,
@@ -33,6 +34,7 @@ use super::cluster::{Cluster, Recipient, error_text};
 use super::command::{Command, Fault, Outcome, parse};
 use super::confchange::read_steps;
 use super::datadriven::Case;
+use super::disk::Disk;
 use super::handmade;
 
 /// The nodes of one file.
@@ -212,6 +214,7 @@ fn add_nodes(cluster: &mut Cluster, command: &Command<'_>) -> Outcome {
     };
     let mut is_async = false;
     let mut snapshot = Snapshot::default();
+    let mut founders = Vec::new();
     for arg in command.0.args.iter().skip(1) {
         let ids = || arg.values.iter().map(|id| parse(id)).collect::<Outcome<Vec<u64>>>();
         let value = arg.values.first().map_or("", String::as_str);
@@ -220,6 +223,7 @@ fn add_nodes(cluster: &mut Cluster, command: &Command<'_>) -> Outcome {
             "learners" => snapshot.metadata.conf_state.learners = ids()?,
             "index" => snapshot.metadata.index = parse(value)?,
             "content" => snapshot.data = Bytes::copy_from_slice(value.as_bytes()),
+            "bootstrap" => founders = ids()?,
             "async-storage-writes" => is_async = parse(value)?,
             "election-ticks" => config.election_ticks = parse(value)?,
             "hold-back" => config.hold_back_ticks = parse(value)?,
@@ -251,7 +255,11 @@ fn add_nodes(cluster: &mut Cluster, command: &Command<'_>) -> Outcome {
         snapshot.metadata.term = 1;
         config.applied = snapshot.metadata.index;
     }
-    cluster.add(command.number(0)? as usize, &config, is_async, &snapshot)?;
+    let disk = || match founders.as_slice() {
+        [] => Disk::new(snapshot.clone()),
+        founders => Disk::bootstrapped_by_entries(founders),
+    };
+    cluster.add(command.number(0)? as usize, &config, is_async, disk)?;
     Ok(())
 }
 

@@ -10,9 +10,9 @@ use std::process::{Command, Output};
 use cbindgen::{Builder, Config, DocumentationLength};
 
 /// The header's parts, in the order in which it is read.
-pub(crate) const NOUNS: [&str; 13] = [
+pub(crate) const NOUNS: [&str; 15] = [
     "status", "error", "version", "data", "config", "snapshot", "host", "answer", "engine", "request",
-    "ready", "node", "store",
+    "session", "metrics", "ready", "node", "store",
 ];
 
 /// The workspace's root.

@@ -186,7 +186,8 @@ impl<S: Storage> RaftLog<S> {
         {
             self.append(&suffix(entries, conflict.index))?;
         }
-        self.commit_to(commit.min(last))?;
+        let known = if is_planted(Mutant::CommitBehindMatch) { self.last_index() } else { last };
+        self.commit_to(commit.min(known))?;
         Ok(Some(last))
     }
 

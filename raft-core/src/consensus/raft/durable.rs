@@ -47,6 +47,7 @@ pub(in crate::consensus) fn reconfigure<S: Storage>(raft: &mut Raft<S>, ticket: 
     let fresh = ticket.entries().iter().filter(|entry| entry.index > covered || repeats);
     for entry in fresh.filter(|entry| entry.entry_type != EntryType::Normal) {
         let change = ConfChangeV2::of(entry)?;
+        raft.changed_at = raft.changed_at.max(entry.index);
         reconfigure::apply(raft, &change)?;
     }
     Ok(())

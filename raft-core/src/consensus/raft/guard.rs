@@ -39,7 +39,8 @@ pub(in crate::consensus) fn check<S: Storage>(raft: &mut Raft<S>, message: &Mess
         return Err(malformed(message, "holds a number out of range"));
     }
     if !is_request && raft.membership.contains(message.from) {
-        raft.stores.check(message.from, message.store)?;
+        // What is left over from an earlier term may be from before the sender was removed and added again.
+        raft.stores.check(message.from, message.store, message.term >= raft.term)?;
     }
     match kind {
         MsgApp => check_append(message),

@@ -33,13 +33,19 @@ pub(super) fn broadcast<S: Storage>(raft: &mut Raft<S>) {
         let commit = if is_careless { log.committed() } else { progress.matched.min(log.committed()) };
         progress.note_sent_commit(commit);
         let (context, stores) = (context.clone(), stores.to_tell());
-        let message = Message { commit, context, stores, ..Message::new(MessageType::MsgHeartbeat, to) };
+        // What is known of disks is as of here; without it the field stays empty, as others leave it.
+        let index = if stores.is_some() { log.applied() } else { 0 };
+        let message =
+            Message { commit, index, context, stores, ..Message::new(MessageType::MsgHeartbeat, to) };
         outbox.send(*term, message);
     }
 }
 
 pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, heartbeat: Message) -> Result<()> {
-    raft.stores.learn(heartbeat.stores.as_deref().unwrap_or_default());
+    // A late one would bring back the number of a disk that went with a member's removal.
+    if heartbeat.index >= raft.changed_at {
+        raft.stores.learn(heartbeat.stores.as_deref().unwrap_or_default());
+    }
     let last = raft.log.last_id()?;
     if heartbeat.commit > last.index {
         // The leader knows this node to hold entries that it does not: its disk was lost or rolled back. It asks for

@@ -44,9 +44,9 @@ fn confirm<S: Storage>(raft: &mut Raft<S>, request: ReadRequest) {
 fn has_lease<S: Storage>(raft: &Raft<S>) -> bool {
     let Role::Leader(leader) = &raft.role else { return false };
     // Whom the leader told to campaign need not heed the promise, and may do so any time later in this term.
+    let is_handed_over = leader.transferee != 0 || leader.has_offered;
     raft.config.read_only == ReadOnlyOption::LeaseBased
-        && leader.transferee == 0
-        && !leader.has_offered
+        && (!is_handed_over || is_planted(Mutant::LeaseAfterTransfer))
         && leader.reads.confirmed_at(raft.id(), &raft.membership.voters).is_some_and(|sent| {
             raft.now - sent < raft.config.lease_ticks() || is_planted(Mutant::LeaseWithoutQuorum)
         })

@@ -42,6 +42,7 @@ fn install<S: Storage>(raft: &mut Raft<S>, snapshot: Snapshot) -> Result<bool> {
     let (membership, _) = restore(&metadata.conf_state, metadata.index, messages, bytes)
         .map_err(|error| Error::Decode(format!("a snapshot of an impossible membership: {error}")))?;
     raft.membership = membership;
+    raft.changed_at = metadata.index;
     raft.stores.retain(|id| raft.membership.contains(id));
     raft.log.restore(snapshot);
     Ok(true)

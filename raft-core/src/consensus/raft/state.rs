@@ -24,6 +24,8 @@ pub(in crate::consensus) struct Raft<S> {
     /// The membership as of the applied index.
     pub(in crate::consensus) membership: Configuration,
     pub(in crate::consensus) log: RaftLog<S>,
+    /// Where the membership last changed, as far as is known: at the latest at the snapshot that it came with.
+    pub(super) changed_at: u64,
     pub(in crate::consensus) stores: Stores,
     pub(in crate::consensus) outbox: Outbox,
     pub(in crate::consensus) read_states: Vec<ReadState>,
@@ -53,6 +55,7 @@ impl<S: Storage> Raft<S> {
             role: Role::Follower { leader: 0 },
             membership,
             log,
+            changed_at: 0,
             stores: Stores::new(config.id, config.store_id),
             outbox: Outbox::new(&config, hard_state.term),
             read_states: Vec::new(),
@@ -71,6 +74,7 @@ impl<S: Storage> Raft<S> {
         if raft.config.applied > 0 {
             raft.log.applied_to(raft.config.applied, 0)?;
         }
+        raft.changed_at = raft.log.applied();
         raft.become_follower(raft.term, 0);
         Ok(raft)
     }

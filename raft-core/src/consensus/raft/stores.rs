@@ -33,18 +33,18 @@ impl Stores {
         &self.known
     }
 
-    /// Checks the number in a message of member `id`, and keeps it if it is the first.
-    pub(super) fn check(&mut self, id: u64, store: u64) -> Result<()> {
+    /// Checks the number in a message of member `id`, and keeps it if it is the first, and the message `is_new`.
+    pub(super) fn check(&mut self, id: u64, store: u64, is_new: bool) -> Result<()> {
         if store == 0 {
             return Ok(());
         }
         match self.known.binary_search_by_key(&id, |(id, _)| *id) {
             Ok(at) if self.known[at].1 != store => Err(Error::ReplacedStore(id)),
-            Ok(_) => Ok(()),
-            Err(at) => {
+            Err(at) if is_new => {
                 self.known.insert(at, (id, store));
                 Ok(())
             }
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

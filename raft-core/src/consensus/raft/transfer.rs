@@ -42,6 +42,21 @@ pub(super) fn complete<S: Storage>(raft: &mut Raft<S>, from: u64) -> Result<()> 
     Ok(())
 }
 
+/// A leader that cannot go on has the voter campaign that is furthest, whether or not it holds everything: whoever holds
+/// what is committed wins.
+pub(in crate::consensus) fn abdicate<S: Storage>(raft: &mut Raft<S>) {
+    let id = raft.id();
+    let Some(leader) = raft.leader_state() else { return };
+    let others = leader
+        .progress
+        .iter()
+        .filter(|(other, progress)| *other != id && progress.recent_active && !progress.is_learner);
+    let heir = others.max_by_key(|(_, progress)| progress.matched).map(|(heir, _)| heir);
+    if let Some(heir) = heir {
+        offer(raft, heir);
+    }
+}
+
 fn offer<S: Storage>(raft: &mut Raft<S>, target: u64) {
     if let Some(leader) = raft.leader_state_mut() {
         leader.has_offered = true;

@@ -61,7 +61,9 @@ fn start<S: Storage>(raft: &mut Raft<S>, campaign: Campaign) -> Result<()> {
     };
     // What is not durable yet may be gone after a crash, when this node asks again in this very term and answers to its
     // first request still arrive. They must not speak for a longer log than it then has.
-    let (last, commit_word) = (raft.log.last_durable_id()?, commit_word::say(raft)?);
+    let boasts = is_planted(Mutant::AskWithUnsyncedLog);
+    let last = if boasts { raft.log.last_id()? } else { raft.log.last_durable_id()? };
+    let commit_word = commit_word::say(raft)?;
     for id in raft.membership.voters.ids() {
         // The own vote counts once it is durable, like everybody's.
         let message = if id == raft.id() {

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::reader::SnapReader;
 use super::writer::SnapWriter;
+use crate::disk::latch::Latch;
+use crate::disk::room::Room;
 use crate::disk::volume::Volume;
 use crate::disk::wal::segment::parse_pair;
 use crate::disk::wal::segment::remove_drafts;
@@ -21,22 +23,28 @@ pub struct SnapDir {
     dir: PathBuf,
     // Two snapshots of one index can be in the making at a time, one taken and one received.
     drafts: Arc<AtomicU64>,
+    room: Room,
+    failed: Latch,
 }
 
 impl SnapDir {
-    pub(in crate::disk) fn new(volume: Arc<dyn Volume>, dir: &Path) -> Self {
-        SnapDir { volume, dir: dir.to_owned(), drafts: Arc::default() }
+    pub(in crate::disk) fn new(volume: Arc<dyn Volume>, dir: &Path, room: Room, failed: Latch) -> Self {
+        SnapDir { volume, dir: dir.to_owned(), drafts: Arc::default(), room, failed }
     }
 
     /// Begins a snapshot file. It has its name only when [`SnapWriter::finish`] returns.
+    ///
+    /// `DiskFull`, here and from the writer: it would take what is kept for the log.
     pub fn create(&self, metadata: SnapshotMetadata) -> Result<SnapWriter> {
         if metadata.index == 0 || metadata.term == 0 {
             return Err(Error::Config("a snapshot needs an index and a term".into()));
         }
+        self.failed.check()?;
         let draft = self.drafts.fetch_add(1, Ordering::Relaxed);
         let name = file_name(metadata.term, metadata.index);
         let draft = self.dir.join(format!("{name}.{draft}.tmp"));
-        SnapWriter::create(Arc::clone(&self.volume), draft, self.dir.join(name), metadata)
+        let (room, failed) = (self.room.clone(), self.failed.clone());
+        SnapWriter::create(Arc::clone(&self.volume), room, failed, draft, self.dir.join(name), metadata)
     }
 
     /// Opens the snapshot of this term and index, and reads all of it to verify its checksum.

@@ -9,6 +9,8 @@ use prost::Message as _;
 use prost::encoding::encode_varint;
 
 use crate::disk::crc::{Crc, combine};
+use crate::disk::latch::Latch;
+use crate::disk::room::Room;
 use crate::disk::volume::{Access, File, Volume};
 use crate::error::{Error, Result};
 use crate::raftpb::message::SnapshotMetadata;
@@ -41,6 +43,8 @@ pub struct SnapInfo {
 /// An error of `write` says what the system said; the same error comes out of `finish`, as a value of the library.
 pub struct SnapWriter {
     volume: Arc<dyn Volume>,
+    room: Room,
+    latch: Latch,
     file: Box<dyn File>,
     draft: PathBuf,
     path: PathBuf,
@@ -58,13 +62,18 @@ pub struct SnapWriter {
 impl SnapWriter {
     pub(super) fn create(
         volume: Arc<dyn Volume>,
+        room: Room,
+        latch: Latch,
         draft: PathBuf,
         path: PathBuf,
         metadata: SnapshotMetadata,
     ) -> Result<Self> {
+        room.check_snapshot(0)?;
         let file = volume.open(&draft, Access::Create)?;
         Ok(SnapWriter {
             volume,
+            room,
+            latch,
             file,
             draft,
             path,
@@ -78,8 +87,26 @@ impl SnapWriter {
         })
     }
 
+    /// Why a write has failed, if one has.
+    pub fn failure(&self) -> Option<&Error> {
+        self.failed.as_ref()
+    }
+
     /// Completes the file, makes it durable and gives it its name.
     pub fn finish(mut self) -> Result<SnapInfo> {
+        let outcome = self.complete();
+        self.note(outcome.as_ref().err());
+        outcome
+    }
+
+    /// A disk that has failed is not to be trusted with the log either.
+    fn note(&self, error: Option<&Error>) {
+        if let Some(error) = error.filter(|error| error.is_failed_write()) {
+            self.latch.fail(error);
+        }
+    }
+
+    fn complete(&mut self) -> Result<SnapInfo> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
@@ -122,6 +149,7 @@ impl SnapWriter {
     }
 
     fn write_out(&mut self, bytes: &[u8]) -> Result<()> {
+        self.room.check_snapshot(bytes.len())?;
         self.file.write_at(bytes, self.offset)?;
         self.offset += bytes.len() as u64;
         if self.offset - self.synced >= SYNC_EVERY {
@@ -136,6 +164,7 @@ impl io::Write for SnapWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.failed.is_none() {
             self.failed = self.put(bytes).err();
+            self.note(self.failed.as_ref());
         }
         match &self.failed {
             None => Ok(bytes.len()),

@@ -63,6 +63,12 @@ impl SegmentReader {
         self.file.read_at(buf, offset)
     }
 
+    /// Goes on at byte `offset`, which must not lie behind the end.
+    pub(in crate::disk) fn seek(&mut self, offset: u64) {
+        self.offset = offset.min(self.len);
+        self.block = Bytes::new();
+    }
+
     /// Says that `what` is wrong where the next record should be.
     pub(in crate::disk) fn corrupt(&self, what: impl Into<String>) -> Error {
         Error::corrupt(&self.path, self.offset, what)
@@ -280,7 +286,7 @@ mod tests {
     #[test]
     fn a_new_log_is_that_of_etcd() {
         let dir = tempfile::tempdir().unwrap();
-        let sizes = Sizes { segment: 4096, zeroed: 0 };
+        let sizes = Sizes { segment: 4096, zeroed: 0, reserve: 0 };
         let metadata = Bytes::from_static(b"somedata");
         WalWriter::create(Arc::new(OsVolume), dir.path(), sizes, metadata).unwrap();
         let name = dir.path().join("0000000000000000-0000000000000000.wal");

@@ -10,7 +10,7 @@ use crate::raftpb::message::HardState;
 pub(in crate::disk) type Verdict<T> = std::result::Result<T, String>;
 
 /// Entries behind `base`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::disk) struct Log {
     /// The index before the first entry: that of a snapshot, or what the first segment's name promises.
     pub(in crate::disk) base: u64,
@@ -20,6 +20,11 @@ pub(in crate::disk) struct Log {
 }
 
 impl Log {
+    /// No entries behind a snapshot of this index and term; a term of 0 is not known.
+    pub(in crate::disk) fn behind(index: u64, term: u64) -> Self {
+        Log { base: index, base_term: (term > 0).then_some(term), entries: Vec::new() }
+    }
+
     /// The index of the last entry, or of the base.
     pub(in crate::disk) fn last(&self) -> u64 {
         self.base + self.entries.len() as u64

@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::segment;
+use crate::disk::room::Room;
 use crate::disk::volume::{File, Volume};
 
 /// One file of zeros at a time, waiting under a name of its own for [`Spare::take`].
@@ -28,7 +29,7 @@ pub(super) struct Spare {
 
 impl Spare {
     /// Starts preparing `path` with `len` zeros; none if there is no thread to be had.
-    pub(super) fn start(volume: Arc<dyn Volume>, path: &Path, len: u64) -> Option<Spare> {
+    pub(super) fn start(volume: Arc<dyn Volume>, room: Room, path: &Path, len: u64) -> Option<Spare> {
         let (requests, requested) = bounded::<()>(1);
         let (hand_over, ready) = bounded(1);
         let stop = Arc::new(AtomicBool::new(false));
@@ -37,8 +38,10 @@ impl Spare {
             move || {
                 for () in requested {
                     let stopped = || stop.load(Ordering::Relaxed);
-                    let file = segment::prepare(&*volume, &path, len, stopped).ok().flatten();
-                    if file.is_none() {
+                    let prepare = || segment::prepare(&*volume, &path, len, stopped);
+                    let is_there_room = room.check_spare(len).is_ok();
+                    let file = is_there_room.then(prepare).and_then(|file| file.ok().flatten());
+                    if is_there_room && file.is_none() {
                         // On a full disk the log needs the room. A leftover is removed by the next open.
                         let _ = volume.remove(&path);
                     }

@@ -10,6 +10,7 @@ use super::segment::{self, SegmentName};
 use super::spare::Spare;
 use crate::disk::crc::Crc;
 use crate::disk::record::{Record, RecordType, SnapshotRecord};
+use crate::disk::room::Room;
 use crate::disk::volume::{File, Volume};
 use crate::error::{Error, Result};
 use crate::raftpb::entry::{Entries, Entry};
@@ -30,6 +31,8 @@ pub(in crate::disk) struct Sizes {
     pub(in crate::disk) segment: u64,
     /// How much of a segment is written with zeros before it is used.
     pub(in crate::disk) zeroed: u64,
+    /// Bytes of the disk that no segment made ready ahead may take.
+    pub(in crate::disk) reserve: u64,
 }
 
 /// What a writer goes on from.
@@ -115,7 +118,10 @@ impl WalWriter {
     ) -> Self {
         let spare = match sizes.zeroed {
             0 => None,
-            zeroed => Spare::start(Arc::clone(&volume), &dir.join("spare.tmp"), zeroed),
+            zeroed => {
+                let room = Room::new(Arc::clone(&volume), dir, sizes.reserve);
+                Spare::start(Arc::clone(&volume), room, &dir.join("spare.tmp"), zeroed)
+            }
         };
         let chain = Crc::from(position.crc);
         let buffer = Vec::with_capacity(FLUSH_LEN + PAGE as usize);
@@ -270,10 +276,10 @@ fn put_head(buf: &mut Vec<u8>, chain: &mut Crc, metadata: &Bytes, state: &HardSt
     }
 }
 
-fn put_state(buf: &mut Vec<u8>, chain: &mut Crc, state: &HardState) {
+pub(in crate::disk) fn put_state(buf: &mut Vec<u8>, chain: &mut Crc, state: &HardState) {
     Record::put(buf, chain, RecordType::State, state.encoded_len(), |buf| state.encode_raw(buf));
 }
 
-fn put_snapshot(buf: &mut Vec<u8>, chain: &mut Crc, snapshot: &SnapshotRecord) {
+pub(in crate::disk) fn put_snapshot(buf: &mut Vec<u8>, chain: &mut Crc, snapshot: &SnapshotRecord) {
     Record::put(buf, chain, RecordType::Snapshot, snapshot.encoded_len(), |buf| snapshot.encode_raw(buf));
 }

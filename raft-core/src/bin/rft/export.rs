@@ -1,0 +1,80 @@
+//! `rft log export`: the committed commands of a node as a log of peterbourgon/raft.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use raft_core::disk::command_log::{Command, CommandLogWriter};
+use raft_core::disk::inspect::inspect;
+use raft_core::disk::os::OsVolume;
+use raft_core::disk::recovered::{Identity, Recovered};
+use raft_core::disk::store::{Store, StoreOptions};
+use raft_core::error::Error;
+use raft_core::raftpb::entry::EntryType;
+use serde_json::json;
+
+use crate::output::{Outcome, Output, Verdict, refuse};
+use crate::place::Place;
+
+pub(crate) fn export(
+    dir: &Path,
+    file: &Path,
+    without_snapshot: bool,
+    output: &mut Output,
+) -> Outcome<Verdict> {
+    let place = Place::find(dir)?;
+    let Some(node) = &place.node else {
+        return refuse(format!("{}: only a node's directory can be exported", dir.display()));
+    };
+    if file.exists() {
+        return refuse(format!("{} is there already", file.display()));
+    }
+    let found = inspect(Arc::new(OsVolume), &place.wal, place.snap.as_deref(), false, &mut |_| {})?;
+    let owner = found.owner.unwrap_or_default();
+    let identity = Identity { cluster_id: owner.cluster_id, node_id: owner.node_id };
+    // Takes the lock, and mends what a crash has left.
+    let options = StoreOptions { zeroed_bytes: 0, ..StoreOptions::new(identity) };
+    let (store, recovered) = Store::open(Arc::new(OsVolume), node, options)?;
+    let snapshot = &recovered.snapshot;
+    let is_empty = snapshot.index == 0 || store.snapshots().open(snapshot.term, snapshot.index)?.is_empty();
+    if !is_empty && !without_snapshot {
+        return refuse(format!(
+            "{}: the log begins behind a snapshot of index {}, whose data this format cannot hold; \
+             --without-snapshot exports the entries behind it",
+            dir.display(),
+            snapshot.index
+        ));
+    }
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(".export");
+    let draft = PathBuf::from(draft);
+    let written = write(&recovered, &draft, file);
+    let (commands, left_out) = written.inspect_err(|_| drop(fs::remove_file(&draft)))?;
+    output.line(
+        format!("{} holds {commands} commands; {left_out} entries were left out", file.display()),
+        || json!({ "commands": commands, "left_out": left_out }),
+    )?;
+    Ok(Verdict::Good)
+}
+
+/// Writes what is committed; says how many commands that are, and how many entries are none.
+fn write(recovered: &Recovered, draft: &Path, file: &Path) -> Outcome<(u64, u64)> {
+    let io = |operation| move |error| Error::io(operation, draft, error);
+    let to: File = OpenOptions::new().write(true).create_new(true).open(draft).map_err(io("open"))?;
+    let mut writer = CommandLogWriter::new(BufWriter::with_capacity(1 << 20, to), draft);
+    let (mut commands, mut left_out) = (0, 0);
+    for entry in recovered.entries.iter().take_while(|entry| entry.index <= recovered.hard_state.commit) {
+        if entry.entry_type != EntryType::Normal || entry.data.is_empty() {
+            left_out += 1;
+            continue;
+        }
+        commands += 1;
+        writer.append(&Command { term: entry.term, index: commands, command: entry.data.clone() })?;
+    }
+    let mut buffered = writer.into_inner();
+    buffered.flush().map_err(io("write"))?;
+    buffered.get_ref().sync_all().map_err(io("fsync"))?;
+    fs::rename(draft, file).map_err(io("rename"))?;
+    Ok((commands, left_out))
+}

@@ -1,0 +1,58 @@
+//! [`Place`]: where in a directory the log and the snapshots lie.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use raft_core::disk::os::OsVolume;
+use raft_core::disk::volume::{Access, Volume};
+
+use crate::output::{Outcome, refuse};
+
+/// The directories of a node.
+pub(crate) struct Place {
+    /// What holds the two, as a store lays them out; none for a bare directory of segments.
+    pub(crate) node: Option<PathBuf>,
+    pub(crate) wal: PathBuf,
+    pub(crate) snap: Option<PathBuf>,
+}
+
+impl Place {
+    /// Finds them in what the user has named.
+    pub(crate) fn find(dir: &Path) -> Outcome<Place> {
+        if let Err(error) = fs::read_dir(dir) {
+            return refuse(format!("{}: {error}", dir.display()));
+        }
+        for node in [dir.to_owned(), dir.join("member")] {
+            let (wal, snap) = (node.join("wal"), node.join("snap"));
+            if wal.is_dir() && !has_segments(&wal) {
+                return refuse(format!("{}: there is no segment of a log in it", wal.display()));
+            }
+            if wal.is_dir() {
+                return Ok(Place { node: Some(node), wal, snap: snap.is_dir().then_some(snap) });
+            }
+        }
+        if has_segments(dir) {
+            return Ok(Place { node: None, wal: dir.to_owned(), snap: None });
+        }
+        refuse(format!("{}: there is no log in it, and no directory wal or member/wal", dir.display()))
+    }
+
+    /// Whether a node has it open just now. What cannot be found out is no.
+    pub(crate) fn is_in_use(&self) -> bool {
+        let Some(node) = &self.node else { return false };
+        let lock = OsVolume.open(&node.join("LOCK"), Access::Write);
+        lock.and_then(|file| file.try_lock()).is_ok_and(|locked| !locked)
+    }
+
+    /// Bytes of all files that a look at everything reads.
+    pub(crate) fn size(&self) -> u64 {
+        let dirs = [Some(&self.wal), self.snap.as_ref()];
+        let files = dirs.into_iter().flatten().filter_map(|dir| fs::read_dir(dir).ok()).flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+    }
+}
+
+fn has_segments(dir: &Path) -> bool {
+    let names = OsVolume.list(dir).unwrap_or_default();
+    names.iter().any(|name| name.ends_with(".wal"))
+}

@@ -1,0 +1,160 @@
+//! What is wrong with a log or a snapshot, and what a repair does.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::world::{World, rft, rft_answering};
+
+fn flip(path: &str, at: usize) -> Vec<u8> {
+    let mut content = fs::read(path).unwrap();
+    content[at] ^= 1;
+    fs::write(path, &content).unwrap();
+    content
+}
+
+/// Where the entry of this index lies: its segment's file and the byte.
+fn entry(world: &World, index: u64) -> (String, u64) {
+    let objects = rft(&["log", "dump", "--json", world.dir()]).objects();
+    let object = objects.iter().find(|o| o["record"] == "entry" && o["index"] == index).unwrap();
+    (format!("{}/wal/{}", world.dir(), object["file"].as_str().unwrap()), object["offset"].as_u64().unwrap())
+}
+
+#[test]
+fn a_good_log_is_good() {
+    let world = World::new();
+    world.node(200);
+    let done = rft(&["log", "verify", world.dir()]);
+    assert_eq!((done.code, done.lines.len()), (0, 1), "{:?}", done.lines);
+    assert!(done.lines[0].contains("entries 2 to 200, term 2, vote 1, commit 199; 1 snapshots; 0 faults"));
+    let objects = rft(&["log", "verify", "--json", world.dir()]).objects();
+    assert_eq!((&objects[0]["last"], &objects[0]["faults"]), (&json!(200), &json!(0)));
+}
+
+#[test]
+fn a_flipped_bit_is_named_dumped_and_repaired_only_after_a_yes() {
+    let world = World::new();
+    world.node(200);
+    let (file, offset) = entry(&world, 150);
+    let rotten = flip(&file, offset as usize + 30);
+
+    let done = rft(&["log", "verify", world.dir()]);
+    assert_eq!(done.code, 1);
+    assert!(done.lines[0].starts_with(&format!("{file}: byte {offset}: ")), "{:?}", done.lines);
+    assert_eq!(done.lines[1], "Entries 150 to 200 may have been acknowledged and cannot be read.");
+    let objects = rft(&["log", "verify", "--json", world.dir()]).objects();
+    assert_eq!((&objects[0]["offset"], &objects[0]["torn"]), (&json!(offset), &json!(false)));
+    assert_eq!(objects[1], json!({ "lost": { "first": 150, "last": 200 } }));
+
+    let done = rft(&["log", "dump", world.dir()]);
+    assert_eq!(done.code, 1);
+    let at = done.lines.iter().position(|line| line.contains("BAD")).unwrap();
+    assert!(done.lines[at].contains("it looks like: entry"), "{}", done.lines[at]);
+    assert!(done.lines[at + 1].contains("state") && done.lines[at + 2].contains("2/151"), "{:?}", done.lines);
+    assert!(done.lines.last().unwrap().contains("commit 199"));
+
+    for answer in ["", "n\n", "perhaps\n"] {
+        let done = rft_answering(&["log", "repair", world.dir()], answer);
+        assert_eq!(
+            (done.code, done.lines.last().unwrap().as_str()),
+            (1, "Nothing was changed."),
+            "{answer:?}"
+        );
+        assert!(done.errors.contains("Repair? [y/N]"), "{}", done.errors);
+        assert_eq!(fs::read(&file).unwrap(), rotten);
+    }
+    let done = rft_answering(&["log", "repair", world.dir()], "yes\n");
+    assert_eq!(done.code, 0, "{:?} {}", done.lines, done.errors);
+    assert_eq!(fs::read(format!("{file}.broken")).unwrap(), rotten);
+    let done = rft(&["log", "verify", world.dir()]);
+    assert!(done.lines[0].contains("entries 2 to 149, term 2, vote 1, commit 149"), "{:?}", done.lines);
+    assert_eq!(done.code, 0);
+    world.open();
+}
+
+#[test]
+fn the_answer_can_be_given_in_advance() {
+    let world = World::new();
+    world.node(100);
+    let (file, offset) = entry(&world, 50);
+    flip(&file, offset as usize + 30);
+    let done = rft(&["--json", "log", "repair", "--yes", world.dir()]);
+    assert_eq!((done.code, &done.errors[..]), (0, ""), "{:?}", done.lines);
+    let objects = done.objects();
+    assert_eq!(objects[1]["lost"]["first"], 50);
+    assert!(objects.last().unwrap()["done"].as_str().unwrap().contains("entries 2 to 49"));
+    world.open();
+}
+
+#[test]
+fn what_a_snapshot_makes_up_for_is_repaired_without_a_question() {
+    let world = World::new();
+    world.node(100);
+    world.snapshot(90);
+    let mut store = world.open();
+    crate::world::append(&mut store, 101, 100, b"the last");
+    drop(store);
+    let (file, offset) = entry(&world, 40);
+    flip(&file, offset as usize + 30);
+    let done = rft(&["log", "repair", world.dir()]);
+    assert_eq!((done.code, &done.errors[..]), (0, ""), "{:?}", done.lines);
+    let done = rft(&["log", "verify", world.dir()]);
+    assert!(done.lines[0].contains("entries 91 to 101, term 2, vote 1, commit 100"), "{:?}", done.lines);
+    world.open();
+}
+
+#[test]
+fn a_torn_end_is_told_apart_and_cut_off_at_once() {
+    let world = World::new();
+    world.node(20);
+    let file = world.segments().pop().unwrap();
+    let content = fs::read(&file).unwrap();
+    fs::write(&file, &content[..content.len() - 5]).unwrap();
+    let done = rft(&["log", "verify", world.dir()]);
+    assert_eq!(done.code, 1);
+    assert!(done.lines[0].contains("a crash cut this write short"), "{:?}", done.lines);
+    assert!(rft(&["log", "dump", world.dir()]).lines.last().unwrap().contains("TORN"));
+    let done = rft(&["log", "repair", world.dir()]);
+    assert_eq!((done.code, &done.errors[..]), (0, ""), "{:?}", done.lines);
+    assert!(done.lines[1].contains("was cut off at byte"), "{:?}", done.lines);
+    assert_eq!(fs::read(format!("{file}.broken")).unwrap(), content[..content.len() - 5]);
+    assert_eq!(rft(&["log", "verify", world.dir()]).code, 0);
+}
+
+#[test]
+fn a_log_of_which_nothing_is_left_is_not_repaired() {
+    let world = World::new();
+    world.node(3);
+    let file = world.segments().pop().unwrap();
+    fs::write(&file, vec![0x55; 3000]).unwrap();
+    let done = rft(&["log", "repair", "--yes", world.dir()]);
+    assert_eq!(done.code, 2);
+    assert!(done.errors.contains("replace the node"), "{}", done.errors);
+    assert_eq!(fs::read(&file).unwrap(), vec![0x55; 3000]);
+}
+
+#[test]
+fn snapshots_are_listed_and_verified() {
+    let world = World::new();
+    world.node(30);
+    world.snapshot(20);
+    let orphan = format!("{}/snap/{:016x}-{:016x}.snap", world.dir(), 9, 99);
+    fs::write(&orphan, b"junk").unwrap();
+    let list = [
+        "index 99, term 9: unreadable, not recorded in the log",
+        "index 20, term 2: 9 bytes of data, voters [1, 2]",
+        "index 1, term 1: 0 bytes of data, voters [1, 2]",
+    ];
+    let done = rft(&["snapshot", "list", world.dir()]);
+    assert_eq!((done.code, &done.lines[..]), (0, &list.map(String::from)[..]));
+    let done = rft(&["snapshot", "verify", world.dir()]);
+    assert_eq!((done.code, done.lines.last().unwrap().as_str()), (1, "3 snapshots, 1 of them damaged"));
+    assert!(done.lines[0].starts_with(&orphan), "{:?}", done.lines);
+    fs::remove_file(&orphan).unwrap();
+    let done = rft(&["snapshot", "verify", "--json", world.dir()]);
+    assert_eq!((done.code, done.objects()), (0, vec![json!({ "snapshots": 2, "faults": 0 })]));
+    let objects = rft(&["snapshot", "list", "--json", world.dir()]).objects();
+    let expected =
+        json!({ "term": 2, "index": 20, "bytes": 9, "voters": [1, 2], "recorded": true, "readable": true });
+    assert_eq!(objects[0], expected);
+}
