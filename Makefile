@@ -10,7 +10,9 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := librft.so.$(basename $(VERSION))
-C_FILES = $(wildcard examples/*/*.c examples/*/*.h)
+C_FILES = $(wildcard examples/*/*.c examples/*/*.h include/*.hpp include/rft/*.hpp bindings/c/*.c \
+	bindings/cpp/*.cpp bindings/cpp/*.hpp bindings/go/*.c bindings/go/*.h)
+C_STYLE := --style=file:examples/.clang-format
 DEMO := examples/demo
 C_TOOLS := gcc pkg-config
 KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev python3
@@ -19,6 +21,7 @@ KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev python3
 help:
 	@echo 'make demo     three nodes over HTTP: kill -9 of the leader, a join, a removal, every write checked'
 	@echo 'make test     all tests, the C examples and 200 rounds of kill -9; says at the end what it skipped'
+	@echo '              one language of them: make test-rust test-c test-cpp test-go'
 	@echo 'make check    format, lints, header: looks and changes nothing'
 	@echo 'make fix      formats the sources and generates the header'
 	@echo 'make fuzz     arbitrary bytes for what reads them: SECONDS=60 for all targets, or TARGET=wal for one'
@@ -29,7 +32,8 @@ help:
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
-	@echo 'make install  library, header, rft.pc and the program rft: PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make install  library, headers, rft.pc and the program rft: PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make go-static  what the Go package links with the build tag rft_static'
 	@echo 'make clean    deletes what was built'
 
 # ---- building ----
@@ -49,6 +53,18 @@ kv: lib
 
 three-nodes: lib
 	$(MAKE) -C examples/three-nodes-c TARGET=$(BUILT)
+
+# What the tag rft_static links: a library and its header beside the Go package.
+GO := bindings/go
+GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
+.PHONY: go-header go-static
+go-header:
+	@mkdir -p $(GO)/lib/include
+	@install -m 644 include/rft.h $(GO)/lib/include/rft.h
+
+go-static: lib go-header
+	@mkdir -p $(GO)/lib/$(GO_HOST)
+	install -m 644 $(BUILT)/release/librft.a $(GO)/lib/$(GO_HOST)/librft.a
 
 # ---- running ----
 
@@ -94,10 +110,10 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-etcd test-c test-http test-install test-soak test-disk
+.PHONY: test test-rust test-etcd test-c test-cpp test-go test-http test-install test-soak test-disk
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-install test-http test-soak test-disk
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-install test-http test-soak test-disk
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -120,6 +136,29 @@ test-etcd:
 test-c: kv three-nodes
 	$(MAKE) -C examples/kv-c test
 	$(MAKE) -C examples/three-nodes-c test TARGET=$(BUILT)
+	$(MAKE) -C bindings/c test TARGET=$(BUILT)
+
+test-cpp: lib
+	@if scripts/need.sh --optional 'the tests of rft.hpp' g++; then $(MAKE) -C bindings/cpp test TARGET=$(BUILT); fi
+
+# Twice: by pkg-config and the shared library, and static under the race detector, with every pointer that crosses watched.
+GO_STAGE := $(BUILT)/go-stage
+# Go's caches do not see that the header or the library changed; a flag that changes with them they do see.
+GO_SEEN = CGO_CFLAGS="-O2 -g -DRFT_SEEN=$$(cat include/rft.h $(BUILT)/release/librft.a | cksum | cut -d ' ' -f 1)"
+GO_TEST := go test -count=1 -timeout 300s
+test-go: lib
+	@if scripts/need.sh --optional 'the Go binding' go-1.24 pkg-config; then $(MAKE) test-go-shared test-go-static; fi
+
+.PHONY: test-go-shared test-go-static
+test-go-shared:
+	rm -rf $(GO_STAGE)
+	$(MAKE) install DESTDIR=$(GO_STAGE) >/dev/null
+	export $(GO_SEEN) && cd $(GO) && PKG_CONFIG_LIBDIR=$(GO_STAGE)$(LIBDIR)/pkgconfig PKG_CONFIG_SYSROOT_DIR=$(GO_STAGE) \
+		LD_LIBRARY_PATH=$(GO_STAGE)$(LIBDIR) $(GO_TEST) ./...
+	rm -rf $(GO_STAGE)
+
+test-go-static: go-static
+	export $(GO_SEEN) && cd $(GO) && GOEXPERIMENT=cgocheck2 $(GO_TEST) -race -tags rft_static ./...
 
 test-http: kv
 	$(PYTHON) $(DEMO)/routes.py
@@ -142,6 +181,9 @@ test-install: lib
 	$(MAKE) install DESTDIR=$(STAGE)
 	$(CC) -o $(STAGE)/smoke examples/smoke/smoke.c $$($(FROM_STAGE) --cflags --libs rft)
 	cd $(STAGE) && LD_LIBRARY_PATH=$(STAGE)$(LIBDIR) ./smoke
+	@if scripts/need.sh --optional 'rft.hpp as it is installed' g++; then \
+		$(CXX) -std=c++17 -o $(STAGE)/plain bindings/cpp/without_exceptions.cpp $$($(FROM_STAGE) --cflags --libs rft) && \
+		cd $(STAGE) && LD_LIBRARY_PATH=$(STAGE)$(LIBDIR) ./plain data; fi
 	$(STAGE)$(PREFIX)/bin/rft log verify $(STAGE)/smoke.data
 	rm -f $(STAGE)$(LIBDIR)/librft.so*
 	$(CC) -o $(STAGE)/smoke-static examples/smoke/smoke.c $$($(FROM_STAGE) --cflags --libs --static rft)
@@ -153,8 +195,8 @@ test-install: lib
 # Workspaces of their own, with dependencies that the library must not have.
 WORKSPACES := benches raft-core/fuzz
 
-.PHONY: check check-rust check-c fix
-check: check-rust check-c
+.PHONY: check check-rust check-c check-go fix
+check: check-rust check-c check-go
 	@echo 'make check: all is well'
 
 check-rust:
@@ -165,16 +207,20 @@ check-rust:
 	$(CARGO) test -p raft-ffi --test header
 
 check-c:
-	@if scripts/need.sh --optional 'the format of the C examples' clang-format; then \
-		clang-format --dry-run -Werror $(C_FILES); fi
+	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then \
+		clang-format $(C_STYLE) --dry-run -Werror $(C_FILES); fi
+
+check-go: go-header
+	@if scripts/need.sh --optional 'format and vet of the Go binding' go-1.24; then \
+		cd $(GO) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet -tags rft_static ./...; fi
 
 fix:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
-	@if scripts/need.sh --optional 'the format of the C examples' clang-format; then \
-		clang-format -i $(C_FILES); fi
+	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
+	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO); fi
 
 # ---- the rest ----
 
@@ -187,9 +233,10 @@ bench:
 	cd benches && BENCH_DIR=$(abspath $(BENCH_DIR)) $(CARGO) bench --bench core --bench wal --bench recovery
 
 install: lib
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/rft $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILT)/release/rft $(DESTDIR)$(PREFIX)/bin/rft
-	install -m 644 include/rft.h $(DESTDIR)$(PREFIX)/include/rft.h
+	install -m 644 include/rft.h include/rft.hpp $(DESTDIR)$(PREFIX)/include
+	install -m 644 include/rft/*.hpp $(DESTDIR)$(PREFIX)/include/rft
 	install -m 644 $(BUILT)/release/librft.a $(DESTDIR)$(LIBDIR)/librft.a
 	install -m 755 $(BUILT)/release/librft.so $(DESTDIR)$(LIBDIR)/librft.so.$(VERSION)
 	ln -sf librft.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -202,3 +249,6 @@ clean:
 	rm -rf benches/target raft-core/fuzz/target
 	$(MAKE) -C examples/kv-c clean
 	$(MAKE) -C examples/three-nodes-c clean
+	$(MAKE) -C bindings/c clean
+	$(MAKE) -C bindings/cpp clean
+	rm -rf $(GO)/lib

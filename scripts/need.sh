@@ -9,6 +9,7 @@ there() {
     case $1 in
     cargo) command -v cargo ;;
     gcc) command -v cc ;;
+    go-1.24) go version | grep -E ' go1\.(2[4-9]|[3-9][0-9])' ;;
     golang-go) command -v go ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;

@@ -1,0 +1,55 @@
+package rft
+
+// #include "shim.h"
+import "C"
+
+// EventKind is what an event tells. Pass over one you do not know.
+type EventKind int32
+
+const (
+	// EventRole says that role, term or known leader changed.
+	EventRole = EventKind(C.RFT_EVENT_ROLE)
+	// EventMembership says that a membership change was applied, at Index.
+	EventMembership = EventKind(C.RFT_EVENT_MEMBERSHIP)
+	// EventSnapshotSaved says that a snapshot of the state machine is durable: Index, Term, Bytes.
+	EventSnapshotSaved = EventKind(C.RFT_EVENT_SNAPSHOT_SAVED)
+	// EventSnapshotRestored says that the state machine was replaced by a leader's snapshot: Index, Term, Bytes.
+	EventSnapshotRestored = EventKind(C.RFT_EVENT_SNAPSHOT_RESTORED)
+	// EventFailed says that the engine has stopped for good: Err. Its Status still works.
+	EventFailed = EventKind(C.RFT_EVENT_FAILED)
+	// EventRecovered says that the engine came up from its directory, with the snapshot at Index. Text tells, a
+	// sentence a line, what was mended.
+	EventRecovered = EventKind(C.RFT_EVENT_RECOVERED)
+	// EventDiskFull says that the disk has less room than Config.DiskReserveBytes: Bytes are left.
+	EventDiskFull = EventKind(C.RFT_EVENT_DISK_FULL)
+	// EventDiskHasRoom says that the disk has room again: Bytes are left.
+	EventDiskHasRoom = EventKind(C.RFT_EVENT_DISK_HAS_ROOM)
+)
+
+// Event is something that happened at an engine. What its kind does not name is zero.
+type Event struct {
+	// Kind is what it tells.
+	Kind EventKind
+	// Role, Term and Leader are the node's.
+	Role         Role
+	Term, Leader uint64
+	// Index is an entry.
+	Index uint64
+	// Bytes is the length of a snapshot, or what is left of the disk.
+	Bytes uint64
+	// Err is why the engine stopped.
+	Err error
+	// Text tells more.
+	Text string
+}
+
+func eventOf(from *C.rft_event_t) Event {
+	event := Event{
+		Kind: EventKind(from.kind), Role: Role(from.role), Term: uint64(from.term), Leader: uint64(from.leader),
+		Index: uint64(from.index), Bytes: uint64(from.bytes), Text: C.GoStringN(from.text, C.int(from.text_len)),
+	}
+	if from.status != C.RFT_OK {
+		event.Err = newError(Code(from.status), event.Text)
+	}
+	return event
+}

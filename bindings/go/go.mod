@@ -1,0 +1,3 @@
+module github.com/raft-ffi/raft-ffi/bindings/go
+
+go 1.24

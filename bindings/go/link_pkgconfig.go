@@ -1,0 +1,6 @@
+//go:build !rft_static
+
+package rft
+
+// #cgo pkg-config: rft
+import "C"

@@ -1,0 +1,138 @@
+package rft
+
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"time"
+)
+
+// request makes one request and waits for its outcome.
+func (e *Engine) request(ctx context.Context,
+	ask func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t) (Outcome, error) {
+	call, err := e.begin(ctx, 1)
+	if err != nil {
+		return Outcome{}, err
+	}
+	err = e.call(func(engine *C.rft_engine_t, object **C.rft_error_t) C.rft_status_t {
+		return ask(engine, C.uint64_t(call.first), object)
+	})
+	if err != nil {
+		e.host.pending.forget(call, err)
+		return Outcome{}, err
+	}
+	defer runtime.KeepAlive(e) // as long as somebody waits, the engine is not forgotten
+	if err := e.host.pending.wait(ctx, call); err != nil {
+		return Outcome{}, err
+	}
+	return call.results[0].Outcome, call.results[0].Err
+}
+
+func (e *Engine) begin(ctx context.Context, n int) (*call, error) {
+	if ctx == nil {
+		return nil, newError(ErrInvalidArg, "the context is nil")
+	}
+	if e == nil || e.host == nil {
+		return nil, errClosed
+	}
+	if ctx.Err() != nil {
+		return nil, cut(ctx)
+	}
+	return e.host.pending.begin(n)
+}
+
+// Propose proposes an entry and waits until it is committed and applied. At a follower it goes to the leader. An empty
+// one has an outcome, and does not come to Apply.
+func (e *Engine) Propose(ctx context.Context, data []byte) (Outcome, error) {
+	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_go_engine_propose_one(engine, first(data), C.size_t(len(data)), request, object)
+	})
+}
+
+// ProposeMany proposes entries, all of them or none, in this order, and waits until each has its outcome. The error is
+// not nil when they were refused all together, or when the context ended; then those results that came are there.
+func (e *Engine) ProposeMany(ctx context.Context, payloads [][]byte) ([]Result, error) {
+	call, err := e.begin(ctx, len(payloads))
+	if err != nil || len(payloads) == 0 {
+		return nil, err
+	}
+	err = e.call(func(engine *C.rft_engine_t, object **C.rft_error_t) C.rft_status_t {
+		var pinner runtime.Pinner
+		defer pinner.Unpin()
+		array := make([]C.rft_proposal_t, len(payloads))
+		for at, bytes := range borrowed(&pinner, payloads) {
+			array[at] = C.rft_proposal_t{data: bytes.data, len: bytes.len, request: C.uint64_t(call.first + uint64(at))}
+		}
+		return C.rft_engine_propose(engine, &array[0], C.size_t(len(array)), object)
+	})
+	if err != nil {
+		e.host.pending.forget(call, err)
+		return nil, err
+	}
+	defer runtime.KeepAlive(e)
+	err = e.host.pending.wait(ctx, call)
+	return call.results, err
+}
+
+// Read waits until the state machine may be read: then it holds all that was acknowledged anywhere before this call. It
+// gives an index that the state machine has applied.
+func (e *Engine) Read(ctx context.Context) (uint64, error) {
+	outcome, err := e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_engine_read(engine, request, object)
+	})
+	return outcome.Index, err
+}
+
+// ReadWithin waits until the state machine may be read at this age, or a younger one, which the outcome tells. Where the
+// node knows its state to be that young it answers by itself; otherwise this is Read.
+func (e *Engine) ReadWithin(ctx context.Context, age time.Duration) (Outcome, error) {
+	milliseconds := min(max(age.Milliseconds(), 0), math.MaxUint32)
+	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_engine_read_within(engine, C.uint32_t(milliseconds), request, object)
+	})
+}
+
+// Snapshot has a snapshot taken now, and waits until it is durable and the log before it is dropped. It gives the last
+// entry the snapshot covers.
+func (e *Engine) Snapshot(ctx context.Context) (uint64, error) {
+	outcome, err := e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_engine_snapshot(engine, request, object)
+	})
+	return outcome.Index, err
+}
+
+// Change proposes a membership change and waits until it is in force here. ErrConfChange: another one is pending, or
+// this one does not fit.
+func (e *Engine) Change(ctx context.Context, change Change) (Outcome, error) {
+	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_engine_change(engine, change.steps(), C.size_t(len(change.Steps)), C.int32_t(change.Transition),
+			first(change.Context), C.size_t(len(change.Context)), request, object)
+	})
+}
+
+// AddLearner adds a member that receives the log and does not vote. Every node's state machine gets the context.
+func (e *Engine) AddLearner(ctx context.Context, id uint64, data []byte) (Outcome, error) {
+	return e.one(ctx, ChangeAddLearner, id, data)
+}
+
+// AddVoter adds a member that votes. A newcomer is better added as a learner first, and promoted when it has caught up.
+func (e *Engine) AddVoter(ctx context.Context, id uint64, data []byte) (Outcome, error) {
+	return e.one(ctx, ChangeAddVoter, id, data)
+}
+
+// Promote makes a learner a voter.
+func (e *Engine) Promote(ctx context.Context, id uint64, data []byte) (Outcome, error) {
+	return e.one(ctx, ChangeAddVoter, id, data)
+}
+
+// Remove removes a member.
+func (e *Engine) Remove(ctx context.Context, id uint64, data []byte) (Outcome, error) {
+	return e.one(ctx, ChangeRemove, id, data)
+}
+
+func (e *Engine) one(ctx context.Context, kind ChangeType, id uint64, data []byte) (Outcome, error) {
+	return e.Change(ctx, Change{Steps: []ChangeStep{{Type: kind, ID: id}}, Context: data})
+}

@@ -1,0 +1,110 @@
+package rfthttp
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	rft "github.com/raft-ffi/raft-ffi/bindings/go"
+)
+
+const (
+	headerCluster = "X-Etcd-Cluster-Id"
+	headerFrom    = "X-Server-From"
+)
+
+// ServeHTTP takes what a peer sends. Mount it at /raft.
+func (t *Transport) ServeHTTP(to http.ResponseWriter, request *http.Request) {
+	if request.Method != http.MethodPost {
+		to.Header().Set("Allow", http.MethodPost)
+		http.Error(to, "messages come by POST", http.StatusMethodNotAllowed)
+		return
+	}
+	cluster, err := strconv.ParseUint(request.Header.Get(headerCluster), 16, 64)
+	if err != nil || cluster != t.options.ClusterID {
+		http.Error(to, "cluster ID mismatch", http.StatusPreconditionFailed)
+		return
+	}
+	from, err := strconv.ParseUint(request.Header.Get(headerFrom), 16, 64)
+	if err != nil || from == 0 || from == t.options.ID {
+		http.Error(to, "X-Server-From is not another node's id in hex", http.StatusBadRequest)
+		return
+	}
+	engine := t.attached()
+	if engine == nil {
+		http.Error(to, "the engine is not open", http.StatusServiceUnavailable)
+		return
+	}
+	body, status := t.read(to, request)
+	if status != http.StatusOK {
+		http.Error(to, "the body is too long, or did not come", status)
+		return
+	}
+	messages := [][]byte{body}
+	if request.Header.Get("Content-Type") == typeFrames {
+		if messages, err = splitFrames(body); err != nil {
+			http.Error(to, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
+	if err := step(engine, messages); err != nil {
+		http.Error(to, err.Error(), statusOf(err))
+		return
+	}
+	to.WriteHeader(http.StatusNoContent)
+}
+
+// read takes the body, within the limits of length and time.
+func (t *Transport) read(to http.ResponseWriter, request *http.Request) ([]byte, int) {
+	if request.ContentLength > int64(t.options.BodyBytesMax) {
+		return nil, http.StatusRequestEntityTooLarge
+	}
+	// Not every server can set a deadline; one that cannot has limits of its own.
+	control := http.NewResponseController(to)
+	_ = control.SetReadDeadline(time.Now().Add(t.options.Timeout))
+	body, err := io.ReadAll(http.MaxBytesReader(to, request.Body, int64(t.options.BodyBytesMax)))
+	if err == nil {
+		_ = control.SetReadDeadline(time.Time{})
+		return body, http.StatusOK
+	}
+	// The deadline stays, or the server would wait for the rest of the body before it answers.
+	to.Header().Set("Connection", "close")
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		return nil, http.StatusRequestEntityTooLarge
+	}
+	return nil, http.StatusBadRequest
+}
+
+// step hands messages to the engine. One that speaks of a node unknown here is passed over: it may come from a member
+// that was removed a moment ago, and says nothing about the messages behind it.
+func step(engine *rft.Engine, messages [][]byte) error {
+	for len(messages) > 0 {
+		done, err := engine.StepMany(messages)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, rft.ErrUnknownPeer) {
+			return err
+		}
+		messages = messages[done+1:]
+	}
+	return nil
+}
+
+func statusOf(err error) int {
+	var known *rft.Error
+	if !errors.As(err, &known) {
+		return http.StatusInternalServerError
+	}
+	switch known.Code {
+	case rft.ErrDecode, rft.ErrLocalMessage, rft.ErrWrongReceiver, rft.ErrInvalidArg:
+		return http.StatusBadRequest
+	case rft.ErrBusy, rft.ErrStopped:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusInternalServerError
+	}
+}

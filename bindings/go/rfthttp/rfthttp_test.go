@@ -1,0 +1,312 @@
+package rfthttp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	rft "github.com/raft-ffi/raft-ffi/bindings/go"
+)
+
+const patience = 30 * time.Second
+
+// counter is a state machine that counts bytes.
+type counter struct {
+	lock  sync.Mutex
+	bytes int
+}
+
+func (c *counter) Apply(entries []rft.Entry) error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	for at := range entries {
+		c.bytes += len(entries[at].Data)
+		entries[at].Answer = fmt.Append(nil, c.bytes)
+	}
+	return nil
+}
+
+func (c *counter) Snapshot(to io.Writer) error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	_, err := fmt.Fprintln(to, c.bytes)
+	return err
+}
+
+func (c *counter) Restore(from io.Reader) error {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	_, err := fmt.Fscanln(from, &c.bytes)
+	return err
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for: %s", what)
+		}
+	}
+}
+
+// node is an engine behind a server of its own.
+type node struct {
+	server    *httptest.Server
+	transport *Transport
+	engine    *rft.Engine
+}
+
+// serve opens node 1 of a cluster of so many voters, alone for now.
+func serve(t *testing.T, id uint64, voters ...uint64) *node {
+	transport, err := New(Options{ID: id, Timeout: 2 * time.Second, BodyBytesMax: 4 << 20})
+	must(t, err)
+	n := &node{transport: transport}
+	mux := http.NewServeMux()
+	mux.Handle("/raft", transport)
+	n.server = httptest.NewServer(mux)
+	n.engine, err = rft.Open(context.Background(), rft.Config{
+		Dir: t.TempDir(), ID: id, Voters: voters, TickInterval: 50 * time.Millisecond,
+	}, &counter{}, transport)
+	must(t, err)
+	t.Cleanup(n.close)
+	return n
+}
+
+func (n *node) close() {
+	_ = n.engine.Close()
+	_ = n.transport.Close()
+	n.server.Close()
+}
+
+func TestThreeNodesAgree(t *testing.T) {
+	before := runtime.NumGoroutine()
+	nodes := make(map[uint64]*node)
+	for id := uint64(1); id <= 3; id++ {
+		nodes[id] = serve(t, id, 1, 2, 3)
+	}
+	for id, one := range nodes {
+		for other, at := range nodes {
+			if id != other {
+				must(t, one.transport.SetPeer(other, at.server.URL+"/"))
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var leader uint64
+	until(t, "a leader", func() bool {
+		status, err := nodes[1].engine.Status()
+		must(t, err)
+		leader = status.Leader
+		_, err = nodes[1].engine.Read(ctx)
+		return err == nil && leader != 0
+	})
+	follower := nodes[leader%3+1]
+	payload := bytes.Repeat([]byte{'x'}, 100<<10)
+	for at := 1; at <= 20; at++ {
+		outcome, err := follower.engine.Propose(ctx, payload)
+		if err != nil || string(outcome.Answer) != fmt.Sprint(at*len(payload)) {
+			t.Fatalf("%d: %q, %v", at, outcome.Answer, err)
+		}
+	}
+	nodes[leader].close()
+	until(t, "the other two agree", func() bool {
+		return second(follower.engine.Read(ctx)) == nil
+	})
+	for _, one := range nodes {
+		one.close()
+	}
+	until(t, "all goroutines end", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestHandlerRefuses(t *testing.T) {
+	n := serve(t, 1, 1, 2)
+	heartbeat := []byte{0x08, 8, 0x10, 1, 0x18, 2, 0x20, 1}
+	stranger := []byte{0x08, 4, 0x10, 1, 0x18, 9, 0x20, 1}
+	elsewhere := []byte{0x08, 8, 0x10, 2, 0x18, 2, 0x20, 1}
+	frames := func(messages ...[]byte) []byte {
+		var body []byte
+		for _, message := range messages {
+			body = appendFrame(body, message)
+		}
+		return body
+	}
+	for _, try := range []struct {
+		what, method, cluster, from, kind string
+		body                              []byte
+		want                              int
+	}{
+		{"one", "POST", "1", "2", typeMessage, heartbeat, 204},
+		{"many", "POST", "1", "2", typeFrames, frames(heartbeat, heartbeat), 204},
+		{"none", "POST", "1", "2", typeFrames, nil, 204},
+		{"a stranger among them", "POST", "1", "2", typeFrames, frames(heartbeat, stranger, heartbeat), 204},
+		{"no POST", "GET", "1", "2", typeMessage, nil, 405},
+		{"no cluster", "POST", "", "2", typeMessage, heartbeat, 412},
+		{"another cluster", "POST", "2", "2", typeMessage, heartbeat, 412},
+		{"a cluster in words", "POST", "one", "2", typeMessage, heartbeat, 412},
+		{"no sender", "POST", "1", "", typeMessage, heartbeat, 400},
+		{"itself", "POST", "1", "1", typeMessage, heartbeat, 400},
+		{"zero", "POST", "1", "0", typeMessage, heartbeat, 400},
+		{"a sender too large", "POST", "1", "10000000000000000", typeMessage, heartbeat, 400},
+		{"no body", "POST", "1", "2", typeMessage, nil, 400},
+		{"noise", "POST", "1", "2", typeMessage, []byte("\x3a\x7f"), 400},
+		{"for another node", "POST", "1", "2", typeMessage, elsewhere, 400},
+		{"half a frame head", "POST", "1", "2", typeFrames, []byte{0, 0}, 400},
+		{"half a frame", "POST", "1", "2", typeFrames, frames(heartbeat)[:10], 400},
+		{"a lying frame", "POST", "1", "2", typeFrames, bytes.Repeat([]byte{0xff}, 16), 400},
+		{"too long", "POST", "1", "2", typeMessage, make([]byte, 5<<20), 413},
+	} {
+		request, err := http.NewRequest(try.method, n.server.URL+"/raft", bytes.NewReader(try.body))
+		must(t, err)
+		request.Header.Set(headerCluster, try.cluster)
+		request.Header.Set(headerFrom, try.from)
+		request.Header.Set("Content-Type", try.kind)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Errorf("%s: %v", try.what, err)
+			continue
+		}
+		if response.StatusCode != try.want {
+			text, _ := io.ReadAll(response.Body)
+			t.Errorf("%s: %s: %s", try.what, response.Status, text)
+		}
+		response.Body.Close()
+	}
+	status, err := n.engine.Status()
+	if err != nil || status.Failure != nil {
+		t.Error(status, err)
+	}
+}
+
+// Bodies whose length is not told, and those that never end, have limits too.
+func TestHandlerLimitsLengthAndTime(t *testing.T) {
+	n := serve(t, 1, 1, 2)
+	n.transport.options.Timeout = 100 * time.Millisecond
+	send := func(head, body string) string {
+		conn, err := net.Dial("tcp", n.server.Listener.Addr().String())
+		must(t, err)
+		defer conn.Close()
+		must(t, conn.SetDeadline(time.Now().Add(patience)))
+		_, err = io.WriteString(conn, "POST /raft HTTP/1.1\r\nHost: x\r\nX-Etcd-Cluster-ID: 1\r\nX-Server-From: 2\r\n"+head+"\r\n\r\n"+body)
+		must(t, err)
+		answer, err := io.ReadAll(io.LimitReader(conn, 12))
+		must(t, err)
+		return string(answer)
+	}
+	if answer := send("Content-Length: 100", "slow"); !strings.HasSuffix(answer, "400") {
+		t.Error("slow:", answer)
+	}
+	endless := strings.Repeat("100000\r\n"+strings.Repeat("x", 1<<20)+"\r\n", 5)
+	n.transport.options.Timeout = patience
+	if answer := send("Transfer-Encoding: chunked", endless); !strings.HasSuffix(answer, "413") {
+		t.Error("endless:", answer)
+	}
+}
+
+func TestHandlerWithoutEngine(t *testing.T) {
+	transport, err := New(Options{ID: 1})
+	must(t, err)
+	defer transport.Close()
+	request := httptest.NewRequest("POST", "/raft", strings.NewReader("x"))
+	request.Header.Set(headerCluster, "1")
+	request.Header.Set(headerFrom, "2")
+	answer := httptest.NewRecorder()
+	transport.ServeHTTP(answer, request)
+	if answer.Code != http.StatusServiceUnavailable {
+		t.Error(answer.Code)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for _, options := range []Options{
+		{}, {ID: 1, Timeout: -1}, {ID: 1, QueueItemsMax: -1}, {ID: 1, Peers: map[uint64]string{2: "two:80"}},
+		{ID: 1, Peers: map[uint64]string{2: "file:///x"}}, {ID: 1, Peers: map[uint64]string{0: "http://x"}},
+	} {
+		if _, err := New(options); err == nil {
+			t.Errorf("%+v was taken", options)
+		}
+	}
+}
+
+// A peer that does not answer costs no memory beyond the queue, is reported, and gets what comes later.
+func TestPeerThatIsAway(t *testing.T) {
+	var lock sync.Mutex
+	var got [][]byte
+	blocked := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(to http.ResponseWriter, request *http.Request) {
+		<-blocked
+		body, err := io.ReadAll(request.Body)
+		messages := [][]byte{body}
+		if request.Header.Get("Content-Type") == typeFrames {
+			messages, err = splitFrames(body)
+		}
+		lock.Lock()
+		defer lock.Unlock()
+		if err == nil {
+			got = append(got, messages...)
+		}
+		to.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	transport, err := New(Options{ID: 1, QueueItemsMax: 10, QueueBytesMax: 100, Peers: map[uint64]string{2: server.URL}})
+	must(t, err)
+	for at := range 50 {
+		transport.Send([]rft.Message{{To: 2, Data: []byte{byte(at)}}, {To: 3, Data: []byte("to nobody")}})
+	}
+	transport.Send([]rft.Message{{To: 2, Data: make([]byte, 101)}})
+	close(blocked)
+	until(t, "what was queued", func() bool {
+		transport.Send([]rft.Message{{To: 2, Data: []byte("later")}})
+		lock.Lock()
+		defer lock.Unlock()
+		return len(got) > 0 && string(got[len(got)-1]) == "later"
+	})
+	lock.Lock()
+	for at, message := range got {
+		if string(message) != "later" && message[0] != byte(at) {
+			t.Errorf("%d: %v", at, message)
+		}
+	}
+	lock.Unlock()
+	transport.RemovePeer(2)
+	must(t, transport.Close())
+	must(t, transport.Close())
+	if err := transport.SetPeer(2, server.URL); err == nil {
+		t.Error("a closed transport took a peer")
+	}
+	if _, err := splitFrames([]byte{1}); !errors.Is(err, errFrames) {
+		t.Error(err)
+	}
+}
+
+// A transport does not keep an engine alive.
+func TestTransportForgets(t *testing.T) {
+	transport, err := New(Options{ID: 1})
+	must(t, err)
+	defer transport.Close()
+	dir := t.TempDir()
+	func() {
+		_, err := rft.Open(context.Background(), rft.Config{Dir: dir, ID: 1, Voters: []uint64{1}}, &counter{}, transport)
+		must(t, err)
+	}()
+	until(t, "it is gone", func() bool { runtime.GC(); return transport.attached() == nil })
+}

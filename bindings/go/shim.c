@@ -1,0 +1,75 @@
+#include "shim.h"
+
+#include "_cgo_export.h"
+
+/* The callbacks differ from Go's exported functions in `const` and in the type of the first argument. */
+
+static void on_drop(void *user) {
+    goDrop((uintptr_t)user);
+}
+
+static void on_send(void *user, const rft_message_t *messages, size_t n) {
+    goSend((uintptr_t)user, (rft_message_t *)messages, n);
+}
+
+static rft_status_t on_apply(void *user, const rft_entry_t *entries, size_t n) {
+    return goApply((uintptr_t)user, (rft_entry_t *)entries, n);
+}
+
+static rft_status_t on_save(void *user, rft_snapshot_writer_t *writer) {
+    return goSnapshotSave((uintptr_t)user, writer);
+}
+
+static rft_status_t on_restore(void *user, rft_snapshot_reader_t *reader) {
+    return goSnapshotRestore((uintptr_t)user, reader);
+}
+
+static void on_outcome(void *user, const rft_outcome_t *outcomes, size_t n) {
+    goOutcome((uintptr_t)user, (rft_outcome_t *)outcomes, n);
+}
+
+static void on_event(void *user, const rft_event_t *event) {
+    goEvent((uintptr_t)user, (rft_event_t *)event);
+}
+
+static void on_log(void *user, int32_t level, const char *text, size_t len) {
+    goLog((uintptr_t)user, level, (char *)text, len);
+}
+
+rft_status_t rft_go_engine_open(const rft_config_t *config, const char *dir, size_t dir_len, uintptr_t handle,
+                                uint8_t log, rft_engine_t **out, rft_error_t **err) {
+    rft_host_t host = {0};
+    host.size = sizeof host;
+    host.user_data = (void *)handle;
+    host.drop = on_drop;
+    host.send = on_send;
+    host.apply = on_apply;
+    host.snapshot_save = on_save;
+    host.snapshot_restore = on_restore;
+    host.outcome = on_outcome;
+    host.event = on_event;
+    host.log = log ? on_log : NULL;
+    return rft_engine_open(config, dir, dir_len, &host, out, err);
+}
+
+rft_status_t rft_go_engine_propose_one(rft_engine_t *engine, const uint8_t *data, size_t len,
+                                       uint64_t request, rft_error_t **err) {
+    const rft_proposal_t proposal = {data, len, request};
+    return rft_engine_propose(engine, &proposal, 1, err);
+}
+
+rft_status_t rft_go_answers_set(const rft_entry_t *entries, const rft_bytes_t *answers, size_t n) {
+    for (size_t at = 0; at < n; at++) {
+        if (answers[at].len > 0) {
+            rft_status_t status = rft_answer_set(entries[at].answer, answers[at].data, answers[at].len, NULL);
+            if (status != RFT_OK) {
+                return status;
+            }
+        }
+    }
+    return RFT_OK;
+}
+
+rft_status_t rft_go_check_version(void) {
+    return rft_check_version();
+}

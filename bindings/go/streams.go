@@ -1,0 +1,89 @@
+package rft
+
+// #include "shim.h"
+import "C"
+
+import (
+	"bufio"
+	"io"
+)
+
+// streamBytes is how much goes through C at once.
+const streamBytes = 64 << 10
+
+// snapshotWriter is a stream that ends with the callback it was made for.
+type snapshotWriter struct{ writer *C.rft_snapshot_writer_t }
+
+func (w *snapshotWriter) Write(data []byte) (int, error) {
+	if w.writer == nil {
+		return 0, newError(ErrMisuse, "the snapshot is written, its stream is over")
+	}
+	var object *C.rft_error_t
+	if err := failure(C.rft_snapshot_write(w.writer, first(data), C.size_t(len(data)), &object), object); err != nil {
+		return 0, err
+	}
+	return len(data), nil
+}
+
+// snapshotReader is a stream that ends with the callback it was made for.
+type snapshotReader struct{ reader *C.rft_snapshot_reader_t }
+
+func (r *snapshotReader) Read(into []byte) (int, error) {
+	if r.reader == nil {
+		return 0, newError(ErrMisuse, "the snapshot is restored, its stream is over")
+	}
+	if len(into) == 0 {
+		return 0, nil
+	}
+	var n C.size_t
+	var object *C.rft_error_t
+	status := C.rft_snapshot_read(r.reader, first(into), C.size_t(len(into)), &n, &object)
+	if err := failure(status, object); err != nil {
+		return 0, err
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return int(n), nil
+}
+
+// SnapshotReader is what [StateMachine.Restore] reads from.
+type SnapshotReader struct {
+	*bufio.Reader
+	stream *snapshotReader
+}
+
+// Len is how many bytes the snapshot has in all, whatever was read of them; 0 when its stream is over.
+func (r *SnapshotReader) Len() uint64 {
+	return uint64(C.rft_snapshot_len(r.stream.reader))
+}
+
+//export goSnapshotSave
+func goSnapshotSave(handle C.uintptr_t, writer *C.rft_snapshot_writer_t) C.rft_status_t {
+	h := hostOf(handle)
+	stream := &snapshotWriter{writer}
+	err := guard(func() error {
+		buffer := bufio.NewWriterSize(stream, streamBytes)
+		if err := h.machine.Snapshot(buffer); err != nil {
+			return err
+		}
+		return buffer.Flush()
+	})
+	stream.writer = nil
+	if err != nil { // no snapshot this time, which stops nothing
+		h.complain("snapshot", err)
+		return C.RFT_E_HOST
+	}
+	return C.RFT_OK
+}
+
+//export goSnapshotRestore
+func goSnapshotRestore(handle C.uintptr_t, reader *C.rft_snapshot_reader_t) C.rft_status_t {
+	h := hostOf(handle)
+	stream := &snapshotReader{reader}
+	err := guard(func() error {
+		return h.machine.Restore(&SnapshotReader{bufio.NewReaderSize(stream, streamBytes), stream})
+	})
+	stream.reader = nil
+	return h.answer("restore", err)
+}

@@ -1,0 +1,265 @@
+/// @file
+/// @brief Part of rft.hpp: the callbacks of an engine.
+#ifndef RFT_HOST_HPP
+#define RFT_HOST_HPP
+
+#include <rft.h>
+
+#include <rft/code.hpp>
+#include <rft/data.hpp>
+#include <rft/exceptions.hpp>
+#include <rft/snapshot.hpp>
+#include <rft/status.hpp>
+#include <rft/view.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+
+namespace rft {
+inline namespace v0 {
+
+template <class Signature> class Function;
+
+/// Anything that can be called, owned, also what can only be moved. What returns nothing returns R().
+template <class R, class... Args> class Function<R(Args...)> {
+  public:
+    /// Nothing to call.
+    Function() noexcept = default;
+    /// Takes a callable.
+    template <class F, std::enable_if_t<!std::is_same_v<std::decay_t<F>, Function>, int> = 0>
+    Function(F &&body) : body_(std::make_unique<Body<std::decay_t<F>>>(std::forward<F>(body))) {
+    }
+    /// Whether there is something to call.
+    explicit operator bool() const noexcept {
+        return body_ != nullptr;
+    }
+    /// Calls it, which must be there.
+    R operator()(Args... args) {
+        return body_->call(std::forward<Args>(args)...);
+    }
+
+  private:
+    struct Base {
+        Base() = default;
+        Base(const Base &) = delete;
+        Base &operator=(const Base &) = delete;
+        virtual ~Base() = default;
+        virtual R call(Args... args) = 0;
+    };
+    template <class F> struct Body final : Base {
+        explicit Body(F body) : body_(std::move(body)) {
+        }
+        R call(Args... args) override {
+            if constexpr (std::is_void_v<std::invoke_result_t<F &, Args...>> && !std::is_void_v<R>) {
+                body_(std::forward<Args>(args)...);
+                return R();
+            } else {
+                return body_(std::forward<Args>(args)...);
+            }
+        }
+        F body_;
+    };
+    std::unique_ptr<Base> body_;
+};
+
+/// Something that happened at an engine, lent.
+class Event {
+  public:
+    /// Wraps one.
+    explicit Event(const rft_event_t &raw) noexcept : raw_(&raw) {
+    }
+    /// What it tells.
+    EventKind kind() const noexcept {
+        return static_cast<EventKind>(raw_->kind);
+    }
+    /// The node's role.
+    Role role() const noexcept {
+        return static_cast<Role>(raw_->role);
+    }
+    /// Why the engine stopped.
+    Code code() const noexcept {
+        return static_cast<Code>(raw_->status);
+    }
+    /// What is told in words; may be empty.
+    std::string_view text() const noexcept {
+        return raw_->text == nullptr ? std::string_view() : std::string_view(raw_->text, raw_->text_len);
+    }
+    /// All of it: term, leader, index, bytes.
+    const rft_event_t &raw() const noexcept {
+        return *raw_;
+    }
+
+  private:
+    const rft_event_t *raw_;
+};
+
+/// What becomes of a request that nobody waits for. Applier thread.
+using Done = Function<void(Result<Outcome>)>;
+
+/// The host's side of an engine: see rft_host_t for threads and duties. `apply` must be set, `save` and
+/// `restore` both or, with Setting::snapshot_entries 0, none. Those that return a Code may as well return
+/// nothing.
+struct Host {
+    Function<void(Span<Message>)> send;     ///< Brings messages to their receivers. Must not block.
+    Function<Code(Span<Entry>)> apply;      ///< Applies entries to the state machine.
+    Function<Code(SnapshotWriter)> save;    ///< Writes the state machine.
+    Function<Code(SnapshotReader)> restore; ///< Replaces the state machine.
+    Function<void(Event)> event;            ///< Tells what happened.
+    Function<void(LogLevel, std::string_view)>
+        log; ///< A line for the log. Two may come at once. Must not block.
+};
+
+namespace detail {
+
+/// What an engine's user_data points to.
+struct App {
+    Host host;
+    std::mutex lock;
+    std::unordered_map<std::uint64_t, Done> waiting;
+    std::uint64_t last = 0;
+
+    explicit App(Host from) : host(std::move(from)) {
+    }
+
+    /// Numbers a request.
+    std::uint64_t wait(Done done) {
+        const std::lock_guard<std::mutex> guard(lock);
+        waiting.emplace(++last, std::move(done));
+        return last;
+    }
+    /// Takes a request that has its outcome, or that was refused.
+    Done take(std::uint64_t request) {
+        const std::lock_guard<std::mutex> guard(lock);
+        const auto at = waiting.find(request);
+        if (at == waiting.end()) {
+            return {};
+        }
+        Done done = std::move(at->second);
+        waiting.erase(at);
+        return done;
+    }
+};
+
+inline App &app(void *user) noexcept {
+    return *static_cast<App *>(user);
+}
+
+/// Tells of a callback that threw and whose failure stops nothing.
+inline void thrown(App &app, const char *text) noexcept {
+    RFT_HPP_TRY {
+        if (app.host.log) {
+            app.host.log(LogLevel::error, text);
+        }
+    }
+    RFT_HPP_CATCH {
+    }
+}
+
+extern "C" {
+
+inline void rft_hpp_drop(void *user) noexcept {
+    delete static_cast<App *>(user);
+}
+
+inline void rft_hpp_send(void *user, const rft_message_t *messages, std::size_t n) noexcept {
+    RFT_HPP_TRY {
+        app(user).host.send(Span<Message>(messages, n));
+    }
+    RFT_HPP_CATCH {
+        thrown(app(user), "send has thrown an exception");
+    }
+}
+
+inline rft_status_t rft_hpp_apply(void *user, const rft_entry_t *entries, std::size_t n) noexcept {
+    RFT_HPP_TRY {
+        return static_cast<rft_status_t>(app(user).host.apply(Span<Entry>(entries, n)));
+    }
+    RFT_HPP_CATCH {
+        return RFT_E_HOST;
+    }
+}
+
+inline rft_status_t rft_hpp_save(void *user, rft_snapshot_writer_t *writer) noexcept {
+    RFT_HPP_TRY {
+        return static_cast<rft_status_t>(app(user).host.save(SnapshotWriter(writer)));
+    }
+    RFT_HPP_CATCH {
+        return RFT_E_HOST;
+    }
+}
+
+inline rft_status_t rft_hpp_restore(void *user, rft_snapshot_reader_t *reader) noexcept {
+    RFT_HPP_TRY {
+        return static_cast<rft_status_t>(app(user).host.restore(SnapshotReader(reader)));
+    }
+    RFT_HPP_CATCH {
+        return RFT_E_HOST;
+    }
+}
+
+inline void rft_hpp_outcome(void *user, const rft_outcome_t *outcomes, std::size_t n) noexcept {
+    for (std::size_t at = 0; at < n; at++) {
+        const rft_outcome_t &from = outcomes[at];
+        RFT_HPP_TRY {
+            Done done = app(user).take(from.request);
+            if (!done) {
+                continue;
+            }
+            if (from.status != RFT_OK) {
+                done(Status(static_cast<Code>(from.status), from.leader));
+                continue;
+            }
+            const Bytes answer(from.answer, from.answer_len);
+            done(Outcome{from.index, from.term, answer.copy(), from.age_ms, answer.size()});
+        }
+        RFT_HPP_CATCH {
+            thrown(app(user), "what takes an outcome has thrown an exception");
+        }
+    }
+}
+
+inline void rft_hpp_event(void *user, const rft_event_t *event) noexcept {
+    RFT_HPP_TRY {
+        app(user).host.event(Event(*event));
+    }
+    RFT_HPP_CATCH {
+        thrown(app(user), "event has thrown an exception");
+    }
+}
+
+inline void rft_hpp_log(void *user, std::int32_t level, const char *text, std::size_t len) noexcept {
+    RFT_HPP_TRY {
+        app(user).host.log(static_cast<LogLevel>(level), std::string_view(text, len));
+    }
+    RFT_HPP_CATCH {
+    }
+}
+
+} // extern "C"
+
+inline rft_host_t raw(App *app) noexcept {
+    rft_host_t host = {};
+    host.size = sizeof host;
+    host.user_data = app;
+    host.drop = rft_hpp_drop;
+    host.send = app->host.send ? rft_hpp_send : nullptr;
+    host.apply = app->host.apply ? rft_hpp_apply : nullptr;
+    host.snapshot_save = app->host.save ? rft_hpp_save : nullptr;
+    host.snapshot_restore = app->host.restore ? rft_hpp_restore : nullptr;
+    host.outcome = rft_hpp_outcome;
+    host.event = app->host.event ? rft_hpp_event : nullptr;
+    host.log = app->host.log ? rft_hpp_log : nullptr;
+    return host;
+}
+
+} // namespace detail
+
+} // namespace v0
+} // namespace rft
+
+#endif // RFT_HOST_HPP
