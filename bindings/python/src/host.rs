@@ -21,6 +21,7 @@ use crate::data;
 use crate::data::Entry;
 use crate::fault::{Checked, Fault, call, settled};
 use crate::hub::{Hub, Job};
+use crate::process::Process;
 use crate::state::Event;
 use crate::stream::Stream;
 
@@ -39,6 +40,7 @@ pub(crate) struct Host {
     // Taken out while a thread waits with it. Dropped at the end, so that what is still handed over fails.
     jobs: Mutex<Option<Receiver<Job>>>,
     engine: OnceLock<Weak<Engine>>,
+    process: Process,
     // What a callback has raised: for those who ask why the engine has stopped, and why there was no snapshot.
     cause: Mutex<Option<Py<PyBaseException>>>,
     save_cause: Mutex<Option<Py<PyBaseException>>>,
@@ -68,6 +70,16 @@ impl Host {
     }
 }
 
+impl Drop for Host {
+    fn drop(&mut self) {
+        if !self.process.is_current() {
+            // Its queues know of threads that are in the other process.
+            let _ = Arc::into_raw(Arc::clone(&self.hub));
+            Box::leak(Box::new(self.jobs.get_mut().take()));
+        }
+    }
+}
+
 #[pymethods]
 impl Host {
     #[new]
@@ -77,6 +89,7 @@ impl Host {
             hub: Arc::new(hub),
             jobs: Mutex::new(Some(jobs)),
             engine: OnceLock::new(),
+            process: Process::current(),
             cause: Mutex::default(),
             save_cause: Mutex::default(),
         }
@@ -117,13 +130,17 @@ impl Host {
 
     /// Both threads end when they have done what there is.
     fn end(&self) {
-        self.hub.end();
+        if self.process.is_current() {
+            self.hub.end();
+        }
     }
 
     /// The applying thread ends: what is handed over from now on fails.
     fn abandon(&self) {
-        self.jobs.lock().take();
-        self.hub.outbox.close();
+        if self.process.is_current() {
+            self.jobs.lock().take();
+            self.hub.outbox.close();
+        }
     }
 
     /// A callback has raised `error`: `save`, or one that ends the engine.

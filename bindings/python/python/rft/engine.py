@@ -28,6 +28,7 @@ TIMEOUT = 10.0
 
 _EXIT_TIMEOUT = 2.0
 _open: weakref.WeakSet[EngineBase] = weakref.WeakSet()
+_forked_while_open = False
 
 
 class EngineBase:
@@ -50,6 +51,10 @@ class EngineBase:
         notice. `on_event` is called on the state machine's thread.
         """
         self._closed = True
+        self._process = os.getpid()
+        if _forked_while_open:
+            # Locks remember threads that wait for them, and those are in the other process.
+            raise MisuseError("an engine was at work when this process was forked off: use spawn or exec")
         _check_machine(config, state_machine)
         if transport is not None and not callable(getattr(transport, "send", None)):
             raise TypeError(f"transport has no method send: {transport!r}")
@@ -80,6 +85,10 @@ class EngineBase:
                 thread.join(timeout)
 
     def _stop(self, timeout: float | None) -> None:
+        if self._process != os.getpid():
+            # Forked off: the threads, and all that they hold, are in the other process.
+            self._closed = True
+            return
         try:
             self._native.stop(timeout)
         except MisuseError:
@@ -100,7 +109,7 @@ class EngineBase:
             stop()
 
     def __del__(self) -> None:
-        if not self._closed:
+        if not self._closed and self._process == os.getpid():
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
             if threading.current_thread() not in self._threads:
                 self._stop(_EXIT_TIMEOUT)
@@ -251,6 +260,17 @@ class Engine(EngineBase):
     ) -> None:
         """Close it."""
         self.close()
+
+
+def _after_fork() -> None:
+    """Forget what is open: it is open in the process that opened it."""
+    global _forked_while_open
+    _forked_while_open = _forked_while_open or len(_open) > 0
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @atexit.register

@@ -150,7 +150,8 @@ def _run(host: Host, task: Task, machine: StateMachine) -> None:
     except BaseException as error:
         # Also SystemExit and the like: on this thread they would be lost.
         host.raised(error, is_save=task.kind == "save")
-        logger.error("the state machine's %s has raised %r", task.kind, error)
+        # As text: a handler that keeps its records must not keep the frames.
+        logger.error("the state machine's %s has raised %s", task.kind, repr(error))
         task.failed()
 
 
