@@ -89,10 +89,10 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-etcd test-c test-http test-install test-soak
+.PHONY: test test-rust test-etcd test-c test-http test-python test-install test-soak
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-install test-http test-soak
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-python test-install test-http test-soak
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -122,6 +122,22 @@ test-c: kv three-nodes
 test-http: kv
 	$(PYTHON) $(DEMO)/routes.py
 
+# The tests have a virtual environment of their own; without it they are skipped, and said to be.
+PY := bindings/python
+VENV := $(BUILT)/venv-python
+IN_VENV = VIRTUAL_ENV=$(VENV) PATH=$(VENV)/bin:$$PATH
+test-python:
+	@scripts/need.sh cargo gcc
+	@if scripts/python-venv.sh $(VENV) 'the Python binding'; then $(MAKE) test-python-in-venv; fi
+
+.PHONY: test-python-in-venv
+test-python-in-venv:
+	cd $(PY) && $(IN_VENV) maturin develop --quiet --locked
+	cd $(PY) && $(IN_VENV) mypy
+	cd $(PY) && $(IN_VENV) python -m mypy.stubtest rft._native
+	cd $(PY) && $(IN_VENV) pytest
+	@scripts/need.sh --optional 'the Python binding without the global lock' python3.14t || true
+
 # The second run loses writes on purpose: the soak has to see it.
 test-soak: kv
 	$(PYTHON) $(DEMO)/soak.py 200 $(or $(SEED),1)
@@ -144,10 +160,10 @@ test-install: lib
 # ---- style ----
 
 # Workspaces of their own, with dependencies that the library must not have.
-WORKSPACES := benches raft-core/fuzz
+WORKSPACES := benches raft-core/fuzz bindings/python
 
-.PHONY: check check-rust check-c fix
-check: check-rust check-c
+.PHONY: check check-rust check-c check-python fix
+check: check-rust check-c check-python
 	@echo 'make check: all is well'
 
 check-rust:
@@ -161,6 +177,11 @@ check-c:
 	@if scripts/need.sh --optional 'the format of the C examples' clang-format; then \
 		clang-format --dry-run -Werror $(C_FILES); fi
 
+check-python:
+	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
+	@if scripts/python-venv.sh $(VENV) 'format and lints of the Python binding'; then \
+		cd $(PY) && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .; fi
+
 fix:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all
@@ -168,6 +189,8 @@ fix:
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of the C examples' clang-format; then \
 		clang-format -i $(C_FILES); fi
+	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding'; then \
+		cd $(PY) && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .; fi
 
 # ---- the rest ----
 
@@ -192,6 +215,6 @@ install: lib
 
 clean:
 	$(CARGO) clean
-	rm -rf benches/target raft-core/fuzz/target
+	rm -rf benches/target raft-core/fuzz/target $(PY)/target $(PY)/python/rft/*.so
 	$(MAKE) -C examples/kv-c clean
 	$(MAKE) -C examples/three-nodes-c clean

@@ -29,6 +29,14 @@ pub(crate) fn number(value: &Bound<'_, PyAny>, name: &str) -> Checked<u64> {
     })
 }
 
+/// A number that is not 0.
+pub(crate) fn not_zero(value: &Bound<'_, PyAny>, name: &str) -> Checked<u64> {
+    match number(value, name)? {
+        0 => Err(Fault::Invalid(format!("{name} is 0"))),
+        number => Ok(number),
+    }
+}
+
 /// The id of a node, called `id` in what is said about it.
 pub(crate) struct NodeId(pub(crate) u64);
 
@@ -69,11 +77,11 @@ pub(crate) fn payloads(list: Vec<Payload>) -> Vec<Bytes> {
     list.into_iter().map(|payload| payload.0).collect()
 }
 
-/// How long to wait; None is for ever.
-pub(crate) fn timeout(seconds: Option<f64>) -> Checked<Option<Duration>> {
+/// A time called `name`; None is for ever.
+pub(crate) fn seconds(seconds: Option<f64>, name: &str) -> Checked<Option<Duration>> {
     let Some(seconds) = seconds else { return Ok(None) };
     if seconds.is_nan() || seconds < 0.0 {
-        return Err(Fault::Invalid(format!("timeout is {seconds}: it must not be negative")));
+        return Err(Fault::Invalid(format!("{name} is {seconds}: it must not be negative")));
     }
     // What is longer than a duration can be is for ever.
     Ok(Duration::try_from_secs_f64(seconds).ok())

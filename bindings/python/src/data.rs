@@ -1,6 +1,8 @@
 //! Plain data for the interpreter: entries, messages, outcomes. All of it is immutable, and bytes are copied only when
 //! they are asked for.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -190,24 +192,32 @@ impl ReadState {
 #[pyclass(frozen, eq, module = "rft")]
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    /// The entry of a proposal or change, or what a snapshot covers. What was forwarded is applied at the leader, and
-    /// at this node once its status tells this index.
+    /// The entry of a proposal or change, what a read sees at the least, or what a snapshot covers. What was forwarded
+    /// is applied at the leader, and at this node once its status tells this index.
     #[pyo3(get)]
     index: u64,
-    /// That entry's term.
+    /// That entry's term; 0 for a read.
     #[pyo3(get)]
     term: u64,
+    age: Duration,
     answer: Bytes,
 }
 
 impl From<outcome::Outcome> for Outcome {
     fn from(outcome: outcome::Outcome) -> Self {
-        Outcome { index: outcome.index, term: outcome.term, answer: outcome.answer }
+        let outcome::Outcome { index, term, age, answer, .. } = outcome;
+        Outcome { index, term, age, answer }
     }
 }
 
 #[pymethods]
 impl Outcome {
+    /// Of a read, in seconds: how old the state may be that it sees; 0 for a linearizable one.
+    #[getter]
+    fn age(&self) -> f64 {
+        self.age.as_secs_f64()
+    }
+
     /// What `StateMachine.apply` answered; empty if it did not.
     #[getter]
     fn answer<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {

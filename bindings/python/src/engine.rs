@@ -8,15 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::PyAny;
+use pyo3::types::{PyAny, PyDict};
 use raft_core::engine::code::Code;
+use raft_core::engine::metrics::Counter;
 use raft_core::engine::node;
 use raft_core::engine::outcome;
 use raft_core::error::Error;
 use raft_core::raftpb::conf_change::ConfChangeV2;
 use raft_core::raftpb::message::Message;
 
-use crate::argument::{NodeId, Payload, change, payloads, timeout};
+use crate::argument::{NodeId, Payload, change, not_zero, payloads, seconds};
 use crate::data::Outcome;
 use crate::fault::{Checked, Fault, call, settled};
 use crate::host::Host;
@@ -56,10 +57,10 @@ impl Engine {
         py: Python<'_>,
         core: &Arc<node::Engine>,
         count: usize,
-        seconds: Option<f64>,
+        timeout: Option<f64>,
         ask: impl FnOnce(&node::Engine, Range<u64>) -> raft_core::error::Result<()>,
     ) -> Checked<Vec<Option<outcome::Outcome>>> {
-        let timeout = timeout(seconds)?;
+        let timeout = seconds(timeout, "timeout")?;
         if self.host.get().is_callback_thread() {
             return Err(Error::Reentrant.into());
         }
@@ -76,10 +77,10 @@ impl Engine {
         &self,
         py: Python<'_>,
         core: &Arc<node::Engine>,
-        seconds: Option<f64>,
+        timeout: Option<f64>,
         ask: impl FnOnce(&node::Engine, u64) -> raft_core::error::Result<()>,
     ) -> Checked<outcome::Outcome> {
-        let mut outcomes = self.wait(py, core, 1, seconds, |engine, numbers| ask(engine, numbers.start))?;
+        let mut outcomes = self.wait(py, core, 1, timeout, |engine, numbers| ask(engine, numbers.start))?;
         settled(outcomes.pop().flatten().ok_or(Error::TimedOut)?)
     }
 
@@ -167,14 +168,85 @@ impl Engine {
         })
     }
 
-    /// Waits until the state machine may be read; returns the index it has applied at the least.
-    fn read(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<u64> {
-        self.run(py, |core| Ok(self.wait_for_one(py, core, timeout, node::Engine::read)?.index))
+    /// Waits until the state machine may be read, at an age of `within` seconds at the most.
+    fn read(&self, py: Python<'_>, within: f64, timeout: Option<f64>) -> PyResult<Outcome> {
+        self.run(py, |core| {
+            let age = age(within)?;
+            let ask = |engine: &node::Engine, number| engine.read_within(age, number);
+            Ok(self.wait_for_one(py, core, timeout, ask)?.into())
+        })
     }
 
-    /// Asks for a linearizable read for an event loop.
-    fn start_read(&self, py: Python<'_>) -> PyResult<u64> {
-        self.run(py, |core| self.start(core, 1, |engine, numbers| engine.read(numbers.start)))
+    /// Asks for a read for an event loop.
+    fn start_read(&self, py: Python<'_>, within: f64) -> PyResult<u64> {
+        self.run(py, |core| {
+            let age = age(within)?;
+            self.start(core, 1, |engine, numbers| engine.read_within(age, numbers.start))
+        })
+    }
+
+    /// Opens a session and waits for its id, the index of the outcome.
+    fn open_session(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Outcome> {
+        self.run(py, |core| Ok(self.wait_for_one(py, core, timeout, node::Engine::open_session)?.into()))
+    }
+
+    /// Opens a session for an event loop.
+    fn start_open_session(&self, py: Python<'_>) -> PyResult<u64> {
+        self.run(py, |core| self.start(core, 1, |engine, numbers| engine.open_session(numbers.start)))
+    }
+
+    /// Closes a session and waits until it is.
+    fn close_session(
+        &self,
+        py: Python<'_>,
+        session: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Outcome> {
+        self.run(py, |core| {
+            let session = not_zero(session, "session")?;
+            let ask = |engine: &node::Engine, number| engine.close_session(session, number);
+            Ok(self.wait_for_one(py, core, timeout, ask)?.into())
+        })
+    }
+
+    /// Closes a session for an event loop.
+    fn start_close_session(&self, py: Python<'_>, session: &Bound<'_, PyAny>) -> PyResult<u64> {
+        self.run(py, |core| {
+            let session = not_zero(session, "session")?;
+            self.start(core, 1, |engine, numbers| engine.close_session(session, numbers.start))
+        })
+    }
+
+    /// Proposes a command of a session and waits for its outcome.
+    fn propose_once(
+        &self,
+        py: Python<'_>,
+        session: &Bound<'_, PyAny>,
+        sequence: &Bound<'_, PyAny>,
+        data: Payload,
+        timeout: Option<f64>,
+    ) -> PyResult<Outcome> {
+        self.run(py, |core| {
+            let (session, sequence) = (not_zero(session, "session")?, not_zero(sequence, "sequence")?);
+            let ask = |engine: &node::Engine, number| engine.propose_once(session, sequence, &data.0, number);
+            Ok(self.wait_for_one(py, core, timeout, ask)?.into())
+        })
+    }
+
+    /// Proposes a command of a session for an event loop.
+    fn start_propose_once(
+        &self,
+        py: Python<'_>,
+        session: &Bound<'_, PyAny>,
+        sequence: &Bound<'_, PyAny>,
+        data: Payload,
+    ) -> PyResult<u64> {
+        self.run(py, |core| {
+            let (session, sequence) = (not_zero(session, "session")?, not_zero(sequence, "sequence")?);
+            self.start(core, 1, |engine, numbers| {
+                engine.propose_once(session, sequence, &data.0, numbers.start)
+            })
+        })
     }
 
     /// Proposes a change of the membership and waits until it is in force.
@@ -272,6 +344,27 @@ impl Engine {
         })
     }
 
+    /// What the engine has counted since it was opened, by name.
+    fn counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.run(py, |core| {
+            let counters = PyDict::new(py);
+            for (counter, name, _) in Counter::ALL {
+                counters.set_item(name, core.counter(counter))?;
+            }
+            Ok(counters)
+        })
+    }
+
+    /// Counters, times and state in the text format of Prometheus.
+    fn metrics(&self, py: Python<'_>) -> PyResult<String> {
+        self.run(py, |core| Ok(py.detach(|| core.prometheus())))
+    }
+
+    /// State, members, queue, counters and times as one JSON object.
+    fn status_json(&self, py: Python<'_>) -> PyResult<String> {
+        self.run(py, |core| Ok(py.detach(|| core.status_json())))
+    }
+
     /// Ends the engine and waits for its threads. In a forked process it does nothing.
     fn stop(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         if !self.process.is_current() {
@@ -281,7 +374,7 @@ impl Engine {
             if self.host.get().is_callback_thread() {
                 return Err(Error::Reentrant.into());
             }
-            let timeout = crate::argument::timeout(timeout)?.unwrap_or(Duration::MAX);
+            let timeout = seconds(timeout, "timeout")?.unwrap_or(Duration::MAX);
             let result = py.detach(|| core.stop(timeout.min(FOR_EVER)));
             self.host.get().hub.end();
             Ok(result?)
@@ -321,6 +414,11 @@ fn explained<T>(
     let mut code = None;
     let body = || body().inspect_err(|fault| code = fault.code());
     call(py, body).inspect_err(|error| host.explain(py, code, error, is_snapshot))
+}
+
+/// The greatest age of a read.
+fn age(within: f64) -> Checked<Duration> {
+    Ok(seconds(Some(within), "within")?.unwrap_or(Duration::MAX))
 }
 
 /// Whether the error speaks of one message, and says nothing about those behind it.

@@ -66,11 +66,13 @@ impl Host for Hub {
 
     fn apply(&self, entries: &[Applied<'_>]) -> Result<(), i32> {
         let entry = |applied: &Applied<'_>| {
-            let data = match applied.entry.entry_type {
-                EntryType::Normal => applied.entry.data.clone(),
-                EntryType::ConfChange | EntryType::ConfChangeV2 => Bytes::copy_from_slice(applied.context),
-            };
-            Entry::new(applied.entry, data)
+            let data = &applied.entry.data;
+            // The payload of a plain proposal is shared. That of a session or of a change is a part of the entry.
+            let whole = applied.entry.entry_type == EntryType::Normal && data.len() == applied.context.len();
+            Entry::new(
+                applied.entry,
+                if whole { data.clone() } else { Bytes::copy_from_slice(applied.context) },
+            )
         };
         let (reply, answers) = bounded(1);
         self.hand_over(Job::Apply(entries.iter().map(entry).collect(), reply))?;

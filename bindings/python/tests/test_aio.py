@@ -38,7 +38,14 @@ def test_requests_are_awaited(tmp_path: Path) -> None:
                 b"%d" % n for n in range(502, 602)
             ]
             assert await engine.propose_many([]) == []
-            assert await engine.read() >= outcomes[-1].index
+            assert (await engine.read()).index >= outcomes[-1].index
+            assert (await engine.read(within=60)).age < 60
+            session = await engine.open_session()
+            once = await engine.propose_once(session, 1, b"once")
+            assert await engine.propose_once(session, 1, b"once") == once
+            await engine.close_session(session)
+            with pytest.raises(rft.SessionError):
+                await engine.propose_once(session, 2, b"late")
             assert (await engine.add_learner(2, context=b"there")).index > 0
             assert (await engine.remove(2)).index > 0
             with pytest.raises(rft.ChangeError):

@@ -2,6 +2,7 @@
 
 import _thread
 import gc
+import json
 import logging
 import pickle
 import threading
@@ -54,7 +55,53 @@ def test_a_proposal_is_answered(engine: rft.Engine) -> None:
     assert engine.propose(bytearray(b"two")).answer == b"2"
     assert engine.propose(memoryview(b"three")).answer == b"3"
     assert engine.propose(b"").answer == b""
-    assert engine.read() >= outcome.index
+    assert engine.read().index >= outcome.index
+
+
+def test_a_command_of_a_session_is_applied_once(cluster: Cluster) -> None:
+    engine, other = cluster.engines[1], cluster.engines[2]
+    session = engine.open_session()
+    first = engine.propose_once(session, 1, b"once")
+    assert first.answer == b"1"
+    assert other.propose_once(session, 1, b"once") == first
+    assert other.propose_once(session, 2, b"twice").answer == b"2"
+    with pytest.raises(rft.SessionError) as caught:
+        engine.propose_once(session, 1, b"late")
+    assert caught.value.name == "SESSION"
+    cluster.all_hold(2)
+    assert cluster.machines[3].held == [b"once", b"twice"]
+    assert other.close_session(session).index > 0
+    gone: list[Callable[[], object]] = [
+        lambda: engine.close_session(session),
+        lambda: engine.propose_once(session, 3, b"late"),
+    ]
+    for call in gone:
+        with pytest.raises(rft.SessionError):
+            call()
+    faulty: list[Callable[[], object]] = [
+        lambda: engine.close_session(0),
+        lambda: engine.close_session(-1),
+        lambda: engine.propose_once(1, 0, b""),
+    ]
+    for call in faulty:
+        with pytest.raises(rft.InvalidArgumentError):
+            call()
+
+
+def test_a_read_may_be_of_a_known_age(cluster: Cluster) -> None:
+    follower = cluster.engines[cluster.follower()]
+    assert follower.read().age == 0
+    assert 0 < follower.read(within=60).age < 60
+    with pytest.raises(rft.InvalidArgumentError, match="within"):
+        follower.read(within=-1)
+
+
+def test_what_it_counts_is_told(engine: rft.Engine) -> None:
+    engine.propose_many([b"x" * 10] * 5)
+    counters = engine.counters()
+    assert (counters["applied"], counters["applied_bytes"], counters["elections_won"]) == (5, 50, 1)
+    assert json.loads(engine.status_json())["id"] == 1
+    assert "rft_applied_total" in engine.metrics()
 
 
 def test_many_proposals_are_answered_in_their_order(engine: rft.Engine) -> None:

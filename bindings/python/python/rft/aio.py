@@ -133,9 +133,24 @@ class Engine(EngineBase):
                     future.cancel()
         return [self._result(future) for future in futures]
 
-    async def read(self, *, timeout: float | None = TIMEOUT) -> int:
+    async def open_session(self, *, timeout: float | None = TIMEOUT) -> int:
+        """Open a session and return its id, see `rft.Engine.open_session`."""
+        return (await self._wait(self._pending.add(self._native.start_open_session()), timeout)).index
+
+    async def close_session(self, session: int, *, timeout: float | None = TIMEOUT) -> Outcome:
+        """Close a session."""
+        return await self._wait(self._pending.add(self._native.start_close_session(session)), timeout)
+
+    async def propose_once(
+        self, session: int, sequence: int, data: Bytes, *, timeout: float | None = TIMEOUT
+    ) -> Outcome:
+        """Propose the command number `sequence` of a session, see `rft.Engine.propose_once`."""
+        number = self._native.start_propose_once(session, sequence, data)
+        return await self._wait(self._pending.add(number), timeout)
+
+    async def read(self, *, within: float = 0.0, timeout: float | None = TIMEOUT) -> Outcome:
         """Wait until the state machine may be read, see `rft.Engine.read`."""
-        return (await self._wait(self._pending.add(self._native.start_read()), timeout)).index
+        return await self._wait(self._pending.add(self._native.start_read(within)), timeout)
 
     async def change(
         self,

@@ -154,6 +154,18 @@ class EngineBase:
         """How the node stands. Works after a failure, and after the engine was closed."""
         return self._native.status()
 
+    def counters(self) -> dict[str, int]:
+        """What the engine has counted since it was opened. Works after a failure, and after the engine was closed."""
+        return self._native.counters()
+
+    def metrics(self) -> str:
+        """Counters, times and state in the text format of Prometheus, labelled with cluster and node."""
+        return self._native.metrics()
+
+    def status_json(self) -> str:
+        """State, members, queue, counters and times as one JSON object on one line."""
+        return self._native.status_json()
+
     def members(self) -> list[Member]:
         """Who is a member, by ascending id. Works after a failure, and after the engine was closed."""
         return self._native.members()
@@ -192,13 +204,32 @@ class Engine(EngineBase):
         """
         return self._native.propose_many(data, timeout)
 
-    def read(self, *, timeout: float | None = TIMEOUT) -> int:
+    def open_session(self, *, timeout: float | None = TIMEOUT) -> int:
+        """Open a session and return its id. The cluster keeps the 4096 sessions that were used last."""
+        return self._native.open_session(timeout).index
+
+    def close_session(self, session: int, *, timeout: float | None = TIMEOUT) -> Outcome:
+        """Close a session."""
+        return self._native.close_session(session, timeout)
+
+    def propose_once(
+        self, session: int, sequence: int, data: Bytes, *, timeout: float | None = TIMEOUT
+    ) -> Outcome:
+        """Propose the command number `sequence` of a session, which is applied once however often it is proposed.
+
+        The number rises from 1 on with each new command. Propose a command again under its number, here or at another
+        node, until the outcome is certain: each try that returns has the same index, term and answer (one of more than
+        64 KiB comes only the first time).
+        """
+        return self._native.propose_once(session, sequence, data, timeout)
+
+    def read(self, *, within: float = 0.0, timeout: float | None = TIMEOUT) -> Outcome:
         """Wait until the state machine may be read.
 
-        It then holds all that was acknowledged anywhere before this call. Returns the index that it has applied at the
-        least.
+        It then holds all that was acknowledged anywhere before this call, or `within` seconds ago: a node that knows
+        its state to be that young answers at once. The outcome tells what has been applied at the least, and the age.
         """
-        return self._native.read(timeout)
+        return self._native.read(within, timeout)
 
     def change(
         self,

@@ -13,6 +13,7 @@ RaftError
     UncertainError                      it may or may not be carried out
         TimedOutError (also a TimeoutError)
         UnknownOutcomeError
+        SessionError
     MessageError                        a message from a peer was refused
     SnapshotError
     StorageError
@@ -45,6 +46,7 @@ __all__ = [
     "NotAppliedError",
     "NotLeaderError",
     "RaftError",
+    "SessionError",
     "SnapshotError",
     "StorageError",
     "TimedOutError",
@@ -115,6 +117,10 @@ class UnknownOutcomeError(UncertainError):
     """Leadership was lost in flight."""
 
 
+class SessionError(UncertainError):
+    """The session is closed or has gone on. This try was not applied; an earlier one of its number may have been."""
+
+
 class MessageError(RaftError):
     """A message from a peer was refused: malformed, of the wrong kind, from a stranger, or for another node."""
 
@@ -179,6 +185,7 @@ _CLASSES: dict[str, type[RaftError]] = {
     "INVARIANT": InternalError,
     "REENTRANT": MisuseError,
     "MISUSE": MisuseError,
+    "SESSION": SessionError,
 }
 _NAMES = {code: name for name, code in CODES.items()}
 
