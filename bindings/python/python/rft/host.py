@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 logger = logging.getLogger("rft")
+# A program that sets up no logging does not want lines of ours on its standard error.
+logger.addHandler(logging.NullHandler())
 
 Answers = Iterable["bytes | bytearray | None"] | None
 Told = Callable[["dict[int, Outcome | RaftError]"], None]
