@@ -332,7 +332,8 @@ impl Engine {
     fn status(&self, py: Python<'_>) -> PyResult<Status> {
         self.run(py, |core| {
             let status = core.status();
-            Ok(Status::new(py, &status.status, status.snapshot_index, status.failure.as_ref()))
+            let shown = Status::new(py, &status.status, status.snapshot_index, status.failure.as_ref());
+            Ok(shown.with_disk_full(status.disk_full))
         })
     }
 

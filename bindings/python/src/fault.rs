@@ -120,7 +120,7 @@ pub(crate) fn wrong_type(expected: &str, given: &Bound<'_, PyType>) -> PyErr {
 }
 
 /// Every code with its name, as `rft_status_name` gives it without `RFT_E_`.
-pub(crate) const CODES: [(&str, Code); 29] = [
+pub(crate) const CODES: [(&str, Code); 30] = [
     ("OK", Code::Ok),
     ("INVALID_ARG", Code::InvalidArg),
     ("CONFIG", Code::Config),
@@ -149,6 +149,7 @@ pub(crate) const CODES: [(&str, Code); 29] = [
     ("INVARIANT", Code::Invariant),
     ("REENTRANT", Code::Reentrant),
     ("MISUSE", Code::Misuse),
+    ("DISK_FULL", Code::DiskFull),
     ("SESSION", Code::Session),
 ];
 
@@ -183,6 +184,7 @@ fn sentence(code: Code) -> &'static str {
         Code::Invariant => "a broken invariant; the node has stopped, for good",
         Code::Reentrant => "this call may not be made from inside a callback",
         Code::Misuse => "calls came out of order",
+        Code::DiskFull => "the disk has less room than is kept for the log; nothing was applied",
         Code::Session => "the session is closed or has gone on; this try was not applied",
     }
 }

@@ -17,7 +17,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Every setting but `id`, `seed` and `voters`, with its least, default and greatest value.
-const RANGES: [(&str, u64, u64, u64); 19] = [
+const RANGES: [(&str, u64, u64, u64); 20] = [
     ("cluster_id", 0, 1, u64::MAX),
     ("tick_interval_ms", 1, 100, 60_000),
     ("election_ticks", 2, 10, 100_000),
@@ -37,6 +37,7 @@ const RANGES: [(&str, u64, u64, u64); 19] = [
     ("snapshot_trailing", 0, 5000, u64::MAX),
     ("snapshot_chunk_bytes", KIB, 256 * KIB, 64 * MIB),
     ("forward_proposals", 0, 1, 1),
+    ("disk_reserve_bytes", 0, 64 * MIB, u64::MAX),
 ];
 
 /// The ranges for the module: name to least, default and greatest value.
@@ -152,6 +153,7 @@ impl Settings {
         options.snapshot_trailing = self.get("snapshot_trailing");
         options.snapshot_chunk_bytes = self.size("snapshot_chunk_bytes");
         options.segment_bytes = self.get("segment_bytes");
+        options.disk_reserve_bytes = self.get("disk_reserve_bytes");
         options.cluster_id = self.get("cluster_id");
         options.voters = self.voters.clone();
         options

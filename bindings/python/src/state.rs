@@ -42,6 +42,8 @@ pub(crate) struct Status {
     snapshot_index: u64,
     /// To whom leadership is being transferred; 0 is nobody.
     transferee: u64,
+    /// Whether the disk has less room than `Config.disk_reserve_bytes`, which an engine watches.
+    disk_full: bool,
     /// Why the node has stopped, if it was not told to.
     failure: Option<Py<PyAny>>,
 }
@@ -65,8 +67,14 @@ impl Status {
             last_index: status.last_index,
             snapshot_index,
             transferee: status.transferee,
+            disk_full: false,
             failure: exception(py, failure),
         }
+    }
+
+    /// With what an engine knows of its disk.
+    pub(crate) fn with_disk_full(self, disk_full: bool) -> Self {
+        Status { disk_full, ..self }
     }
 }
 
@@ -159,8 +167,9 @@ impl Member {
 #[pyclass(frozen, get_all, module = "rft")]
 pub(crate) struct Event {
     /// "role" (role, term or known leader changed), "membership" (a change was applied: `index`, `members`),
-    /// "snapshot_saved" and "snapshot_restored" (`index`, `term`, `bytes`), "failed" (`error`), or "recovered" (the
-    /// engine came up from its directory, with the snapshot at `index`; `notes` tell what was mended).
+    /// "snapshot_saved" and "snapshot_restored" (`index`, `term`, `bytes`), "disk_full" and "disk_has_room" (`bytes` are
+    /// left), "failed" (`error`), or "recovered" (the engine came up from its directory, with the snapshot at `index`;
+    /// `notes` tell what was mended).
     kind: &'static str,
     /// What this node is now.
     role: Option<&'static str>,
@@ -170,7 +179,7 @@ pub(crate) struct Event {
     leader: u64,
     /// An entry.
     index: u64,
-    /// The length of a snapshot.
+    /// The length of a snapshot, or what is left of the disk.
     bytes: u64,
     /// Who is a member from there on.
     members: Vec<Member>,
@@ -206,6 +215,8 @@ impl Event {
             event::Event::SnapshotRestored { index, term, bytes } => {
                 Event { index: *index, term: *term, bytes: *bytes, ..none("snapshot_restored") }
             }
+            event::Event::DiskFull { free } => Event { bytes: *free, ..none("disk_full") },
+            event::Event::DiskHasRoom { free } => Event { bytes: *free, ..none("disk_has_room") },
             event::Event::Failed { error } => Event { error: exception(py, Some(error)), ..none("failed") },
             event::Event::Recovered { index, last_index: _, notes } => {
                 Event { index: *index, notes: notes.clone(), ..none("recovered") }

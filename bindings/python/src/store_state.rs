@@ -39,6 +39,7 @@ impl StoreState {
         let options = StoreOptions {
             segment_bytes,
             zeroed_bytes: segment_bytes,
+            reserve_bytes: settings.get("disk_reserve_bytes"),
             store_id: drawn_store_id(),
             ..StoreOptions::new(identity)
         };

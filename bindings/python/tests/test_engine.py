@@ -96,6 +96,22 @@ def test_a_read_may_be_of_a_known_age(cluster: Cluster) -> None:
         follower.read(within=-1)
 
 
+def test_a_disk_without_room_takes_no_proposal(tmp_path: Path) -> None:
+    events: list[rft.Event] = []
+    config = quick(disk_reserve_bytes=(1 << 64) - 1)
+    with pytest.raises(rft.DiskFullError):
+        rft.Engine(config, tmp_path, Commands())
+    with rft.Engine(quick(), tmp_path, Commands()) as engine:
+        lead(engine).propose(b"x")
+    with rft.Engine(config, tmp_path, Commands(), on_event=events.append) as engine:
+        engine.campaign()
+        wait_for(lambda: engine.status().disk_full and engine.status().role == "leader")
+        with pytest.raises(rft.DiskFullError):
+            engine.propose(b"x")
+        assert engine.status().failure is None
+        wait_for(lambda: any(event.kind == "disk_full" and event.bytes > 0 for event in events))
+
+
 def test_what_it_counts_is_told(engine: rft.Engine) -> None:
     engine.propose_many([b"x" * 10] * 5)
     counters = engine.counters()

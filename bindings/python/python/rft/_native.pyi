@@ -134,6 +134,8 @@ class Status:
     @property
     def transferee(self) -> int: ...
     @property
+    def disk_full(self) -> bool: ...
+    @property
     def failure(self) -> RaftError | None: ...
 
 @final
@@ -164,7 +166,16 @@ class Event:
     @property
     def kind(
         self,
-    ) -> Literal["role", "membership", "snapshot_saved", "snapshot_restored", "failed", "recovered"]: ...
+    ) -> Literal[
+        "role",
+        "membership",
+        "snapshot_saved",
+        "snapshot_restored",
+        "disk_full",
+        "disk_has_room",
+        "failed",
+        "recovered",
+    ]: ...
     @property
     def role(self) -> _Role | None: ...
     @property

@@ -91,6 +91,10 @@ class Config:
     """Whether a follower sends proposals on to its leader. An engine sends membership changes on too, and gives the
     leader's outcome to whoever asked; without it, both end in `NotLeaderError`."""
 
+    disk_reserve_bytes: int = _default("disk_reserve_bytes")
+    """Bytes of the disk that are kept for the log; 0 is none. With less left, an engine that leads refuses proposals by
+    `DiskFullError`, and a snapshot that would leave less than half of them is not written."""
+
     def __post_init__(self) -> None:
         check_config(self)
         object.__setattr__(self, "voters", tuple(self.voters))

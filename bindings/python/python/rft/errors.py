@@ -10,6 +10,7 @@ RaftError
         DroppedError
         ChangeError
         TooLargeError (also a ValueError)
+        DiskFullError
     UncertainError                      it may or may not be carried out
         TimedOutError (also a TimeoutError)
         UnknownOutcomeError
@@ -36,6 +37,7 @@ __all__ = [
     "ClosedError",
     "ConfigError",
     "CorruptError",
+    "DiskFullError",
     "DroppedError",
     "ForeignError",
     "InternalError",
@@ -103,6 +105,10 @@ class ChangeError(NotAppliedError):
 
 class TooLargeError(NotAppliedError, ValueError):
     """More bytes or items than the limit allows."""
+
+
+class DiskFullError(NotAppliedError):
+    """The disk has less room than `Config.disk_reserve_bytes`. It heals when there is room."""
 
 
 class UncertainError(RaftError):
@@ -185,6 +191,7 @@ _CLASSES: dict[str, type[RaftError]] = {
     "INVARIANT": InternalError,
     "REENTRANT": MisuseError,
     "MISUSE": MisuseError,
+    "DISK_FULL": DiskFullError,
     "SESSION": SessionError,
 }
 _NAMES = {code: name for name, code in CODES.items()}
