@@ -110,10 +110,11 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-http test-install test-soak test-disk
+.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-http test-install test-soak test-disk
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-install test-http test-soak test-disk
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http \
+		test-soak test-disk
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -163,6 +164,22 @@ test-go-static: go-static
 test-http: kv
 	$(PYTHON) $(DEMO)/routes.py
 
+# The tests have a virtual environment of their own; without it they are skipped, and said to be.
+PY := bindings/python
+VENV := $(BUILT)/venv-python
+IN_VENV = VIRTUAL_ENV=$(VENV) PATH=$(VENV)/bin:$$PATH
+test-python:
+	@scripts/need.sh cargo gcc
+	@if scripts/python-venv.sh $(VENV) 'the Python binding'; then $(MAKE) test-python-in-venv; fi
+
+.PHONY: test-python-in-venv
+test-python-in-venv:
+	cd $(PY) && $(IN_VENV) maturin develop --quiet --locked
+	cd $(PY) && $(IN_VENV) mypy
+	cd $(PY) && $(IN_VENV) python -m mypy.stubtest rft._native
+	cd $(PY) && $(IN_VENV) pytest
+	@scripts/need.sh --optional 'the Python binding without the global lock' python3.14t || true
+
 # The second run loses writes on purpose: the soak has to see it.
 test-soak: kv
 	$(PYTHON) $(DEMO)/soak.py 200 $(or $(SEED),1)
@@ -193,10 +210,10 @@ test-install: lib
 # ---- style ----
 
 # Workspaces of their own, with dependencies that the library must not have.
-WORKSPACES := benches raft-core/fuzz
+WORKSPACES := benches raft-core/fuzz bindings/python
 
-.PHONY: check check-rust check-c check-go fix
-check: check-rust check-c check-go
+.PHONY: check check-rust check-c check-go check-python fix
+check: check-rust check-c check-go check-python
 	@echo 'make check: all is well'
 
 check-rust:
@@ -214,6 +231,11 @@ check-go: go-header
 	@if scripts/need.sh --optional 'format and vet of the Go binding' go-1.24; then \
 		cd $(GO) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet -tags rft_static ./...; fi
 
+check-python:
+	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
+	@if scripts/python-venv.sh $(VENV) 'format and lints of the Python binding'; then \
+		cd $(PY) && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .; fi
+
 fix:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all
@@ -221,6 +243,8 @@ fix:
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
 	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO); fi
+	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding'; then \
+		cd $(PY) && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .; fi
 
 # ---- the rest ----
 
@@ -246,7 +270,7 @@ install: lib
 
 clean:
 	$(CARGO) clean
-	rm -rf benches/target raft-core/fuzz/target
+	rm -rf benches/target raft-core/fuzz/target $(PY)/target $(PY)/python/rft/*.so
 	$(MAKE) -C examples/kv-c clean
 	$(MAKE) -C examples/three-nodes-c clean
 	$(MAKE) -C bindings/c clean

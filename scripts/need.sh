@@ -13,6 +13,7 @@ there() {
     golang-go) command -v go ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
+    python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }

@@ -1,0 +1,231 @@
+"""The engine for asyncio: requests are awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from rft._native import Event, Host, Outcome
+from rft.config import Config
+from rft.engine import TIMEOUT, Bytes, ChangeKind, EngineBase, Transition
+from rft.errors import ClosedError, RaftError, TimedOutError
+from rft.host import StateMachine, Transport, logger
+
+__all__ = ["Engine"]
+
+_Future = asyncio.Future[Outcome]
+
+
+class _Pending:
+    """The futures of one event loop, by the number of their request."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.futures: dict[int, _Future] = {}
+        self.host: weakref.ref[Host] | None = None
+
+    def told(self, outcomes: dict[int, Outcome | RaftError]) -> None:
+        """Outcomes have come, on the state machine's thread: one wake-up of the loop for all of them."""
+        try:
+            self.loop.call_soon_threadsafe(self.settle, outcomes)
+        except RuntimeError:
+            logger.debug("the event loop is closed, %d outcomes are lost", len(outcomes))
+
+    def settle(self, outcomes: dict[int, Outcome | RaftError]) -> None:
+        for number, outcome in outcomes.items():
+            # One that was cancelled has nobody who waits.
+            future = self.futures.pop(number, None)
+            if future is None or future.done():
+                continue
+            if isinstance(outcome, RaftError):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    def add(self, number: int) -> _Future:
+        future: _Future = self.loop.create_future()
+        self.futures[number] = future
+        # Also when it is cancelled.
+        future.add_done_callback(lambda _: self.futures.pop(number, None))
+        return future
+
+
+class Engine(EngineBase):
+    """`rft.Engine` for a coroutine. Make it, use it and close it in one event loop; `async with` does the last.
+
+    To cancel a request is to stop waiting for it: it may or may not be carried out. The state machine and the transport
+    are called on threads of the engine's, not in the loop.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        directory: str | os.PathLike[str],
+        state_machine: StateMachine,
+        transport: Transport | None = None,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        """Open the node, see `rft.Engine`. It blocks for the disk and for `restore`: `Engine.open` does not."""
+        self._closed = True
+        self._pending = _Pending()
+        super().__init__(
+            config, directory, state_machine, transport, on_event=on_event, _told=self._pending.told
+        )
+
+    @classmethod
+    async def open(
+        cls,
+        config: Config,
+        directory: str | os.PathLike[str],
+        state_machine: StateMachine,
+        transport: Transport | None = None,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Engine:
+        """Open the node while the loop goes on."""
+        engine = cls.__new__(cls)
+        engine._closed = True
+        engine._pending = pending = _Pending()
+
+        def make() -> None:
+            EngineBase.__init__(
+                engine, config, directory, state_machine, transport, on_event=on_event, _told=pending.told
+            )
+
+        opening = asyncio.ensure_future(asyncio.to_thread(make))
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The thread cannot be called back: what it opens has to be closed.
+            def close(done: asyncio.Future[None]) -> None:
+                if done.exception() is None:
+                    engine._stop(None)
+
+            opening.add_done_callback(close)
+            raise
+        return engine
+
+    async def propose(self, data: Bytes, *, timeout: float | None = TIMEOUT) -> Outcome:
+        """Propose an entry; the outcome is there when it is applied. A follower hands it to the leader."""
+        return await self._wait(self._pending.add(self._native.start_propose([data])), timeout)
+
+    async def propose_many(
+        self, data: Sequence[Bytes], *, timeout: float | None = TIMEOUT
+    ) -> list[Outcome | RaftError]:
+        """Propose entries, in this order.
+
+        All are taken or none; after that each has an outcome of its own: what `propose` would return, or would raise.
+        """
+        data = list(data)
+        if not data:
+            return []
+        first = self._native.start_propose(data)
+        futures = [self._pending.add(first + at) for at in range(len(data))]
+        try:
+            await asyncio.wait(futures, timeout=timeout)
+        finally:
+            for future in futures:
+                if not future.done():
+                    future.cancel()
+        return [self._result(future) for future in futures]
+
+    async def open_session(self, *, timeout: float | None = TIMEOUT) -> int:
+        """Open a session and return its id, see `rft.Engine.open_session`."""
+        return (await self._wait(self._pending.add(self._native.start_open_session()), timeout)).index
+
+    async def close_session(self, session: int, *, timeout: float | None = TIMEOUT) -> Outcome:
+        """Close a session."""
+        return await self._wait(self._pending.add(self._native.start_close_session(session)), timeout)
+
+    async def propose_once(
+        self, session: int, sequence: int, data: Bytes, *, timeout: float | None = TIMEOUT
+    ) -> Outcome:
+        """Propose the command number `sequence` of a session, see `rft.Engine.propose_once`."""
+        number = self._native.start_propose_once(session, sequence, data)
+        return await self._wait(self._pending.add(number), timeout)
+
+    async def read(self, *, within: float = 0.0, timeout: float | None = TIMEOUT) -> Outcome:
+        """Wait until the state machine may be read, see `rft.Engine.read`."""
+        return await self._wait(self._pending.add(self._native.start_read(within)), timeout)
+
+    async def change(
+        self,
+        steps: Sequence[tuple[ChangeKind, int]],
+        *,
+        transition: Transition = "auto",
+        context: Bytes = b"",
+        timeout: float | None = TIMEOUT,
+    ) -> Outcome:
+        """Change the membership, see `rft.Engine.change`."""
+        number = self._native.start_change(steps, transition, context)
+        return await self._wait(self._pending.add(number), timeout)
+
+    async def add_voter(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
+        """Make a node a voter. A newcomer is better added as a learner, and promoted when it has caught up."""
+        return await self.change([("add_voter", id)], context=context, timeout=timeout)
+
+    async def add_learner(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
+        """Make a node a member that receives the log and does not vote."""
+        return await self.change([("add_learner", id)], context=context, timeout=timeout)
+
+    async def promote(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
+        """Make a learner a voter."""
+        return await self.change([("add_voter", id)], context=context, timeout=timeout)
+
+    async def remove(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
+        """Remove a member."""
+        return await self.change([("remove", id)], context=context, timeout=timeout)
+
+    async def leave_joint(self, *, timeout: float | None = TIMEOUT) -> Outcome:
+        """Leave a joint configuration that was entered with "joint_explicit"."""
+        return await self.change([], timeout=timeout)
+
+    async def snapshot(self, *, timeout: float | None = TIMEOUT) -> Outcome:
+        """Have a snapshot taken; the outcome is there when it is durable."""
+        return await self._wait(self._pending.add(self._native.start_snapshot()), timeout)
+
+    async def close(self, timeout: float | None = 30.0) -> None:
+        """Stop the engine, see `rft.Engine.close`. May be called again."""
+        # Not cut off by a cancellation: the threads have to be waited for.
+        await asyncio.shield(asyncio.to_thread(self._stop, timeout))
+        for future in list(self._pending.futures.values()):
+            if not future.done():
+                future.set_exception(ClosedError("the engine has stopped: it may or may not be applied"))
+
+    async def __aenter__(self) -> Engine:
+        """Return the engine."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+    async def _wait(self, future: _Future, timeout: float | None) -> Outcome:
+        try:
+            return await asyncio.wait_for(future, timeout)
+        except asyncio.TimeoutError as error:
+            if isinstance(error, RaftError):
+                raise
+            raise TimedOutError("timed out before the outcome was known") from None
+        except RaftError as error:
+            self._host.explain(error)
+            raise
+
+    def _result(self, future: _Future) -> Outcome | RaftError:
+        if future.cancelled():
+            return TimedOutError("timed out before the outcome was known")
+        error = future.exception()
+        if isinstance(error, RaftError):
+            self._host.explain(error)
+            return error
+        return future.result()

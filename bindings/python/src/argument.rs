@@ -1,0 +1,115 @@
+//! What a caller hands in: ids, bytes, times, membership changes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::exceptions::PyOverflowError;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+use raft_core::raftpb::conf_change::{ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2};
+
+use crate::fault::{Checked, Fault, wrong_type};
+
+/// The ids that are nobody's: 0, and the two that etcd keeps for the storage threads of a node.
+pub(crate) fn node_id(value: u64, name: &str) -> Checked<u64> {
+    match value {
+        0 | u64::MAX => Err(Fault::Invalid(format!("{name} is {value}, which is no node's id"))),
+        id if id == u64::MAX - 1 => Err(Fault::Invalid(format!("{name} is {id}, which is no node's id"))),
+        id => Ok(id),
+    }
+}
+
+/// A whole number from 0 to 2^64 - 1: anything else is an error that names it.
+pub(crate) fn number(value: &Bound<'_, PyAny>, name: &str) -> Checked<u64> {
+    value.extract::<u64>().map_err(|error| {
+        if error.is_instance_of::<PyOverflowError>(value.py()) {
+            return Fault::Invalid(format!("{name} is {value}, not in 0 to {}", u64::MAX));
+        }
+        Fault::Python(wrong_type(&format!("for {name} an int"), &value.get_type()))
+    })
+}
+
+/// A number that is not 0.
+pub(crate) fn not_zero(value: &Bound<'_, PyAny>, name: &str) -> Checked<u64> {
+    match number(value, name)? {
+        0 => Err(Fault::Invalid(format!("{name} is 0"))),
+        number => Ok(number),
+    }
+}
+
+/// The id of a node, called `id` in what is said about it.
+pub(crate) struct NodeId(pub(crate) u64);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for NodeId {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        number(&object, "id")
+            .and_then(|id| node_id(id, "id"))
+            .map(NodeId)
+            .map_err(|fault| fault.into_err(object.py()))
+    }
+}
+
+/// A copy of bytes, of a `bytearray` or of what a `memoryview` shows.
+pub(crate) struct Payload(pub(crate) Bytes);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Payload {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = object.cast::<PyBytes>() {
+            return Ok(Payload(Bytes::copy_from_slice(bytes.as_bytes())));
+        }
+        if let Ok(array) = object.cast::<PyByteArray>() {
+            return Ok(Payload(array.to_vec().into()));
+        }
+        if object.cast::<PyMemoryView>().is_ok() {
+            let copy = object.call_method0("tobytes")?;
+            return Ok(Payload(Bytes::copy_from_slice(copy.cast::<PyBytes>()?.as_bytes())));
+        }
+        Err(wrong_type("a bytes-like object", &object.get_type()))
+    }
+}
+
+/// The payloads of a batch.
+pub(crate) fn payloads(list: Vec<Payload>) -> Vec<Bytes> {
+    list.into_iter().map(|payload| payload.0).collect()
+}
+
+/// A time called `name`; None is for ever.
+pub(crate) fn seconds(seconds: Option<f64>, name: &str) -> Checked<Option<Duration>> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(Fault::Invalid(format!("{name} is {seconds}: it must not be negative")));
+    }
+    // What is longer than a duration can be is for ever.
+    Ok(Duration::try_from_secs_f64(seconds).ok())
+}
+
+/// A membership change from its words.
+pub(crate) fn change(
+    steps: Vec<(String, NodeId)>,
+    transition: &str,
+    context: Option<Payload>,
+) -> Checked<ConfChangeV2> {
+    let transition = match transition {
+        "auto" => ConfChangeTransition::Auto,
+        "joint_implicit" => ConfChangeTransition::JointImplicit,
+        "joint_explicit" => ConfChangeTransition::JointExplicit,
+        other => return Err(Fault::Invalid(format!("there is no transition {other:?}"))),
+    };
+    let single = |(kind, NodeId(id)): (String, NodeId)| {
+        let kind = match kind.as_str() {
+            "add_voter" => ConfChangeType::AddNode,
+            "remove" => ConfChangeType::RemoveNode,
+            "update" => ConfChangeType::UpdateNode,
+            "add_learner" => ConfChangeType::AddLearnerNode,
+            other => return Err(Fault::Invalid(format!("there is no change {other:?}"))),
+        };
+        Ok(ConfChangeSingle::new(kind, id))
+    };
+    let changes = steps.into_iter().map(single).collect::<Checked<Vec<_>>>()?;
+    let context = context.map_or_else(Bytes::new, |payload| payload.0);
+    Ok(ConfChangeV2 { transition: transition as i32, changes, context })
+}

@@ -1,0 +1,230 @@
+//! Plain data for the interpreter: entries, messages, outcomes. All of it is immutable, and bytes are copied only when
+//! they are asked for.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use raft_core::consensus::status::RoleKind;
+use raft_core::engine::outcome;
+use raft_core::raftpb::conf_change::ConfChangeV2;
+use raft_core::raftpb::entry;
+use raft_core::raftpb::entry::EntryType;
+use raft_core::raftpb::message;
+use raft_core::raftpb::message::MessageType;
+
+/// The interpreter's word for a role.
+pub(crate) fn role_name(role: RoleKind) -> &'static str {
+    match role {
+        RoleKind::Follower => "follower",
+        RoleKind::PreCandidate => "pre_candidate",
+        RoleKind::Candidate => "candidate",
+        RoleKind::Leader => "leader",
+    }
+}
+
+/// Bytes as the interpreter writes them, the end cut off if they are many.
+fn shown(py: Python<'_>, data: &Bytes) -> String {
+    const SHOWN_MAX: usize = 40;
+    let (head, rest) = data.split_at(data.len().min(SHOWN_MAX));
+    let text = PyBytes::new(py, head).repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
+    if rest.is_empty() { text } else { format!("{text}...") }
+}
+
+/// An entry of the log.
+#[pyclass(frozen, eq, module = "rft")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its place in the log.
+    #[pyo3(get)]
+    index: u64,
+    /// The term of the leader that appended it.
+    #[pyo3(get)]
+    term: u64,
+    kind: &'static str,
+    data: Bytes,
+}
+
+impl Entry {
+    /// The entry, with `data` as its payload or its context.
+    pub(crate) fn new(entry: &entry::Entry, data: Bytes) -> Self {
+        let kind = match entry.entry_type {
+            EntryType::Normal => "normal",
+            EntryType::ConfChange | EntryType::ConfChangeV2 => "conf_change",
+        };
+        Entry { index: entry.index, term: entry.term, kind, data }
+    }
+}
+
+impl From<&entry::Entry> for Entry {
+    fn from(entry: &entry::Entry) -> Self {
+        let data = match entry.entry_type {
+            EntryType::Normal => entry.data.clone(),
+            // One that cannot be read stops the node when it is applied: here it only has no context.
+            EntryType::ConfChange | EntryType::ConfChangeV2 => {
+                ConfChangeV2::of(entry).map_or_else(|_| Bytes::new(), |change| change.context)
+            }
+        };
+        Entry::new(entry, data)
+    }
+}
+
+#[pymethods]
+impl Entry {
+    /// "normal" for a proposal, "conf_change" for a membership change.
+    #[getter]
+    fn r#type(&self) -> &'static str {
+        self.kind
+    }
+
+    /// The payload of a proposal, the context of a membership change.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.data)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let Entry { index, term, kind, data } = self;
+        format!("Entry(index={index}, term={term}, type='{kind}', data={})", shown(py, data))
+    }
+}
+
+/// A message to a peer, whose bytes go unchanged to that node's `step`.
+#[pyclass(frozen, eq, module = "rft")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    /// The receiver's id.
+    #[pyo3(get)]
+    to: u64,
+    kind: MessageType,
+    data: Bytes,
+}
+
+impl From<&message::Message> for Message {
+    fn from(message: &message::Message) -> Self {
+        Message { to: message.to, kind: message.msg_type, data: message.to_vec().into() }
+    }
+}
+
+#[pymethods]
+impl Message {
+    /// Its kind by etcd's name, for instance "MsgSnap".
+    #[getter]
+    fn r#type(&self) -> String {
+        format!("{:?}", self.kind)
+    }
+
+    /// The encoded message: etcd's raftpb.Message.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.data)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("Message(to={}, type='{:?}', data={})", self.to, self.kind, shown(py, &self.data))
+    }
+}
+
+/// The state machine at one entry.
+#[pyclass(frozen, eq, module = "rft")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// The last entry it covers.
+    #[pyo3(get)]
+    pub(crate) index: u64,
+    /// That entry's term.
+    #[pyo3(get)]
+    pub(crate) term: u64,
+    pub(crate) data: Bytes,
+}
+
+#[pymethods]
+impl Snapshot {
+    /// What `Node.snapshot` was given, here or on another node.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.data)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("Snapshot(index={}, term={}, data={})", self.index, self.term, shown(py, &self.data))
+    }
+}
+
+/// What must survive a crash beside the log.
+#[pyclass(frozen, eq, get_all, module = "rft")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct HardState {
+    /// The newest term this node has seen.
+    pub(crate) term: u64,
+    /// Whom it voted for in that term; 0 is nobody.
+    pub(crate) vote: u64,
+    /// How far the log is known to be committed.
+    pub(crate) commit: u64,
+}
+
+#[pymethods]
+impl HardState {
+    fn __repr__(&self) -> String {
+        format!("HardState(term={}, vote={}, commit={})", self.term, self.vote, self.commit)
+    }
+}
+
+/// A read that may be answered.
+#[pyclass(frozen, eq, get_all, module = "rft")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ReadState {
+    /// The state machine has to have applied this entry first.
+    pub(crate) index: u64,
+    /// The number given to `Node.read_index`.
+    pub(crate) request: u64,
+}
+
+#[pymethods]
+impl ReadState {
+    fn __repr__(&self) -> String {
+        format!("ReadState(index={}, request={})", self.index, self.request)
+    }
+}
+
+/// What became of a request that was carried out.
+#[pyclass(frozen, eq, module = "rft")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// The entry of a proposal or change, what a read sees at the least, or what a snapshot covers. What was forwarded
+    /// is applied at the leader, and at this node once its status tells this index.
+    #[pyo3(get)]
+    index: u64,
+    /// That entry's term; 0 for a read.
+    #[pyo3(get)]
+    term: u64,
+    age: Duration,
+    answer: Bytes,
+}
+
+impl From<outcome::Outcome> for Outcome {
+    fn from(outcome: outcome::Outcome) -> Self {
+        let outcome::Outcome { index, term, age, answer, .. } = outcome;
+        Outcome { index, term, age, answer }
+    }
+}
+
+#[pymethods]
+impl Outcome {
+    /// Of a read, in seconds: how old the state may be that it sees; 0 for a linearizable one.
+    #[getter]
+    fn age(&self) -> f64 {
+        self.age.as_secs_f64()
+    }
+
+    /// What `StateMachine.apply` answered; empty if it did not.
+    #[getter]
+    fn answer<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.answer)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("Outcome(index={}, term={}, answer={})", self.index, self.term, shown(py, &self.answer))
+    }
+}

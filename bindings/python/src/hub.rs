@@ -1,0 +1,114 @@
+//! [`Hub`]: the core's host. It calls nothing of the interpreter: it leaves work for two threads of the interpreter's own
+//! and waits, where it has to, for their answers. So no thread of the engine ever needs the interpreter's lock.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use raft_core::engine::code::Code;
+use raft_core::engine::event::{Event, Level};
+use raft_core::engine::host::{Applied, Host, SnapshotRead};
+use raft_core::engine::outcome::Outcome;
+use raft_core::raftpb::entry::EntryType;
+use raft_core::raftpb::message::Message;
+
+use crate::data::Entry;
+use crate::outbox::Outbox;
+use crate::requests::Requests;
+use crate::stream::{Stream, serve_reader, serve_writer};
+
+/// What the applying thread is to do, in order.
+pub(crate) enum Job {
+    /// Apply these entries, and answer each.
+    Apply(Vec<Entry>, Sender<Vec<Bytes>>),
+    /// Write a snapshot of the state machine.
+    Save(Stream),
+    /// Replace the state machine by a snapshot.
+    Restore(Stream),
+    /// Tell the event loop.
+    Outcomes(Vec<Outcome>),
+    /// Tell what happened.
+    Event(Event),
+    /// There is nothing more to do.
+    End,
+}
+
+/// Where the engine's threads and the interpreter's meet.
+pub(crate) struct Hub {
+    jobs: Sender<Job>,
+    pub(crate) outbox: Outbox,
+    pub(crate) requests: Requests,
+}
+
+impl Hub {
+    /// The hub, and what the applying thread takes its work from. When that is dropped, all work fails.
+    pub(crate) fn new() -> (Hub, Receiver<Job>) {
+        // Bounded by what fills it: one job of the applier that waits, and outcomes of requests that were bounded.
+        let (jobs, taken) = unbounded();
+        (Hub { jobs, outbox: Outbox::default(), requests: Requests::default() }, taken)
+    }
+
+    /// Both threads end when they have done what there is.
+    pub(crate) fn end(&self) {
+        let _ = self.jobs.send(Job::End);
+        self.outbox.close();
+    }
+
+    fn hand_over(&self, job: Job) -> Result<(), i32> {
+        self.jobs.send(job).map_err(|_| Code::Host as i32)
+    }
+}
+
+impl Host for Hub {
+    fn send(&self, messages: &[Message]) {
+        self.outbox.send(messages);
+    }
+
+    fn apply(&self, entries: &[Applied<'_>]) -> Result<(), i32> {
+        let entry = |applied: &Applied<'_>| {
+            let data = &applied.entry.data;
+            // The payload of a plain proposal is shared. That of a session or of a change is a part of the entry.
+            let whole = applied.entry.entry_type == EntryType::Normal && data.len() == applied.context.len();
+            Entry::new(
+                applied.entry,
+                if whole { data.clone() } else { Bytes::copy_from_slice(applied.context) },
+            )
+        };
+        let (reply, answers) = bounded(1);
+        self.hand_over(Job::Apply(entries.iter().map(entry).collect(), reply))?;
+        // The thread drops its end without an answer when the callback has raised.
+        let answers = answers.recv().map_err(|_| Code::Host as i32)?;
+        for (applied, answer) in entries.iter().zip(answers) {
+            applied.answer(answer);
+        }
+        Ok(())
+    }
+
+    fn snapshot_save(&self, writer: &mut dyn Write) -> Result<(), i32> {
+        let (stream, requests) = Stream::new();
+        self.hand_over(Job::Save(stream))?;
+        serve_writer(&requests, writer)
+    }
+
+    fn snapshot_restore(&self, reader: &mut dyn SnapshotRead) -> Result<(), i32> {
+        let (stream, requests) = Stream::new();
+        self.hand_over(Job::Restore(stream))?;
+        serve_reader(&requests, reader)
+    }
+
+    fn outcome(&self, outcomes: &[Outcome]) {
+        let of_loop = self.requests.decided(outcomes);
+        if !of_loop.is_empty() {
+            // When the thread is gone, nobody is left who could be told.
+            let _ = self.hand_over(Job::Outcomes(of_loop));
+        }
+    }
+
+    fn event(&self, event: &Event) {
+        let _ = self.hand_over(Job::Event(event.clone()));
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        self.outbox.log(level, text);
+    }
+}
