@@ -168,8 +168,9 @@ impl Member {
 pub(crate) struct Event {
     /// "role" (role, term or known leader changed), "membership" (a change was applied: `index`, `members`),
     /// "snapshot_saved" and "snapshot_restored" (`index`, `term`, `bytes`), "disk_full" and "disk_has_room" (`bytes` are
-    /// left), "failed" (`error`), or "recovered" (the engine came up from its directory, with the snapshot at `index`;
-    /// `notes` tell what was mended).
+    /// left), "damaged" (the disk lost what was acknowledged, up to `index` at the most; `notes` tell the places) and
+    /// "refilled" (the leader has made that good), "failed" (`error`), or "recovered" (the engine came up from its
+    /// directory, with the snapshot at `index`; `notes` tell what was mended).
     kind: &'static str,
     /// What this node is now.
     role: Option<&'static str>,
@@ -217,6 +218,10 @@ impl Event {
             }
             event::Event::DiskFull { free } => Event { bytes: *free, ..none("disk_full") },
             event::Event::DiskHasRoom { free } => Event { bytes: *free, ..none("disk_has_room") },
+            event::Event::Damaged { first_lost: _, last_lost, damages } => {
+                Event { index: *last_lost, notes: damages.clone(), ..none("damaged") }
+            }
+            event::Event::Refilled { last_index } => Event { index: *last_index, ..none("refilled") },
             event::Event::Failed { error } => Event { error: exception(py, Some(error)), ..none("failed") },
             event::Event::Recovered { index, last_index: _, notes } => {
                 Event { index: *index, notes: notes.clone(), ..none("recovered") }

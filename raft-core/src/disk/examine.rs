@@ -332,7 +332,7 @@ fn judge(site: &Site, kept: &Kept, mut log: WalLog, run: &[SegmentName]) -> Resu
     let behind = Behind::read(volume, &site.wal_dir, segments, &fault, last, files)?;
     let place = (segments.first().map_or(0, |name| name.sequence), fault.offset);
     let is_below = kept.promises_more_than(place.0, place.1);
-    if log.fault.is_none() && !is_below && !proves_loss(&log, &behind, kept) {
+    if log.fault.is_none() && !is_below && !proves_loss(&log, &behind) {
         let last_state = Some(log.replay.hard_state);
         return Ok(Verdict { log, damages: Vec::new(), last_state, store_id: own });
     }
@@ -374,18 +374,11 @@ fn suspicion(log: &WalLog, kept: &Kept, run: &[SegmentName]) -> Option<Fault> {
 
 /// Whether something behind the end was written only after what is missing was durable: a HardState commits nothing
 /// else, and snapshots are taken of nothing else.
-fn proves_loss(log: &WalLog, behind: &Behind, kept: &Kept) -> bool {
-    let known = log.replay.hard_state;
+fn proves_loss(log: &WalLog, behind: &Behind) -> bool {
     // A leader's snapshot that is recorded and not committed yet is durable, too.
     let recorded = log.replay.snapshots.iter().map(|record| record.index).max();
     let last = log.replay.log.last().max(recorded.unwrap_or(0));
-    // What is missing may have overwritten what is there, in a term that was durable before.
-    let of_record = log.replay.snapshots.iter().rev().find(|record| record.index == behind.commit);
-    let term = of_record.map(|record| record.term).or_else(|| log.replay.log.term(behind.commit));
-    let is_older = term.is_some_and(|term| term < behind.term);
-    let was_durable = kept.newest.is_none_or(|ballot| ballot.term >= behind.term);
-    let is_overwritten = behind.commit > known.commit && is_older && was_durable;
-    known.commit > last || behind.commit > last || behind.snapshot > last || is_overwritten
+    log.replay.hard_state.commit > last || behind.commit > last || behind.snapshot > last
 }
 
 /// A damage for each gap. All from the first on is lost, because the log is cut off there.

@@ -173,6 +173,8 @@ class Event:
         "snapshot_restored",
         "disk_full",
         "disk_has_room",
+        "damaged",
+        "refilled",
         "failed",
         "recovered",
     ]: ...
