@@ -268,7 +268,8 @@ fn a_crash_at_any_call_of_the_recovery_ends_where_it_would_have_ended() {
     let volume = group();
     let wal = segments(&volume);
     let mut chance = Chance(9);
-    let cases: [(&str, Box<dyn Fn(&MemoryVolume)>); 5] = [
+    type Case<'a> = (&'static str, Box<dyn Fn(&MemoryVolume) + 'a>);
+    let cases: [Case<'_>; 5] = [
         ("a flip", Box::new(|volume| flip(volume, &wal[1], 2000))),
         ("a flip in the first", Box::new(|volume| flip(volume, &wal[0], 20))),
         ("a missing segment", Box::new(|volume| volume.remove(&wal[1]).unwrap())),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use raft_core::disk::damage::OnDamage;
 use raft_core::disk::os::OsVolume;
 use raft_core::disk::recovered::Identity;
 use raft_core::disk::store::{Store, StoreOptions};
@@ -77,8 +78,10 @@ impl World {
 
     pub(crate) fn open(&self) -> Store {
         let identity = Identity { cluster_id: 7, node_id: 1 };
-        let options =
-            StoreOptions { segment_bytes: 4096, zeroed_bytes: 0, store_id: 9, ..StoreOptions::new(identity) };
+        // As an engine does.
+        let on_damage = OnDamage::Recover;
+        let own = StoreOptions::new(identity);
+        let options = StoreOptions { segment_bytes: 4096, zeroed_bytes: 0, store_id: 9, on_damage, ..own };
         Store::open(Arc::new(OsVolume), Path::new(&self.node), options).unwrap().0
     }
 

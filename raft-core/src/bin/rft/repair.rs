@@ -4,8 +4,7 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use raft_core::disk::damage::{Damage, OnDamage, survey};
-use raft_core::disk::inspect::Inspection;
+use raft_core::disk::damage::OnDamage;
 use raft_core::disk::loss::Loss;
 use raft_core::disk::os::OsVolume;
 use raft_core::disk::recovered::Identity;
@@ -17,7 +16,7 @@ use serde_json::json;
 use crate::output::{Outcome, Output, Verdict, refuse};
 use crate::place::Place;
 use crate::progress::Progress;
-use crate::verify::{tell_fault, tell_loss};
+use crate::verify::{losses, tell_fault, tell_loss};
 
 pub(crate) fn repair(dir: &Path, yes: bool, output: &mut Output) -> Outcome<Verdict> {
     let place = Place::find(dir)?;
@@ -32,7 +31,7 @@ pub(crate) fn repair(dir: &Path, yes: bool, output: &mut Output) -> Outcome<Verd
     }
     let losses = losses(&place, found)?;
     for damage in &losses {
-        output.line(&damage.to_string(), || json!({ "damage": damage.to_string() }))?;
+        output.line(damage.to_string(), || json!({ "damage": damage.to_string() }))?;
     }
     if found.log_faults().next().is_none() && losses.is_empty() {
         let aside = "The next start sets the snapshots that cannot be read aside and takes an older one.";
@@ -61,18 +60,6 @@ pub(crate) fn repair(dir: &Path, yes: bool, output: &mut Output) -> Outcome<Verd
         output.line(&note, || json!({ "done": note }))?;
     }
     Ok(Verdict::Good)
-}
-
-/// What only the file `vote` of a node knows to be missing: that the log was durable further than it reaches now.
-fn losses(place: &Place, found: &Inspection) -> Outcome<Vec<Damage>> {
-    let Some(node) = place.node.as_ref().filter(|node| node.join("vote").exists()) else {
-        return Ok(Vec::new());
-    };
-    let mut damages = survey(Arc::new(OsVolume), node)?;
-    // What both see is told already, and better.
-    let is_told = found.loss.is_some();
-    damages.retain(|damage| damage.first_lost <= damage.last_lost && !is_told);
-    Ok(damages)
 }
 
 /// Has the store itself go over what is left. A node that votes alone goes on without what is lost; one that has others

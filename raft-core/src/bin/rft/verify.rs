@@ -1,8 +1,9 @@
 //! `rft log verify`, `rft snapshot list` and `verify`: what is wrong, and what there is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use raft_core::disk::damage::{Damage, survey};
 use raft_core::disk::inspect::{Fault, Inspection, SnapshotFile, inspect};
 use raft_core::disk::os::OsVolume;
 use serde_json::{Value, json};
@@ -21,8 +22,13 @@ pub(crate) fn verify(dir: &Path, output: &mut Output) -> Outcome<Verdict> {
         output.text("A node has the directory open: what is wrong at the end may be a write under way.")?;
     }
     tell_loss(&found, output)?;
+    // A node at work has not told the file how far it is.
+    let losses = if place.is_in_use() { Vec::new() } else { losses(&place, &found)? };
+    for damage in &losses {
+        output.line(damage.to_string(), || json!({ "damage": damage.to_string() }))?;
+    }
     output.line(summary(&found), || summary_object(&found))?;
-    Ok(if found.faults.is_empty() { Verdict::Good } else { Verdict::Damage })
+    Ok(if found.faults.is_empty() && losses.is_empty() { Verdict::Good } else { Verdict::Damage })
 }
 
 pub(crate) fn list_snapshots(dir: &Path, output: &mut Output) -> Outcome<Verdict> {
@@ -46,6 +52,19 @@ pub(crate) fn verify_snapshots(dir: &Path, output: &mut Output) -> Outcome<Verdi
     let text = format!("{count} snapshots, {} of them damaged", faults.len());
     output.line(text, || json!({ "snapshots": count, "faults": faults.len() }))?;
     Ok(if faults.is_empty() { Verdict::Good } else { Verdict::Damage })
+}
+
+/// What only the file `vote` of a node knows to be missing: that the log was durable further than it reaches now.
+pub(crate) fn losses(place: &Place, found: &Inspection) -> Outcome<Vec<Damage>> {
+    let is_of_store = |node: &&PathBuf| node.join("vote").exists();
+    // What the log itself shows is told already, and better: behind other faults more can be saved than a store would.
+    let is_quiet = found.loss.is_none() && found.log_faults().all(|fault| fault.torn);
+    let Some(node) = place.node.as_ref().filter(is_of_store).filter(|_| is_quiet) else {
+        return Ok(Vec::new());
+    };
+    let mut damages = survey(Arc::new(OsVolume), node)?;
+    damages.retain(|damage| damage.first_lost <= damage.last_lost);
+    Ok(damages)
 }
 
 fn look(place: &Place) -> Outcome<Inspection> {
