@@ -375,10 +375,11 @@ fn suspicion(log: &WalLog, kept: &Kept, run: &[SegmentName]) -> Option<Fault> {
 /// Whether something behind the end was written only after what is missing was durable: a HardState commits nothing
 /// else, and snapshots are taken of nothing else.
 fn proves_loss(log: &WalLog, behind: &Behind) -> bool {
-    // A leader's snapshot that is recorded and not committed yet is durable, too.
+    let last = log.replay.log.last();
+    // A leader's snapshot that is recorded and not committed yet is durable, too: what is behind may speak of that.
     let recorded = log.replay.snapshots.iter().map(|record| record.index).max();
-    let last = log.replay.log.last().max(recorded.unwrap_or(0));
-    log.replay.hard_state.commit > last || behind.commit > last || behind.snapshot > last
+    let reach = last.max(recorded.unwrap_or(0));
+    log.replay.hard_state.commit > last || behind.commit > reach || behind.snapshot > reach
 }
 
 /// A damage for each gap. All from the first on is lost, because the log is cut off there.
