@@ -86,6 +86,9 @@ type Status struct {
 	Transferee uint64
 	// Role is what the node is.
 	Role Role
+	// LostIndex is the last entry that the disk may have lost although it was acknowledged; 0 when nothing is lost. Until
+	// its leader has refilled it the node neither votes nor leads.
+	LostIndex uint64
 	// DiskFull says that the disk has less room than Config.DiskReserveBytes.
 	DiskFull bool
 	// Failure is why the node has stopped; nil while it has not.
@@ -97,7 +100,7 @@ func statusOf(from *C.rft_node_status_t) Status {
 		ID: uint64(from.id), Term: uint64(from.term), Vote: uint64(from.vote), Leader: uint64(from.leader),
 		Commit: uint64(from.commit), Applied: uint64(from.applied), FirstIndex: uint64(from.first_index),
 		LastIndex: uint64(from.last_index), SnapshotIndex: uint64(from.snapshot_index),
-		Transferee: uint64(from.transferee), Role: Role(from.role), DiskFull: from.disk_full != 0,
+		Transferee: uint64(from.transferee), Role: Role(from.role), LostIndex: uint64(from.lost_index), DiskFull: from.disk_full != 0,
 	}
 	if from.failure != C.RFT_OK {
 		status.Failure = newError(Code(from.failure), "")

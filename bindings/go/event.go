@@ -24,6 +24,11 @@ const (
 	EventDiskFull = EventKind(C.RFT_EVENT_DISK_FULL)
 	// EventDiskHasRoom says that the disk has room again: Bytes are left.
 	EventDiskHasRoom = EventKind(C.RFT_EVENT_DISK_HAS_ROOM)
+	// EventDamaged says that the disk has lost what this node had acknowledged, up to Index at the most. Text tells the
+	// places, a sentence a line. The node neither votes nor leads until EventRefilled.
+	EventDamaged = EventKind(C.RFT_EVENT_DAMAGED)
+	// EventRefilled says that this node holds again all that its disk had lost; its log ends at Index.
+	EventRefilled = EventKind(C.RFT_EVENT_REFILLED)
 )
 
 // Event is something that happened at an engine. What its kind does not name is zero.

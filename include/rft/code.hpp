@@ -117,6 +117,8 @@ enum class EventKind : std::int32_t {
     recovered = RFT_EVENT_RECOVERED,
     disk_full = RFT_EVENT_DISK_FULL,
     disk_has_room = RFT_EVENT_DISK_HAS_ROOM,
+    damaged = RFT_EVENT_DAMAGED,
+    refilled = RFT_EVENT_REFILLED,
 };
 
 /// What an engine counts, see RFT_COUNTER_PROPOSALS.

@@ -42,6 +42,9 @@ pub(crate) struct Status {
     snapshot_index: u64,
     /// To whom leadership is being transferred; 0 is nobody.
     transferee: u64,
+    /// The last entry that the disk may have lost although it was acknowledged; 0: nothing is lost. Until its leader has
+    /// refilled it the node neither votes nor leads.
+    lost_index: u64,
     /// Whether the disk has less room than `Config.disk_reserve_bytes`, which an engine watches.
     disk_full: bool,
     /// Why the node has stopped, if it was not told to.
@@ -67,6 +70,7 @@ impl Status {
             last_index: status.last_index,
             snapshot_index,
             transferee: status.transferee,
+            lost_index: status.lost.map_or(0, |lost| lost.last),
             disk_full: false,
             failure: exception(py, failure),
         }
