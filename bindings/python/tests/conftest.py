@@ -1,5 +1,6 @@
 """What the tests share: a cluster in one process, and an engine that is a cluster of its own."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,3 +38,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.close(*list(cluster.engines))
+
+
+# A shell starts a job in the background with Ctrl-C ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
