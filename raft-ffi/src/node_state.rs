@@ -12,7 +12,7 @@ use raft_core::consensus::lost::Lost;
 use raft_core::consensus::raw_node::RawNode;
 use raft_core::consensus::ready::{AppendTicket, ApplyTicket, ReadState, SoftState};
 use raft_core::error::Error;
-use raft_core::raftpb::conf_change::{ConfChange, ConfChangeV2, ConfState};
+use raft_core::raftpb::conf_change::{ConfChangeV2, ConfState};
 use raft_core::raftpb::entry::{Entries, Entry, EntryType};
 use raft_core::raftpb::message::{HardState, Message, MessageType, Snapshot, SnapshotMetadata};
 
@@ -191,9 +191,15 @@ impl NodeState {
 
     /// Notes the membership behind an applied entry that changes it.
     fn follow_membership(&mut self, entry: &Entry) -> Checked<()> {
-        let Some(change) = change_in(entry)? else { return Ok(()) };
+        if entry.entry_type == EntryType::Normal {
+            return Ok(());
+        }
+        let change = ConfChangeV2::of(entry)?;
         let before = self.memberships.last().map(|(_, conf_state)| conf_state.clone()).unwrap_or_default();
-        self.memberships.push((entry.index, conf_state_after(&before, &change)?));
+        // A change that is not possible has no effect, here as in consensus.
+        if let Ok(conf_state) = conf_state_after(&before, &change) {
+            self.memberships.push((entry.index, conf_state));
+        }
         Ok(())
     }
 
@@ -260,15 +266,6 @@ impl NodeState {
     pub(crate) fn members(&self) -> Vec<rft_member_t> {
         membership::members(&self.raw.conf_state(), &self.raw.status().progress)
     }
-}
-
-/// The membership change in an entry, if it is one. One without data leaves a joint configuration.
-fn change_in(entry: &Entry) -> Checked<Option<ConfChangeV2>> {
-    Ok(match entry.entry_type {
-        EntryType::Normal => None,
-        EntryType::ConfChange => Some(ConfChange::read(entry.data.clone())?.into()),
-        EntryType::ConfChangeV2 => Some(ConfChangeV2::read(entry.data.clone())?),
-    })
 }
 
 impl Arrays {
@@ -347,7 +344,7 @@ fn entry_of(entry: &Entry, contexts: &mut Vec<Bytes>) -> rft_entry_t {
         EntryType::Normal => (rft_entry_type::RFT_ENTRY_NORMAL, entry.data.clone()),
         EntryType::ConfChange | EntryType::ConfChangeV2 => {
             // One that cannot be read stops the node when it is applied: here it only has no context.
-            let context = change_in(entry).ok().flatten().map(|change| change.context).unwrap_or_default();
+            let context = ConfChangeV2::of(entry).map(|change| change.context).unwrap_or_default();
             contexts.push(context.clone());
             (rft_entry_type::RFT_ENTRY_CONF_CHANGE, context)
         }

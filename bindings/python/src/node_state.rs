@@ -5,6 +5,7 @@ use raft_core::consensus::confchange::restore::conf_state_after;
 use raft_core::consensus::config::Config;
 use raft_core::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
 use raft_core::consensus::log::storage::Storage;
+use raft_core::consensus::lost::Lost;
 use raft_core::consensus::raw_node::RawNode;
 use raft_core::consensus::ready::{AppendTicket, ApplyTicket, ReadState, SoftState};
 use raft_core::error::Error;
@@ -54,7 +55,7 @@ impl NodeState {
             true => MemoryStorage::new(),
             false => MemoryStorage::bootstrapped(ConfState::of_voters(settings.voters.iter().copied())),
         };
-        NodeState::new(settings, memory, false, 0)
+        NodeState::new(settings, memory, false, 0, None)
     }
 
     /// A node that goes on where its store stands.
@@ -69,14 +70,22 @@ impl NodeState {
             MemoryStorage::recovered(recovered.hard_state, recovered.snapshot.clone(), Entries::new());
         let snapshot = Snapshot { data, metadata: recovered.snapshot };
         memory.append((!snapshot.is_empty()).then_some(&snapshot), &recovered.entries)?;
-        let mut node = NodeState::new(settings, memory, true, recovered.store_id)?;
+        let lost = recovered.lost.map(|loss| Lost { last: loss.last, term: loss.term });
+        let mut node = NodeState::new(settings, memory, true, recovered.store_id, lost)?;
         node.raw.learn_stores(&recovered.known_stores);
         Ok(node)
     }
 
-    fn new(settings: &Settings, memory: MemoryStorage, durable: bool, store_id: u64) -> Checked<Self> {
+    fn new(
+        settings: &Settings,
+        memory: MemoryStorage,
+        durable: bool,
+        store_id: u64,
+        lost: Option<Lost>,
+    ) -> Checked<Self> {
         let start = memory.snapshot_metadata().clone();
-        let config = Config { applied: start.index, apply_unstable: true, store_id, ..settings.consensus() };
+        let config =
+            Config { applied: start.index, apply_unstable: true, store_id, lost, ..settings.consensus() };
         let raw = RawNode::new(config, memory)?;
         let status = raw.status();
         Ok(NodeState {
@@ -195,6 +204,7 @@ impl NodeState {
             store.save(ticket)?;
         }
         outstanding.saved = true;
+        store.forget_loss(self.raw.lost().is_some())?;
         store.keep_known_stores(self.known_stores())
     }
 

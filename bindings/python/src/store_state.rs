@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use raft_core::consensus::log::memory_storage::BOOTSTRAP_INDEX;
 use raft_core::consensus::ready::AppendTicket;
+use raft_core::disk::damage::OnDamage;
 use raft_core::disk::os::OsVolume;
 use raft_core::disk::recovered::{Identity, Recovered};
 use raft_core::disk::store::{Store, StoreOptions, drawn_store_id};
@@ -28,6 +29,8 @@ pub(crate) struct StoreState {
     newest: SnapshotMetadata,
     // Which disk each member stands on, as it was kept last.
     known_stores: Vec<(u64, u64)>,
+    // Whether the disk is known to lack what the node had acknowledged.
+    is_recovering: bool,
     // The newest snapshot's bytes, once they were asked for.
     data: Option<Bytes>,
 }
@@ -41,6 +44,7 @@ impl StoreState {
             zeroed_bytes: segment_bytes,
             reserve_bytes: settings.get("disk_reserve_bytes"),
             store_id: drawn_store_id(),
+            on_damage: OnDamage::Recover,
             ..StoreOptions::new(identity)
         };
         let (mut store, mut recovered) = Store::open(Arc::new(OsVolume), dir, options)?;
@@ -56,6 +60,7 @@ impl StoreState {
             node_id: settings.id,
             newest: recovered.snapshot.clone(),
             known_stores: recovered.known_stores.clone(),
+            is_recovering: recovered.lost.is_some(),
             recovered: Some(recovered),
             data: None,
         })
@@ -110,6 +115,15 @@ impl StoreState {
         if self.known_stores != known {
             self.store.keep_known_stores(known)?;
             self.known_stores = known.to_vec();
+        }
+        Ok(())
+    }
+
+    /// Forgets that the disk had lost something, once the node says that nothing is missing any more.
+    pub(crate) fn forget_loss(&mut self, is_recovering: bool) -> Checked<()> {
+        if self.is_recovering && !is_recovering {
+            self.store.forget_loss()?;
+            self.is_recovering = false;
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::consensus::ready::ApplyTicket;
 use crate::disk::snap::dir::SnapDir;
 use crate::disk::snap::reader::SnapReader;
 use crate::error::{Error, Result};
-use crate::raftpb::conf_change::{ConfChange, ConfChangeV2};
+use crate::raftpb::conf_change::ConfChangeV2;
 use crate::raftpb::entry::{Entry, EntryType};
 use crate::raftpb::message::SnapshotMetadata;
 
@@ -308,10 +308,6 @@ fn save(host: &dyn Host, snapshots: &SnapDir, at: &SnapshotMetadata, sessions: &
 
 /// The membership changes among `entries`, with their indices.
 fn read_changes(entries: &[&Entry]) -> Result<Vec<(u64, ConfChangeV2)>> {
-    let read = |entry: &Entry, data: Bytes| match entry.entry_type {
-        EntryType::Normal => Ok(None),
-        EntryType::ConfChange => Ok(Some((entry.index, ConfChange::read(data)?.into()))),
-        EntryType::ConfChangeV2 => Ok(Some((entry.index, ConfChangeV2::read(data)?))),
-    };
-    entries.iter().filter_map(|entry| read(entry, entry.data.clone()).transpose()).collect()
+    let changes = entries.iter().filter(|entry| entry.entry_type != EntryType::Normal);
+    changes.map(|entry| Ok((entry.index, ConfChangeV2::of(entry)?))).collect()
 }
