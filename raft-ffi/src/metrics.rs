@@ -1,8 +1,9 @@
 //! What an engine counts, times and tells as text. All of it works after a failure and after rft_engine_stop.
 
 use raft_core::engine::metrics::Counter;
+use raft_core::engine::node::Engine;
 
-use crate::boundary::{Buffer, Failure, Out, call, shared};
+use crate::boundary::{Buffer, Checked, Failure, Out, call, shared};
 use crate::engine::rft_engine_t;
 use crate::engine_state::EngineState;
 use crate::error::rft_error_t;
@@ -86,16 +87,7 @@ pub unsafe extern "C" fn rft_engine_metrics(
     err: *mut *mut rft_error_t,
 ) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe {
-        call(err, || {
-            let len = Out::required(len, "len")?;
-            let buffer = Buffer::new(out, max, "out")?;
-            let text = shared::<EngineState>(engine)?.engine.prometheus();
-            buffer.fill(text.as_bytes());
-            len.set(text.len());
-            Ok(())
-        })
-    }
+    unsafe { call(err, || write_text(engine, out, max, len, Engine::prometheus)) }
 }
 
 /// Writes the node's state, its members, its queue, its counters and times as one JSON object on one line, in ASCII.
@@ -118,16 +110,28 @@ pub unsafe extern "C" fn rft_engine_status_json(
     err: *mut *mut rft_error_t,
 ) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe {
-        call(err, || {
-            let len = Out::required(len, "len")?;
-            let buffer = Buffer::new(out, max, "out")?;
-            let text = shared::<EngineState>(engine)?.engine.status_json();
-            buffer.fill(text.as_bytes());
-            len.set(text.len());
-            Ok(())
-        })
-    }
+    unsafe { call(err, || write_text(engine, out, max, len, Engine::status_json)) }
+}
+
+/// Writes as much of a text about the engine as fits, and how long all of it is.
+///
+/// # Safety
+/// As the exports demand of their pointers.
+unsafe fn write_text(
+    engine: *const rft_engine_t,
+    out: *mut u8,
+    max: usize,
+    len: *mut usize,
+    text: impl FnOnce(&Engine) -> String,
+) -> Checked<()> {
+    // SAFETY: as the caller promised.
+    let (len, buffer, engine) = unsafe {
+        (Out::required(len, "len")?, Buffer::new(out, max, "out")?, shared::<EngineState>(engine)?)
+    };
+    let text = text(&engine.engine);
+    buffer.fill(text.as_bytes());
+    len.set(text.len());
+    Ok(())
 }
 
 #[cfg(test)]

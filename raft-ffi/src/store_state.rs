@@ -12,8 +12,7 @@ use raft_core::disk::os::OsVolume;
 use raft_core::disk::recovered::{Identity, Recovered};
 use raft_core::disk::store::{Store, StoreOptions, drawn_store_id};
 use raft_core::error::Error;
-use raft_core::raftpb::conf_change::ConfState;
-use raft_core::raftpb::message::{HardState, SnapshotMetadata};
+use raft_core::raftpb::message::SnapshotMetadata;
 
 use crate::boundary::{Checked, Failure, Noun};
 use crate::config::Settings;
@@ -57,13 +56,7 @@ impl StoreState {
             on_damage: OnDamage::Recover,
             ..StoreOptions::new(identity)
         };
-        let (mut store, mut recovered) = Store::open(Arc::new(OsVolume), dir, options)?;
-        if recovered.fresh && !settings.voters.is_empty() {
-            let conf_state = ConfState::of_voters(settings.voters.iter().copied());
-            recovered.snapshot = store.bootstrap(&conf_state)?;
-            recovered.hard_state =
-                HardState { term: recovered.snapshot.term, vote: 0, commit: recovered.snapshot.index };
-        }
+        let (store, recovered) = Store::open_member(Arc::new(OsVolume), dir, options, &settings.voters)?;
         Ok(StoreState {
             store,
             dir: dir.to_owned(),

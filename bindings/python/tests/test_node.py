@@ -231,6 +231,56 @@ def test_a_store_keeps_the_log(tmp_path: Path) -> None:
         assert payloads(drain(again)) == [b"kept"]
 
 
+def pump(nodes: list[rft.Node]) -> None:
+    """Brings messages to and fro until nobody has anything to do."""
+    by_id = {node.status().id: node for node in nodes}
+    while any([handle(node, by_id) for node in nodes]):
+        pass
+
+
+def handle(node: rft.Node, by_id: dict[int, rft.Node]) -> bool:
+    ready = node.ready()
+    if ready is None:
+        return False
+    node.save()
+    for message in ready.messages:
+        by_id[message.to].step(message.data)
+    node.advance()
+    return True
+
+
+def test_a_damaged_store_opens_and_is_refilled_by_the_leader(tmp_path: Path) -> None:
+    leader = rft.Node(quick(2, (1, 2)))
+    with rft.Store(quick(1, (1, 2)), tmp_path) as store:
+        node = rft.Node(quick(1, (1, 2)), store)
+        leader.campaign()
+        pump([leader, node])
+        for number in range(50):
+            leader.propose(b"entry %d" % number)
+            pump([leader, node])
+    segment = next((tmp_path / "wal").glob("*.wal"))
+    content = bytearray(segment.read_bytes())
+    content[content.index(b"entry 20")] ^= 1
+    segment.write_bytes(content)
+
+    with rft.Store(quick(1, (1, 2)), tmp_path) as store:
+        node = rft.Node(quick(1, (1, 2)), store)
+        assert node.status().lost_index >= 50
+        node.campaign()
+        pump([node])
+        assert node.status().role == "follower"
+        leader.tick()
+        pump([leader, node])
+        leader.propose(b"the last")
+        pump([leader, node])
+        assert node.status().lost_index == 0
+        assert node.status().last_index == leader.status().last_index
+        leader.propose(b"kept")
+        pump([leader, node])
+    with rft.Store(quick(1, (1, 2)), tmp_path) as store:
+        assert rft.Node(quick(1, (1, 2)), store).status().lost_index == 0
+
+
 def test_a_snapshot_replaces_the_log(tmp_path: Path) -> None:
     config = quick(snapshot_trailing=0)
     with rft.Store(config, tmp_path) as store:

@@ -140,6 +140,22 @@ impl Store {
         Ok((store, content))
     }
 
+    /// [`open`](Self::open), and makes a fresh store that of a first member of a cluster of these voters. Without voters it
+    /// stays fresh, and waits to be added to a cluster.
+    pub fn open_member(
+        volume: Arc<dyn Volume>,
+        dir: &Path,
+        options: StoreOptions,
+        voters: &[u64],
+    ) -> Result<(Store, Recovered)> {
+        let (mut store, mut recovered) = Store::open(volume, dir, options)?;
+        if recovered.fresh && !voters.is_empty() {
+            recovered.snapshot = store.bootstrap(&ConfState::of_voters(voters.iter().copied()))?;
+            recovered.hard_state = store.wal.hard_state();
+        }
+        Ok((store, recovered))
+    }
+
     /// Makes a fresh store one that has applied index 1 of term 1, with this membership and no data. A crash before
     /// it returns leaves a fresh store.
     pub fn bootstrap(&mut self, conf_state: &ConfState) -> Result<SnapshotMetadata> {

@@ -33,8 +33,7 @@ use crate::disk::recovered::{Identity, Recovered};
 use crate::disk::store::{Store, StoreOptions, drawn_store_id};
 use crate::disk::volume::Volume;
 use crate::error::{Error, Result};
-use crate::raftpb::conf_change::ConfState;
-use crate::raftpb::message::{HardState, SnapshotMetadata};
+use crate::raftpb::message::SnapshotMetadata;
 
 /// From how many snapshots a restart stays possible, should the newest turn out unreadable.
 const SNAPSHOTS_KEPT: usize = 3;
@@ -169,11 +168,7 @@ fn open_store(volume: Arc<dyn Volume>, options: &Options, dir: &Path) -> Result<
         on_damage: OnDamage::Recover,
         ..StoreOptions::new(identity)
     };
-    let (mut store, mut recovered) = Store::open(volume, dir, store_options)?;
-    if recovered.fresh && !options.voters.is_empty() {
-        recovered.snapshot = store.bootstrap(&ConfState::of_voters(options.voters.iter().copied()))?;
-        recovered.hard_state = HardState { term: 1, vote: 0, commit: BOOTSTRAP_INDEX };
-    }
+    let (store, recovered) = Store::open_member(volume, dir, store_options, &options.voters)?;
     if recovered.snapshot.index == 0 && !recovered.entries.is_empty() {
         return Err(Error::corrupt(dir, 0, "a log without the snapshot it follows"));
     }
