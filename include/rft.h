@@ -159,7 +159,10 @@ enum {
   RFT_E_TIMED_OUT = -13,
   /** Leadership was lost in flight. It may or may not be applied. */
   RFT_E_UNKNOWN = -14,
-  /** The engine is stopping or has stopped. In an outcome: it may or may not be applied. */
+  /**
+   * The engine is stopping or has stopped, or is at work in the process that this one was forked off. In an outcome:
+   * it may or may not be applied.
+   */
   RFT_E_STOPPED = -15,
   /** The entries asked for have been compacted away. */
   RFT_E_COMPACTED = -16,
@@ -504,8 +507,12 @@ typedef struct rft_node_status_t {
   uint8_t disk_full;
   /** 0. */
   uint8_t pad[7];
+  /** Milliseconds that the oldest of an engine's callbacks under way takes already; 0 when none is. */
+  uint32_t host_call_ms;
+  /** Milliseconds that an engine's write to the log takes already; 0 when none is under way. */
+  uint32_t disk_call_ms;
   /** 0. */
-  uint64_t reserved[2];
+  uint64_t reserved[1];
 } rft_node_status_t;
 
 /** A member of the cluster, as this node knows it. */
@@ -613,6 +620,35 @@ enum {
    * leader sends. A snapshot that would leave less than half of them is not written.
    */
   RFT_CONFIG_DISK_RESERVE_BYTES = 22,
+  /**
+   * Engine: whether a leader answers reads by its lease, without asking the others: 0 or 1, default 0. All members
+   * must agree on it, and keep RFT_CONFIG_CHECK_QUORUM. Without a lease, and for a follower's own reads before they
+   * reach the leader, nothing changes. A lease trusts that no member's clock runs faster than another's by more than
+   * RFT_CONFIG_CLOCK_DRIFT_PERCENT. A process that was stopped and a machine that slept end it; a virtual machine
+   * whose clocks stand still while it is paused cannot know, and must not use it. Setting the wall clock is harmless.
+   */
+  RFT_CONFIG_LEASE_READS = 23,
+  /**
+   * Engine: how much faster the fastest clock of the cluster may run than the slowest: 0 to 99, default 10. A lease is
+   * shorter than an election timeout by as much and by a tick; where nothing is left, reads ask the others.
+   */
+  RFT_CONFIG_CLOCK_DRIFT_PERCENT = 24,
+  /**
+   * Engine: whether the calls that wait for an outcome also wait for room in a full queue, instead of returning
+   * RFT_E_BUSY at once: 0 or 1, default 0. They wait no longer than their timeout, and then return RFT_E_BUSY: nothing
+   * was taken. Calls that do not wait never do.
+   */
+  RFT_CONFIG_WAIT_FOR_ROOM = 25,
+  /**
+   * Engine: bytes of applied entries after which a snapshot is taken, whichever comes first: any number, default 0,
+   * which is only RFT_CONFIG_SNAPSHOT_ENTRIES.
+   */
+  RFT_CONFIG_SNAPSHOT_BYTES = 26,
+  /**
+   * Engine: bytes of snapshots that a leader sends in a second, to all members together: 1024 to 1 TiB, default 0, which
+   * is as fast as they take them.
+   */
+  RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND = 27,
 };
 
 /**
@@ -706,7 +742,7 @@ RFT_API void rft_config_free(rft_config_t *config);
 /* ================================================================================================================
  * Snapshot streams: how a state machine is written down and read back.
  *
- * The two callbacks of rft_host_t get one each, and use it until they return. A snapshot may be of any length, and
+ * The callbacks of rft_host_t get one each, and use it until they return. A snapshot may be of any length, and
  * never lies in memory as a whole.
  * ================================================================================================================ */
 
@@ -715,7 +751,9 @@ RFT_API void rft_config_free(rft_config_t *config);
  */
 typedef struct rft_snapshot_reader rft_snapshot_reader_t;
 
-/** What rft_host_t.snapshot_save writes to, opaque. Borrowed until that callback returns; one thread at a time. */
+/**
+ * What rft_host_t.snapshot_save and snapshot_view_save write to, opaque. Borrowed until that callback returns; one thread at a time.
+ */
 typedef struct rft_snapshot_writer rft_snapshot_writer_t;
 
 /**
@@ -725,7 +763,8 @@ typedef struct rft_snapshot_writer rft_snapshot_writer_t;
  * @param data the bytes; borrowed for the call
  * @param len how many there are; 0 does nothing
  * @param err see rft_error_t; may be NULL
- * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO: there will be no snapshot this time, return from the callback
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO, RFT_E_DISK_FULL or RFT_E_STOPPED: there will be no snapshot this time,
+ * return from the callback
  * @par Thread
  * That of the callback.
  */
@@ -765,7 +804,7 @@ RFT_API uint64_t rft_snapshot_len(const rft_snapshot_reader_t *reader);
 /* ================================================================================================================
  * The host: what an engine needs of your program.
  *
- * The callbacks of one engine come from three threads of its own, named below. None of them is called while
+ * The callbacks of one engine come from four threads of its own, named below. None of them is called while
  * another one of the same thread is at work. Inside of a callback every call on the engine is allowed but those that
  * wait, which return RFT_E_REENTRANT. A callback must return and must not throw: a C++ exception or a longjmp that
  * leaves it is undefined behaviour. What a callback gets is borrowed until it returns.
@@ -800,6 +839,18 @@ enum {
   RFT_EVENT_DAMAGED = 9,
   /** This node holds again all that its disk had lost; its log ends at `index`. */
   RFT_EVENT_REFILLED = 10,
+  /**
+   * Nothing of the engine ran for `millis`, more than half an election timeout: the process was stopped, the machine
+   * slept, or `send` held it up. A lease has ended, and the ticks that were missed are not made up for.
+   */
+  RFT_EVENT_PAUSED = 11,
+  /**
+   * The disk has been at one write to the log for `millis`, more than two election timeouts. An engine that leads hands
+   * over, and steps down where nobody takes it within as long again.
+   */
+  RFT_EVENT_DISK_STALLED = 12,
+  /** The disk has finished that write, after `millis`. */
+  RFT_EVENT_DISK_MOVES = 13,
 };
 
 /** How much a log line matters. */
@@ -862,8 +913,10 @@ typedef struct rft_event_t {
   const char *text;
   /** Its bytes, without the NUL. */
   size_t text_len;
+  /** How long something took, in milliseconds. */
+  uint64_t millis;
   /** 0. */
-  uint64_t reserved[2];
+  uint64_t reserved[1];
 } rft_event_t;
 
 /**
@@ -916,6 +969,22 @@ typedef struct rft_host_t {
    * the engine, also two at once: must not block. May be NULL.
    */
   void (*log)(void *user_data, int32_t level, const char *text, size_t len);
+  /**
+   * Hands out the state machine as of the last apply, as a copy or as a view that later applies do not touch: `*view`,
+   * anything but NULL, which is the engine's until snapshot_view_drop. Applying goes on while it is written. Applier
+   * thread: should be quick. RFT_OK with `*view` left NULL has snapshot_save called instead; anything else: no
+   * snapshot this time. NULL: snapshot_save is called always. Needs the two that follow, and snapshot_save.
+   */
+  rft_status_t (*snapshot_view)(void *user_data, void **view);
+  /**
+   * Writes a view, as snapshot_save would have written the state machine. Saver thread, one at a time: may take its
+   * time. When the engine is told to stop, rft_snapshot_write fails, and this should return.
+   */
+  rft_status_t (*snapshot_view_save)(void *user_data, void *view, rft_snapshot_writer_t *writer);
+  /**
+   * Frees a view: exactly once, behind its snapshot_view_save. Saver thread; applier thread where that was not called.
+   */
+  void (*snapshot_view_drop)(void *user_data, void *view);
 } rft_host_t;
 
 /* ================================================================================================================
@@ -947,6 +1016,13 @@ RFT_API rft_status_t rft_answer_set(rft_answer_t *answer,
  * rft_engine_step; messages to peers come out of rft_host_t.send. A newcomer is opened without voters, and a leader
  * adds it with rft_engine_change, first as a learner. When the disk fails the engine stops for good, says so by an
  * event and in rft_engine_status, and every other call returns that status.
+ *
+ * After a fork the engine is at work in the process that opened it, and nowhere else. In the other one every call on it
+ * returns RFT_E_STOPPED and rft_engine_free does nothing, `drop` included; what it takes of memory is the price of the
+ * fork. A new engine may be opened there, in another directory: the first process holds its own as long as it or the
+ * other one lives, so have the child execute another program, or end it, before the directory is opened anew. A fork
+ * while another thread is inside of a call on the engine is as safe as POSIX makes it, which is to say: execute another
+ * program soon.
  *
  * Any thread may call an engine at any time; no call but those that say so waits for anything.
  * ================================================================================================================ */
@@ -1067,6 +1143,11 @@ RFT_API rft_status_t rft_engine_members(const rft_engine_t *engine,
 /**
  * Stops the engine: answers every pending request with RFT_E_STOPPED and waits until its threads have ended. May be
  * called again, also at the same time.
+ *
+ * It takes what is under way when it is called, and nothing else: the one callback that each thread is in, and what
+ * the disk has been given to write. An apply that waits for its turn is left out and comes again after a restart, a
+ * snapshot that is being written ends at its next rft_snapshot_write. Callers that wait for an outcome or for room get
+ * theirs at once, without waiting for the callback. From inside of a callback, whichever it is, it does nothing.
  *
  * @param engine borrowed for the call
  * @param timeout_ms how long to wait at the most
@@ -1331,6 +1412,25 @@ RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
                                          rft_error_t **err);
 
 /**
+ * Has a snapshot taken now, and waits until it is durable and the log before it is dropped.
+ *
+ * @param engine borrowed for the call
+ * @param timeout_ms how long to wait at the most
+ * @param out receives the outcome, with the last entry that the snapshot covers, also one that is not RFT_OK; untouched
+ * when there is none; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return the outcome's status. RFT_OK: durable; RFT_E_HOST: snapshot_save failed; RFT_E_DISK_FULL; RFT_E_IO;
+ * RFT_E_SNAPSHOT_UNAVAILABLE: there is nothing to be saved yet; RFT_E_TIMED_OUT: it may come yet; RFT_E_INVALID_ARG;
+ * RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ */
+RFT_API rft_status_t rft_engine_snapshot_wait(rft_engine_t *engine,
+                                              uint32_t timeout_ms,
+                                              rft_outcome_t *out,
+                                              rft_error_t **err);
+
+/**
  * Campaigns now, instead of waiting for the election timeout.
  *
  * @param engine borrowed for the call
@@ -1483,6 +1583,8 @@ enum {
   RFT_COUNTER_SNAPSHOTS_SAVED = 10,
   /** Snapshots of a leader that took the place of the state machine. */
   RFT_COUNTER_SNAPSHOTS_RESTORED = 11,
+  /** Times that nothing of the engine ran for more than half an election timeout. */
+  RFT_COUNTER_PAUSES = 12,
 };
 
 /**

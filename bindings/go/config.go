@@ -72,6 +72,19 @@ type Config struct {
 	// DiskReserveBytes of the disk are kept for the log: with less left, an engine that leads answers proposals with
 	// ErrDiskFull. Default 64 MiB, negative none.
 	DiskReserveBytes int64
+	// LeaseReads has a leader answer reads by its lease, without asking the others. All members must agree on it. It
+	// trusts that no member's clock runs faster than another's by more than ClockDriftPercent; a virtual machine whose
+	// clocks stand still while it is paused must not use it.
+	LeaseReads bool
+	// ClockDriftPercent is how much faster the fastest clock may run than the slowest: up to 99. Default 10, negative none.
+	ClockDriftPercent int64
+	// WaitForRoom has requests wait for room in a full queue, as long as their context lasts, instead of ending with
+	// ErrBusy at once. With a context that ends before there is room they do so then: nothing was taken.
+	WaitForRoom bool
+	// SnapshotBytes is after how many bytes of applied entries an engine takes a snapshot, too. Default never.
+	SnapshotBytes uint64
+	// SnapshotSendBytesPerSecond limits what an engine that leads sends of snapshots: 1024 to 1 TiB. Default unlimited.
+	SnapshotSendBytesPerSecond uint64
 	// Seed decides the election timeouts. By default a node takes its id, and an engine its id and the clock.
 	Seed uint64
 }
@@ -163,6 +176,11 @@ func (c *Config) settings() []setting {
 		{C.RFT_CONFIG_SEED, plain{&c.Seed}},
 		{C.RFT_CONFIG_FORWARD_PROPOSALS, without{&c.NoForwarding}},
 		{C.RFT_CONFIG_DISK_RESERVE_BYTES, orZero{&c.DiskReserveBytes}},
+		{C.RFT_CONFIG_LEASE_READS, with{&c.LeaseReads}},
+		{C.RFT_CONFIG_CLOCK_DRIFT_PERCENT, orZero{&c.ClockDriftPercent}},
+		{C.RFT_CONFIG_WAIT_FOR_ROOM, with{&c.WaitForRoom}},
+		{C.RFT_CONFIG_SNAPSHOT_BYTES, plain{&c.SnapshotBytes}},
+		{C.RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND, plain{&c.SnapshotSendBytesPerSecond}},
 	}
 }
 
@@ -204,3 +222,9 @@ type without struct{ at *bool }
 
 func (f without) given() (uint64, bool) { return 0, *f.at }
 func (f without) fill(value uint64)     { *f.at = value == 0 }
+
+// with is a switch that is off unless it is turned on.
+type with struct{ at *bool }
+
+func (f with) given() (uint64, bool) { return 1, *f.at }
+func (f with) fill(value uint64)     { *f.at = value != 0 }

@@ -3,6 +3,8 @@ package rft
 // #include "shim.h"
 import "C"
 
+import "time"
+
 // EntryType is what an entry is.
 type EntryType int32
 
@@ -91,6 +93,8 @@ type Status struct {
 	LostIndex uint64
 	// DiskFull says that the disk has less room than Config.DiskReserveBytes.
 	DiskFull bool
+	// HostCall is how long the oldest callback under way takes already, DiskCall the write to the log; 0 when none is.
+	HostCall, DiskCall time.Duration
 	// Failure is why the node has stopped; nil while it has not.
 	Failure error
 }
@@ -101,6 +105,8 @@ func statusOf(from *C.rft_node_status_t) Status {
 		Commit: uint64(from.commit), Applied: uint64(from.applied), FirstIndex: uint64(from.first_index),
 		LastIndex: uint64(from.last_index), SnapshotIndex: uint64(from.snapshot_index),
 		Transferee: uint64(from.transferee), Role: Role(from.role), LostIndex: uint64(from.lost_index), DiskFull: from.disk_full != 0,
+		HostCall: time.Duration(from.host_call_ms) * time.Millisecond,
+		DiskCall: time.Duration(from.disk_call_ms) * time.Millisecond,
 	}
 	if from.failure != C.RFT_OK {
 		status.Failure = newError(Code(from.failure), "")

@@ -3,6 +3,8 @@ package rft
 // #include "shim.h"
 import "C"
 
+import "time"
+
 // EventKind is what an event tells. Pass over one you do not know.
 type EventKind int32
 
@@ -29,6 +31,13 @@ const (
 	EventDamaged = EventKind(C.RFT_EVENT_DAMAGED)
 	// EventRefilled says that this node holds again all that its disk had lost; its log ends at Index.
 	EventRefilled = EventKind(C.RFT_EVENT_REFILLED)
+	// EventPaused says that nothing of the engine ran for Time, more than half an election timeout: the process was
+	// stopped, the machine slept, or Send held it up.
+	EventPaused = EventKind(C.RFT_EVENT_PAUSED)
+	// EventDiskStalled says that the disk has been at one write to the log for Time. A leader hands over, or steps down.
+	EventDiskStalled = EventKind(C.RFT_EVENT_DISK_STALLED)
+	// EventDiskMoves says that the disk has finished that write, after Time.
+	EventDiskMoves = EventKind(C.RFT_EVENT_DISK_MOVES)
 )
 
 // Event is something that happened at an engine. What its kind does not name is zero.
@@ -42,6 +51,8 @@ type Event struct {
 	Index uint64
 	// Bytes is the length of a snapshot, or what is left of the disk.
 	Bytes uint64
+	// Time is how long something took.
+	Time time.Duration
 	// Err is why the engine stopped.
 	Err error
 	// Text tells more.
@@ -52,6 +63,7 @@ func eventOf(from *C.rft_event_t) Event {
 	event := Event{
 		Kind: EventKind(from.kind), Role: Role(from.role), Term: uint64(from.term), Leader: uint64(from.leader),
 		Index: uint64(from.index), Bytes: uint64(from.bytes), Text: C.GoStringN(from.text, C.int(from.text_len)),
+		Time: time.Duration(from.millis) * time.Millisecond,
 	}
 	if from.status != C.RFT_OK {
 		event.Err = newError(Code(from.status), event.Text)

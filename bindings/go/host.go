@@ -21,13 +21,14 @@ type host struct {
 	onEvent   func(Event)
 	lines     chan line
 	pending   pending
+	waits     bool                  // whether requests wait for room
 	failure   atomic.Pointer[error] // what the state machine failed with, the first time
 }
 
 // newHost makes a host, and the goroutine that writes its log until goDrop.
 func newHost(config Config, machine StateMachine, transport Transport, options options) *host {
 	h := &host{
-		id: config.ID, machine: machine, transport: transport, onEvent: options.onEvent,
+		id: config.ID, machine: machine, transport: transport, onEvent: options.onEvent, waits: config.WaitForRoom,
 		lines: make(chan line, linesMax),
 	}
 	h.pending.calls = make(map[uint64]place)

@@ -18,6 +18,15 @@ type StateMachine interface {
 	Restore(from io.Reader) error
 }
 
+// Viewer is a [StateMachine] that can hand out what it is, so that applying goes on while a snapshot is written.
+type Viewer interface {
+	// View is called after the last Apply that the snapshot holds, on the thread that applies: it should be quick. It
+	// returns what writes the state as of now, on a thread of its own and at the same time as further calls of Apply:
+	// from a copy, or from a view that they do not touch. Nil without an error has Snapshot called instead; an error or a
+	// panic: no snapshot this time.
+	View() (func(to io.Writer) error, error)
+}
+
 // Transport brings messages to the Step of their receivers' engines.
 type Transport interface {
 	// Send must not block, because heartbeats wait behind it. It may lose messages. A panic loses them, and is logged.

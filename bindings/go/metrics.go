@@ -31,6 +31,8 @@ const (
 	CounterSnapshotsSaved = Counter(C.RFT_COUNTER_SNAPSHOTS_SAVED)
 	// CounterSnapshotsRestored are snapshots of a leader that took its place.
 	CounterSnapshotsRestored = Counter(C.RFT_COUNTER_SNAPSHOTS_RESTORED)
+	// CounterPauses are the times that nothing of the engine ran for more than half an election timeout.
+	CounterPauses = Counter(C.RFT_COUNTER_PAUSES)
 )
 
 // Counter tells one of the counts. It works after a failure, until Close.

@@ -5,13 +5,47 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"math"
 	"runtime"
 	"time"
 )
 
+// roomMost is how long a request that waits for room does so before it asks again.
+const roomMost = 20 * time.Millisecond
+
+// patient makes requests until they are not refused for want of room. It tells whoever has no time for that at once.
+func (e *Engine) patient(ctx context.Context, ask func() error) error {
+	for wait := time.Millisecond; ; wait = min(2*wait, roomMost) {
+		err := ask()
+		if !errors.Is(err, ErrBusy) || !e.host.waits {
+			return err
+		}
+		pause := wait
+		if end, ends := ctx.Deadline(); ends && time.Until(end) <= 2*wait {
+			pause = time.Until(end) + time.Second // too little is left to hear of another try that nothing was taken
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err // which says, unlike the context, that nothing was taken
+		}
+	}
+}
+
 // request makes one request and waits for its outcome.
 func (e *Engine) request(ctx context.Context,
+	ask func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t) (outcome Outcome, err error) {
+	err = e.patient(ctx, func() error {
+		outcome, err = e.once(ctx, ask)
+		return err
+	})
+	return outcome, err
+}
+
+func (e *Engine) once(ctx context.Context,
 	ask func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t) (Outcome, error) {
 	call, err := e.begin(ctx, 1)
 	if err != nil {
@@ -55,6 +89,16 @@ func (e *Engine) Propose(ctx context.Context, data []byte) (Outcome, error) {
 // ProposeMany proposes entries, all of them or none, in this order, and waits until each has its outcome. The error is
 // not nil when they were refused all together, or when the context ended; then those results that came are there.
 func (e *Engine) ProposeMany(ctx context.Context, payloads [][]byte) ([]Result, error) {
+	var results []Result
+	err := e.patient(ctx, func() error {
+		var err error
+		results, err = e.proposeMany(ctx, payloads)
+		return err
+	})
+	return results, err
+}
+
+func (e *Engine) proposeMany(ctx context.Context, payloads [][]byte) ([]Result, error) {
 	call, err := e.begin(ctx, len(payloads))
 	if err != nil || len(payloads) == 0 {
 		return nil, err

@@ -20,6 +20,22 @@ static rft_status_t on_save(void *user, rft_snapshot_writer_t *writer) {
     return goSnapshotSave((uintptr_t)user, writer);
 }
 
+static rft_status_t on_view(void *user, void **view) {
+    uintptr_t taken = 0;
+    rft_status_t status = goSnapshotView((uintptr_t)user, &taken);
+    *view = (void *)taken;
+    return status;
+}
+
+static rft_status_t on_view_save(void *user, void *view, rft_snapshot_writer_t *writer) {
+    return goSnapshotViewSave((uintptr_t)user, (uintptr_t)view, writer);
+}
+
+static void on_view_drop(void *user, void *view) {
+    (void)user;
+    goSnapshotViewDrop((uintptr_t)view);
+}
+
 static rft_status_t on_restore(void *user, rft_snapshot_reader_t *reader) {
     return goSnapshotRestore((uintptr_t)user, reader);
 }
@@ -46,6 +62,9 @@ rft_status_t rft_go_engine_open(const rft_config_t *config, const char *dir, siz
     host.apply = on_apply;
     host.snapshot_save = on_save;
     host.snapshot_restore = on_restore;
+    host.snapshot_view = on_view;
+    host.snapshot_view_save = on_view_save;
+    host.snapshot_view_drop = on_view_drop;
     host.outcome = on_outcome;
     host.event = on_event;
     host.log = log ? on_log : NULL;

@@ -6,6 +6,7 @@ import "C"
 import (
 	"bufio"
 	"io"
+	"runtime/cgo"
 )
 
 // streamBytes is how much goes through C at once.
@@ -61,16 +62,52 @@ func (r *SnapshotReader) Len() uint64 {
 //export goSnapshotSave
 func goSnapshotSave(handle C.uintptr_t, writer *C.rft_snapshot_writer_t) C.rft_status_t {
 	h := hostOf(handle)
+	return h.save(writer, h.machine.Snapshot)
+}
+
+//export goSnapshotView
+func goSnapshotView(handle C.uintptr_t, view *C.uintptr_t) C.rft_status_t {
+	h := hostOf(handle)
+	viewer, views := h.machine.(Viewer)
+	if !views {
+		return C.RFT_OK
+	}
+	return h.saved(guard(func() error {
+		save, err := viewer.View()
+		if err == nil && save != nil {
+			*view = C.uintptr_t(cgo.NewHandle(save))
+		}
+		return err
+	}))
+}
+
+//export goSnapshotViewSave
+func goSnapshotViewSave(handle, view C.uintptr_t, writer *C.rft_snapshot_writer_t) C.rft_status_t {
+	save, _ := cgo.Handle(view).Value().(func(io.Writer) error)
+	return hostOf(handle).save(writer, save)
+}
+
+//export goSnapshotViewDrop
+func goSnapshotViewDrop(view C.uintptr_t) {
+	cgo.Handle(view).Delete()
+}
+
+func (h *host) save(writer *C.rft_snapshot_writer_t, write func(io.Writer) error) C.rft_status_t {
 	stream := &snapshotWriter{writer}
 	err := guard(func() error {
 		buffer := bufio.NewWriterSize(stream, streamBytes)
-		if err := h.machine.Snapshot(buffer); err != nil {
+		if err := write(buffer); err != nil {
 			return err
 		}
 		return buffer.Flush()
 	})
 	stream.writer = nil
-	if err != nil { // no snapshot this time, which stops nothing
+	return h.saved(err)
+}
+
+// saved is the status of a snapshot: that there is none this time stops nothing.
+func (h *host) saved(err error) C.rft_status_t {
+	if err != nil {
 		h.complain("snapshot", err)
 		return C.RFT_E_HOST
 	}

@@ -68,6 +68,11 @@ enum class Setting : std::int32_t {
     seed = RFT_CONFIG_SEED,
     forward_proposals = RFT_CONFIG_FORWARD_PROPOSALS,
     disk_reserve_bytes = RFT_CONFIG_DISK_RESERVE_BYTES,
+    lease_reads = RFT_CONFIG_LEASE_READS,
+    clock_drift_percent = RFT_CONFIG_CLOCK_DRIFT_PERCENT,
+    wait_for_room = RFT_CONFIG_WAIT_FOR_ROOM,
+    snapshot_bytes = RFT_CONFIG_SNAPSHOT_BYTES,
+    snapshot_send_bytes_per_second = RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND,
 };
 
 /// What a node is, see RFT_ROLE_FOLLOWER.
@@ -119,6 +124,9 @@ enum class EventKind : std::int32_t {
     disk_has_room = RFT_EVENT_DISK_HAS_ROOM,
     damaged = RFT_EVENT_DAMAGED,
     refilled = RFT_EVENT_REFILLED,
+    paused = RFT_EVENT_PAUSED,
+    disk_stalled = RFT_EVENT_DISK_STALLED,
+    disk_moves = RFT_EVENT_DISK_MOVES,
 };
 
 /// What an engine counts, see RFT_COUNTER_PROPOSALS.
@@ -135,6 +143,7 @@ enum class Counter : std::int32_t {
     writes = RFT_COUNTER_WRITES,
     snapshots_saved = RFT_COUNTER_SNAPSHOTS_SAVED,
     snapshots_restored = RFT_COUNTER_SNAPSHOTS_RESTORED,
+    pauses = RFT_COUNTER_PAUSES,
 };
 
 /// How much a log line matters, see RFT_LOG_ERROR.

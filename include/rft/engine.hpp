@@ -203,6 +203,12 @@ class Engine {
             return rft_engine_snapshot(engine_.get(), number, error);
         });
     }
+    /// Has a snapshot taken now and waits until it is durable.
+    Result<Outcome> snapshot_wait(Time time) {
+        return wait([&](rft_outcome_t *out, rft_error_t **error) {
+            return rft_engine_snapshot_wait(engine_.get(), detail::timeout(time), out, error);
+        });
+    }
     /// Asks the leader to hand its leadership to a member.
     Status transfer_leader(std::uint64_t to) noexcept {
         return attempt(

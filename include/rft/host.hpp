@@ -12,6 +12,7 @@
 #include <rft/status.hpp>
 #include <rft/view.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -89,6 +90,10 @@ class Event {
     std::string_view text() const noexcept {
         return raw_->text == nullptr ? std::string_view() : std::string_view(raw_->text, raw_->text_len);
     }
+    /// How long something took.
+    std::chrono::milliseconds time() const noexcept {
+        return std::chrono::milliseconds(raw_->millis);
+    }
     /// All of it: term, leader, index, bytes.
     const rft_event_t &raw() const noexcept {
         return *raw_;
@@ -101,6 +106,9 @@ class Event {
 /// What becomes of a request that nobody waits for. Applier thread.
 using Done = Function<void(Result<Outcome>)>;
 
+/// A state machine as it was, ready to be written. Saver thread.
+using View = Function<Code(SnapshotWriter)>;
+
 /// The host's side of an engine: see rft_host_t for threads and duties. `apply` must be set, `save` and
 /// `restore` both or, with Setting::snapshot_entries 0, none. Those that return a Code may as well return
 /// nothing.
@@ -109,7 +117,9 @@ struct Host {
     Function<Code(Span<Entry>)> apply;      ///< Applies entries to the state machine.
     Function<Code(SnapshotWriter)> save;    ///< Writes the state machine.
     Function<Code(SnapshotReader)> restore; ///< Replaces the state machine.
-    Function<void(Event)> event;            ///< Tells what happened.
+    Function<View()> view; ///< Hands out the state machine, so that applying goes on while it is written; an
+                           ///< empty View: `save` it instead. May be left out, and needs `save`.
+    Function<void(Event)> event; ///< Tells what happened.
     Function<void(LogLevel, std::string_view)>
         log; ///< A line for the log. Two may come at once. Must not block.
 };
@@ -193,6 +203,32 @@ inline rft_status_t rft_hpp_save(void *user, rft_snapshot_writer_t *writer) noex
     }
 }
 
+inline rft_status_t rft_hpp_view(void *user, void **view) noexcept {
+    RFT_HPP_TRY {
+        View taken = app(user).host.view();
+        if (taken) {
+            *view = new View(std::move(taken));
+        }
+        return RFT_OK;
+    }
+    RFT_HPP_CATCH {
+        return RFT_E_HOST;
+    }
+}
+
+inline rft_status_t rft_hpp_view_save(void *, void *view, rft_snapshot_writer_t *writer) noexcept {
+    RFT_HPP_TRY {
+        return static_cast<rft_status_t>((*static_cast<View *>(view))(SnapshotWriter(writer)));
+    }
+    RFT_HPP_CATCH {
+        return RFT_E_HOST;
+    }
+}
+
+inline void rft_hpp_view_drop(void *, void *view) noexcept {
+    delete static_cast<View *>(view);
+}
+
 inline rft_status_t rft_hpp_restore(void *user, rft_snapshot_reader_t *reader) noexcept {
     RFT_HPP_TRY {
         return static_cast<rft_status_t>(app(user).host.restore(SnapshotReader(reader)));
@@ -251,6 +287,11 @@ inline rft_host_t raw(App *app) noexcept {
     host.apply = app->host.apply ? rft_hpp_apply : nullptr;
     host.snapshot_save = app->host.save ? rft_hpp_save : nullptr;
     host.snapshot_restore = app->host.restore ? rft_hpp_restore : nullptr;
+    if (app->host.view) {
+        host.snapshot_view = rft_hpp_view;
+        host.snapshot_view_save = rft_hpp_view_save;
+        host.snapshot_view_drop = rft_hpp_view_drop;
+    }
     host.outcome = rft_hpp_outcome;
     host.event = app->host.event ? rft_hpp_event : nullptr;
     host.log = app->host.log ? rft_hpp_log : nullptr;

@@ -17,6 +17,10 @@ mod forward;
 mod full;
 #[path = "engine/gate.rs"]
 mod gate;
+#[path = "engine/hold_ups.rs"]
+mod hold_ups;
+#[path = "engine/leases.rs"]
+mod leases;
 #[path = "support/linear.rs"]
 mod linear;
 #[path = "engine/machine.rs"]
@@ -28,10 +32,14 @@ mod memory_volume;
 mod outcomes;
 #[path = "engine/registers.rs"]
 mod registers;
+#[path = "engine/room.rs"]
+mod room;
 #[path = "engine/sessions.rs"]
 mod sessions;
 #[path = "engine/snapshots.rs"]
 mod snapshots;
+#[path = "engine/views.rs"]
+mod views;
 #[path = "engine/world.rs"]
 mod world;
 #[path = "engine/writes.rs"]

@@ -100,6 +100,11 @@ pub(crate) trait Noun {
     const MAGIC: u64;
     /// What messages call it.
     const NAME: &'static str;
+
+    /// Whether it is of any use in this process.
+    fn check(&self) -> Checked<()> {
+        Ok(())
+    }
 }
 
 /// What an opaque pointer points to.
@@ -238,7 +243,9 @@ pub(crate) unsafe fn shared<'a, T: Noun + Sync>(pointer: *const T::Opaque) -> Ch
     // SAFETY: as the caller promised.
     let handle = unsafe { Handle::<T>::find(pointer)? };
     handle.check_poison()?;
-    Ok(Shared { handle, was_panicking: thread::panicking() })
+    let taken = Shared { handle, was_panicking: thread::panicking() };
+    taken.check()?;
+    Ok(taken)
 }
 
 /// As [`shared`], for the calls that end things: they work after a panic too.

@@ -1,12 +1,13 @@
 //! The host's callbacks as the engine's [`Host`].
 
-use std::ffi::CString;
+use std::ffi::{CString, c_void};
 use std::io::Write;
 use std::sync::Mutex;
+use std::time::Duration;
 use std::{mem, ptr};
 
 use raft_core::engine::event::{Event, Level};
-use raft_core::engine::host::{Applied, Host, SnapshotRead};
+use raft_core::engine::host::{Applied, Host, SnapshotRead, SnapshotView};
 use raft_core::engine::outcome::Outcome;
 use raft_core::error::Error;
 use raft_core::raftpb::entry::EntryType;
@@ -18,7 +19,7 @@ use crate::host::{rft_event_kind, rft_event_t, rft_host_t, rft_log_level, rft_ou
 use crate::membership;
 use crate::outgoing::Outgoing;
 use crate::payload::pointer;
-use crate::snapshot::{Reader, Writer};
+use crate::snapshot::{Reader, Writer, rft_snapshot_writer_t};
 use crate::status::rft_status;
 
 /// The program behind an `rft_host_t`. Dropping it calls the host's `drop`.
@@ -75,8 +76,12 @@ impl Callbacks {
         if size < mem::offset_of!(rft_host_t, log) {
             host.event = None;
         }
-        if size < size_of::<rft_host_t>() {
+        if size < mem::offset_of!(rft_host_t, snapshot_view) {
             host.log = None;
+        }
+        // The three for views are of use together only.
+        if size < size_of::<rft_host_t>() {
+            (host.snapshot_view, host.snapshot_view_save, host.snapshot_view_drop) = (None, None, None);
         }
         Ok(Callbacks {
             host,
@@ -95,8 +100,17 @@ impl Callbacks {
         if host.snapshot_save.is_some() != host.snapshot_restore.is_some() {
             return Err(Failure::invalid("the host has one of snapshot_save and snapshot_restore, not both"));
         }
+        let view = [
+            host.snapshot_view.is_some(),
+            host.snapshot_view_save.is_some(),
+            host.snapshot_view_drop.is_some(),
+        ];
+        if view.contains(&true) && (view.contains(&false) || host.snapshot_save.is_none()) {
+            let text = "the host has some of snapshot_view, snapshot_view_save, snapshot_view_drop and snapshot_save, not all";
+            return Err(Failure::invalid(text));
+        }
         if takes_snapshots && host.snapshot_save.is_none() {
-            let text = "the host has no snapshot_save, and RFT_CONFIG_SNAPSHOT_ENTRIES is not 0";
+            let text = "the host has no snapshot_save, and RFT_CONFIG_SNAPSHOT_ENTRIES or RFT_CONFIG_SNAPSHOT_BYTES is not 0";
             return Err(Failure::invalid(text));
         }
         Ok(())
@@ -145,6 +159,20 @@ impl Host for Callbacks {
         first(failure, status)
     }
 
+    fn snapshot_view(&self) -> Result<Option<Box<dyn SnapshotView>>, i32> {
+        let rft_host_t { user_data, snapshot_view, snapshot_view_save, snapshot_view_drop, .. } = self.host;
+        let (Some(take), Some(save), Some(drop)) = (snapshot_view, snapshot_view_save, snapshot_view_drop)
+        else {
+            return Ok(None);
+        };
+        let mut view = ptr::null_mut();
+        // SAFETY: the header's contract of the callback; the place lives until it returns.
+        let status = unsafe { take(user_data, &raw mut view) };
+        let view = (!view.is_null()).then(|| View { user_data, view, save, drop });
+        answered(status)?;
+        Ok(view.map(|view| Box::new(view) as _))
+    }
+
     fn snapshot_restore(&self, stream: &mut dyn SnapshotRead) -> Result<(), i32> {
         let Some(restore) = self.host.snapshot_restore else { return Err(rft_status::RFT_E_HOST.code()) };
         let mut failure = None;
@@ -185,6 +213,34 @@ impl Host for Callbacks {
         let text = c_text(text);
         // SAFETY: the header's contract of the callback; the text lives until it returns.
         unsafe { log(self.host.user_data, level as i32, text.as_ptr(), text.as_bytes().len()) };
+    }
+}
+
+/// A state machine that the host has handed out. The engine lets it go before the host.
+struct View {
+    user_data: *mut c_void,
+    view: *mut c_void,
+    save: unsafe extern "C" fn(*mut c_void, *mut c_void, *mut rft_snapshot_writer_t) -> i32,
+    drop: unsafe extern "C" fn(*mut c_void, *mut c_void),
+}
+
+// SAFETY: the header tells that views go to the saver thread.
+unsafe impl Send for View {}
+
+impl SnapshotView for View {
+    fn save(&mut self, stream: &mut dyn Write) -> Result<(), i32> {
+        let mut failure = None;
+        let writer = Writer { stream, failure: &mut failure };
+        // SAFETY: the header's contract of the callback; the view and the writer live until it returns.
+        let status = Handle::lend(writer, |writer| unsafe { (self.save)(self.user_data, self.view, writer) });
+        first(failure, status)
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has this view, so this is the one call.
+        unsafe { (self.drop)(self.user_data, self.view) };
     }
 }
 
@@ -231,8 +287,13 @@ pub(crate) fn outcome_of(outcome: &Outcome) -> rft_outcome_t {
     }
 }
 
-fn event_of(event: &Event) -> (rft_event_t, Option<CString>) {
-    let mut out = rft_event_t {
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// An event of no kind.
+fn no_event() -> rft_event_t {
+    rft_event_t {
         kind: 0,
         role: 0,
         term: 0,
@@ -243,8 +304,13 @@ fn event_of(event: &Event) -> (rft_event_t, Option<CString>) {
         reserved0: 0,
         text: ptr::null(),
         text_len: 0,
-        reserved: [0; 2],
-    };
+        millis: 0,
+        reserved: [0; 1],
+    }
+}
+
+fn event_of(event: &Event) -> (rft_event_t, Option<CString>) {
+    let mut out = no_event();
     let mut text = None;
     let kind = match event {
         Event::Role { role, term, leader } => {
@@ -280,6 +346,18 @@ fn event_of(event: &Event) -> (rft_event_t, Option<CString>) {
             out.index = *last_lost;
             text = (!damages.is_empty()).then(|| c_text(&damages.join("\n")));
             rft_event_kind::RFT_EVENT_DAMAGED
+        }
+        Event::Paused { time } => {
+            out.millis = milliseconds(*time);
+            rft_event_kind::RFT_EVENT_PAUSED
+        }
+        Event::DiskStalled { time } => {
+            out.millis = milliseconds(*time);
+            rft_event_kind::RFT_EVENT_DISK_STALLED
+        }
+        Event::DiskMoves { time } => {
+            out.millis = milliseconds(*time);
+            rft_event_kind::RFT_EVENT_DISK_MOVES
         }
         Event::Refilled { last_index } => {
             out.index = *last_index;

@@ -76,6 +76,25 @@ pub enum rft_config_key {
     /// leads answers proposals with RFT_E_DISK_FULL, and goes on with all else: reads, membership changes, what another
     /// leader sends. A snapshot that would leave less than half of them is not written.
     RFT_CONFIG_DISK_RESERVE_BYTES = 22,
+    /// Engine: whether a leader answers reads by its lease, without asking the others: 0 or 1, default 0. All members
+    /// must agree on it, and keep RFT_CONFIG_CHECK_QUORUM. Without a lease, and for a follower's own reads before they
+    /// reach the leader, nothing changes. A lease trusts that no member's clock runs faster than another's by more than
+    /// RFT_CONFIG_CLOCK_DRIFT_PERCENT. A process that was stopped and a machine that slept end it; a virtual machine
+    /// whose clocks stand still while it is paused cannot know, and must not use it. Setting the wall clock is harmless.
+    RFT_CONFIG_LEASE_READS = 23,
+    /// Engine: how much faster the fastest clock of the cluster may run than the slowest: 0 to 99, default 10. A lease is
+    /// shorter than an election timeout by as much and by a tick; where nothing is left, reads ask the others.
+    RFT_CONFIG_CLOCK_DRIFT_PERCENT = 24,
+    /// Engine: whether the calls that wait for an outcome also wait for room in a full queue, instead of returning
+    /// RFT_E_BUSY at once: 0 or 1, default 0. They wait no longer than their timeout, and then return RFT_E_BUSY: nothing
+    /// was taken. Calls that do not wait never do.
+    RFT_CONFIG_WAIT_FOR_ROOM = 25,
+    /// Engine: bytes of applied entries after which a snapshot is taken, whichever comes first: any number, default 0,
+    /// which is only RFT_CONFIG_SNAPSHOT_ENTRIES.
+    RFT_CONFIG_SNAPSHOT_BYTES = 26,
+    /// Engine: bytes of snapshots that a leader sends in a second, to all members together: 0 to 1 TiB, default 0, which is
+    /// as fast as they take them. Anything else must be at least 1024.
+    RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND = 27,
 }
 
 use rft_config_key::*;
@@ -86,7 +105,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Every setting with its least, default and greatest value, in the order of its key.
-const KEYS: [(rft_config_key, u64, u64, u64); 22] = [
+const KEYS: [(rft_config_key, u64, u64, u64); 27] = [
     (RFT_CONFIG_ID, 1, 0, u64::MAX - 2),
     (RFT_CONFIG_CLUSTER_ID, 0, 1, u64::MAX),
     (RFT_CONFIG_TICK_INTERVAL_MS, 1, 100, 60_000),
@@ -109,6 +128,11 @@ const KEYS: [(rft_config_key, u64, u64, u64); 22] = [
     (RFT_CONFIG_SEED, 0, 0, u64::MAX),
     (RFT_CONFIG_FORWARD_PROPOSALS, 0, 1, 1),
     (RFT_CONFIG_DISK_RESERVE_BYTES, 0, 64 * MIB, u64::MAX),
+    (RFT_CONFIG_LEASE_READS, 0, 0, 1),
+    (RFT_CONFIG_CLOCK_DRIFT_PERCENT, 0, 10, 99),
+    (RFT_CONFIG_WAIT_FOR_ROOM, 0, 0, 1),
+    (RFT_CONFIG_SNAPSHOT_BYTES, 0, 0, u64::MAX),
+    (RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND, 0, 0, TIB),
 ];
 
 /// What an `rft_config_t` points to.
@@ -212,6 +236,15 @@ impl Settings {
                 let bound = if strict { "be less than" } else { "not be more than" };
                 return refuse(format!("{less:?} ({low}) must {bound} {more:?} ({high})"));
             }
+        }
+        if self.get(RFT_CONFIG_LEASE_READS) != 0 && self.get(RFT_CONFIG_CHECK_QUORUM) == 0 {
+            return refuse("RFT_CONFIG_LEASE_READS needs RFT_CONFIG_CHECK_QUORUM".to_owned());
+        }
+        let rate = self.get(RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND);
+        if (1..KIB).contains(&rate) {
+            return refuse(format!(
+                "RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND ({rate}) must be 0 or at least {KIB}"
+            ));
         }
         let id = self.get(RFT_CONFIG_ID);
         if !self.voters.is_empty() && !self.voters.contains(&id) {
@@ -362,8 +395,9 @@ mod tests {
             assert!(text.contains(&format!("{key:?}")), "{text}");
             assert_eq!(settings.get(key), before);
         }
+        let behind = KEYS.len() as i32 + 1;
         for (key, value) in
-            [(0, 1), (-1, 1), (23, 1), (i32::MIN, 1), (1, 0), (1, u64::MAX), (1, u64::MAX - 1)]
+            [(0, 1), (-1, 1), (behind, 1), (i32::MIN, 1), (1, 0), (1, u64::MAX), (1, u64::MAX - 1)]
         {
             assert!(matches!(settings.set(key, value), Err(Failure::InvalidArg(_))), "{key} {value}");
         }
@@ -379,11 +413,17 @@ mod tests {
             (RFT_CONFIG_HEARTBEAT_TICKS, 10),
             (RFT_CONFIG_INFLIGHT_BYTES_MAX, 5),
             (RFT_CONFIG_QUEUE_BYTES_MAX, 1),
+            (RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND, 1023),
         ] {
             let mut settings = settings();
             settings.set(key as i32, value).unwrap();
             assert!(settings.validate().is_err(), "{key:?} {value}");
         }
+        let mut leased = settings();
+        leased.set(RFT_CONFIG_LEASE_READS as i32, 1).unwrap();
+        assert!(leased.validate().is_ok());
+        leased.set(RFT_CONFIG_CHECK_QUORUM as i32, 0).unwrap();
+        assert!(leased.validate().is_err());
         let mut stranger = settings();
         stranger.add_voter(8).unwrap();
         assert!(stranger.validate().is_err());

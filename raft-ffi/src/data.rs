@@ -159,8 +159,12 @@ pub struct rft_node_status_t {
     pub disk_full: u8,
     /// 0.
     pub pad: [u8; 7],
+    /// Milliseconds that the oldest of an engine's callbacks under way takes already; 0 when none is.
+    pub host_call_ms: u32,
+    /// Milliseconds that an engine's write to the log takes already; 0 when none is under way.
+    pub disk_call_ms: u32,
     /// 0.
-    pub reserved: [u64; 2],
+    pub reserved: [u64; 1],
 }
 
 /// What a member is, as bits of `flags`.

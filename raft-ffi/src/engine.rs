@@ -5,6 +5,13 @@
 //! adds it with rft_engine_change, first as a learner. When the disk fails the engine stops for good, says so by an
 //! event and in rft_engine_status, and every other call returns that status.
 //!
+//! After a fork the engine is at work in the process that opened it, and nowhere else. In the other one every call on it
+//! returns RFT_E_STOPPED and rft_engine_free does nothing, `drop` included; what it takes of memory is the price of the
+//! fork. A new engine may be opened there, in another directory: the first process holds its own as long as it or the
+//! other one lives, so have the child execute another program, or end it, before the directory is opened anew. A fork
+//! while another thread is inside of a call on the engine is as safe as POSIX makes it, which is to say: execute another
+//! program soon.
+//!
 //! Any thread may call an engine at any time; no call but those that say so waits for anything.
 
 use std::ffi::c_char;
@@ -199,6 +206,11 @@ pub unsafe extern "C" fn rft_engine_members(
 
 /// Stops the engine: answers every pending request with RFT_E_STOPPED and waits until its threads have ended. May be
 /// called again, also at the same time.
+///
+/// It takes what is under way when it is called, and nothing else: the one callback that each thread is in, and what
+/// the disk has been given to write. An apply that waits for its turn is left out and comes again after a restart, a
+/// snapshot that is being written ends at its next rft_snapshot_write. Callers that wait for an outcome or for room get
+/// theirs at once, without waiting for the callback. From inside of a callback, whichever it is, it does nothing.
 ///
 /// @param engine borrowed for the call
 /// @param timeout_ms how long to wait at the most

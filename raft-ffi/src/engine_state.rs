@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use raft_core::consensus::config::ReadOnlyOption;
 use raft_core::engine::code::Code;
 use raft_core::engine::event::Level;
 use raft_core::engine::host::Host;
@@ -35,12 +36,17 @@ impl Noun for EngineState {
     type Opaque = rft_engine_t;
     const MAGIC: u64 = u64::from_le_bytes(*b"rft engi");
     const NAME: &'static str = "engine";
+
+    fn check(&self) -> Checked<()> {
+        Ok(self.engine.check_process()?)
+    }
 }
 
 impl EngineState {
     pub(crate) fn open(settings: &Settings, dir: &Path, host: Callbacks) -> Checked<Self> {
         settings.validate()?;
-        host.check(settings.get(RFT_CONFIG_SNAPSHOT_ENTRIES) != 0)?;
+        let policy = [RFT_CONFIG_SNAPSHOT_ENTRIES, RFT_CONFIG_SNAPSHOT_BYTES];
+        host.check(policy.into_iter().any(|key| settings.get(key) != 0))?;
         let host = Arc::new(host);
         let engine = Engine::open(options(settings), dir, Arc::clone(&host) as Arc<dyn Host>)?;
         Ok(EngineState { engine, proposal_bytes_max: settings.size(RFT_CONFIG_PROPOSAL_BYTES_MAX), host })
@@ -53,7 +59,12 @@ impl EngineState {
     pub(crate) fn status(&self) -> rft_node_status_t {
         let status = self.engine.status();
         let shown = membership::status(&status.status, status.snapshot_index, status.failure.as_ref());
-        rft_node_status_t { disk_full: status.disk_full.into(), ..shown }
+        rft_node_status_t {
+            disk_full: status.disk_full.into(),
+            host_call_ms: milliseconds(status.in_host),
+            disk_call_ms: milliseconds(status.in_disk),
+            ..shown
+        }
     }
 
     pub(crate) fn members(&self) -> Vec<rft_member_t> {
@@ -63,6 +74,9 @@ impl EngineState {
 
     /// Stops the engine, if this thread may; says so in the log if not.
     pub(crate) fn may_be_freed(&self) -> bool {
+        if self.engine.check_process().is_err() {
+            return false;
+        }
         // Stopping tells from inside of a callback that it is one, and does nothing then.
         let is_inside = self.engine.stop(Duration::ZERO) == Err(Error::Reentrant);
         if is_inside {
@@ -70,6 +84,10 @@ impl EngineState {
         }
         !is_inside
     }
+}
+
+fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn options(settings: &Settings) -> Options {
@@ -81,6 +99,13 @@ fn options(settings: &Settings) -> Options {
     options.queue_items_max = settings.size(RFT_CONFIG_QUEUE_ITEMS_MAX);
     options.queue_bytes_max = settings.size(RFT_CONFIG_QUEUE_BYTES_MAX);
     options.proposal_bytes_max = settings.size(RFT_CONFIG_PROPOSAL_BYTES_MAX);
+    if settings.get(RFT_CONFIG_LEASE_READS) != 0 {
+        options.consensus.read_only = ReadOnlyOption::LeaseBased;
+    }
+    options.consensus.clock_drift_percent = settings.get(RFT_CONFIG_CLOCK_DRIFT_PERCENT);
+    options.wait_for_room = settings.get(RFT_CONFIG_WAIT_FOR_ROOM) != 0;
+    options.snapshot_bytes = settings.get(RFT_CONFIG_SNAPSHOT_BYTES);
+    options.snapshot_send_bytes_per_second = settings.get(RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND);
     options.snapshot_entries = settings.get(RFT_CONFIG_SNAPSHOT_ENTRIES);
     options.snapshot_trailing = settings.get(RFT_CONFIG_SNAPSHOT_TRAILING);
     options.snapshot_chunk_bytes = settings.size(RFT_CONFIG_SNAPSHOT_CHUNK_BYTES);

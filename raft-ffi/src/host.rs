@@ -1,6 +1,6 @@
 //! The host: what an engine needs of your program.
 //!
-//! The callbacks of one engine come from three threads of its own, named below. None of them is called while
+//! The callbacks of one engine come from four threads of its own, named below. None of them is called while
 //! another one of the same thread is at work. Inside of a callback every call on the engine is allowed but those that
 //! wait, which return RFT_E_REENTRANT. A callback must return and must not throw: a C++ exception or a longjmp that
 //! leaves it is undefined behaviour. What a callback gets is borrowed until it returns.
@@ -62,6 +62,14 @@ pub enum rft_event_kind {
     RFT_EVENT_DAMAGED = 9,
     /// This node holds again all that its disk had lost; its log ends at `index`.
     RFT_EVENT_REFILLED = 10,
+    /// Nothing of the engine ran for `millis`, more than half an election timeout: the process was stopped, the machine
+    /// slept, or `send` held it up. A lease has ended, and the ticks that were missed are not made up for.
+    RFT_EVENT_PAUSED = 11,
+    /// The disk has been at one write to the log for `millis`, more than two election timeouts. An engine that leads hands
+    /// over, and steps down where nobody takes it within as long again.
+    RFT_EVENT_DISK_STALLED = 12,
+    /// The disk has finished that write, after `millis`.
+    RFT_EVENT_DISK_MOVES = 13,
 }
 
 /// Something that happened. What its kind does not name is 0.
@@ -88,8 +96,10 @@ pub struct rft_event_t {
     pub text: *const c_char,
     /// Its bytes, without the NUL.
     pub text_len: usize,
+    /// How long something took, in milliseconds.
+    pub millis: u64,
     /// 0.
-    pub reserved: [u64; 2],
+    pub reserved: [u64; 1],
 }
 
 /// How much a log line matters.
@@ -150,4 +160,21 @@ pub struct rft_host_t {
     /// the engine, also two at once: must not block. May be NULL.
     pub log:
         Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, text: *const c_char, len: usize)>,
+    /// Hands out the state machine as of the last apply, as a copy or as a view that later applies do not touch: `*view`,
+    /// anything but NULL, which is the engine's until snapshot_view_drop. Applying goes on while it is written. Applier
+    /// thread: should be quick. RFT_OK with `*view` left NULL has snapshot_save called instead; anything else: no
+    /// snapshot this time. NULL: snapshot_save is called always. Needs the two that follow, and snapshot_save.
+    pub snapshot_view:
+        Option<unsafe extern "C" fn(user_data: *mut c_void, view: *mut *mut c_void) -> rft_status_t>,
+    /// Writes a view, as snapshot_save would have written the state machine. Saver thread, one at a time: may take its
+    /// time. When the engine is told to stop, rft_snapshot_write fails, and this should return.
+    pub snapshot_view_save: Option<
+        unsafe extern "C" fn(
+            user_data: *mut c_void,
+            view: *mut c_void,
+            writer: *mut rft_snapshot_writer_t,
+        ) -> rft_status_t,
+    >,
+    /// Frees a view: exactly once, behind its snapshot_view_save. Saver thread; applier thread where that was not called.
+    pub snapshot_view_drop: Option<unsafe extern "C" fn(user_data: *mut c_void, view: *mut c_void)>,
 }

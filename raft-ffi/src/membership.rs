@@ -46,7 +46,9 @@ pub(crate) fn status(status: &Status, snapshot_index: u64, failure: Option<&Erro
         lost_index: status.lost.map_or(0, |lost| lost.last),
         disk_full: 0,
         pad: [0; 7],
-        reserved: [0; 2],
+        host_call_ms: 0,
+        disk_call_ms: 0,
+        reserved: [0; 1],
     }
 }
 

@@ -37,6 +37,8 @@ pub enum rft_counter {
     RFT_COUNTER_SNAPSHOTS_SAVED = 10,
     /// Snapshots of a leader that took the place of the state machine.
     RFT_COUNTER_SNAPSHOTS_RESTORED = 11,
+    /// Times that nothing of the engine ran for more than half an election timeout.
+    RFT_COUNTER_PAUSES = 12,
 }
 
 /// Tells one of the RFT_COUNTER_ counts.
@@ -154,9 +156,10 @@ mod tests {
             (RFT_COUNTER_WRITES, Counter::Writes),
             (RFT_COUNTER_SNAPSHOTS_SAVED, Counter::SnapshotsSaved),
             (RFT_COUNTER_SNAPSHOTS_RESTORED, Counter::SnapshotsRestored),
+            (RFT_COUNTER_PAUSES, Counter::Pauses),
         ] {
             assert_eq!(own as usize, counter as usize);
         }
-        assert_eq!(Counter::ALL.len(), 12);
+        assert_eq!(Counter::ALL.len(), 13);
     }
 }

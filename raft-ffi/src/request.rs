@@ -346,6 +346,35 @@ pub unsafe extern "C" fn rft_engine_snapshot(
     unsafe { call(err, || Ok(shared::<EngineState>(engine)?.engine.snapshot(request)?)) }
 }
 
+/// Has a snapshot taken now, and waits until it is durable and the log before it is dropped.
+///
+/// @param engine borrowed for the call
+/// @param timeout_ms how long to wait at the most
+/// @param out receives the outcome, with the last entry that the snapshot covers, also one that is not RFT_OK; untouched
+/// when there is none; NULL: not asked
+/// @param err see rft_error_t; may be NULL
+/// @return the outcome's status. RFT_OK: durable; RFT_E_HOST: snapshot_save failed; RFT_E_DISK_FULL; RFT_E_IO;
+/// RFT_E_SNAPSHOT_UNAVAILABLE: there is nothing to be saved yet; RFT_E_TIMED_OUT: it may come yet; RFT_E_INVALID_ARG;
+/// RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+/// @par Thread
+/// Any but those of the callbacks. Blocks for timeout_ms at the most.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_snapshot_wait(
+    engine: *mut rft_engine_t,
+    timeout_ms: u32,
+    out: *mut rft_outcome_t,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || {
+            let out = Out::optional(out, "out")?;
+            let engine = shared::<EngineState>(engine)?;
+            answer(&engine.engine.snapshot_wait(milliseconds(timeout_ms))?, out)
+        })
+    }
+}
+
 /// Campaigns now, instead of waiting for the election timeout.
 ///
 /// @param engine borrowed for the call

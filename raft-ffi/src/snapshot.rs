@@ -1,6 +1,6 @@
 //! Snapshot streams: how a state machine is written down and read back.
 //!
-//! The two callbacks of rft_host_t get one each, and use it until they return. A snapshot may be of any length, and
+//! The callbacks of rft_host_t get one each, and use it until they return. A snapshot may be of any length, and
 //! never lies in memory as a whole.
 
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::error::rft_error_t;
 use crate::status::rft_status_t;
 use crate::store_state::io_error;
 
-/// What rft_host_t.snapshot_save writes to, opaque. Borrowed until that callback returns; one thread at a time.
+/// What rft_host_t.snapshot_save and snapshot_view_save write to, opaque. Borrowed until that callback returns; one thread at a time.
 pub struct rft_snapshot_writer_t {
     _private: [u8; 0],
 }
@@ -55,7 +55,8 @@ impl Noun for Reader<'_> {
 /// @param data the bytes; borrowed for the call
 /// @param len how many there are; 0 does nothing
 /// @param err see rft_error_t; may be NULL
-/// @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO: there will be no snapshot this time, return from the callback
+/// @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO, RFT_E_DISK_FULL or RFT_E_STOPPED: there will be no snapshot this time,
+/// return from the callback
 /// @par Thread
 /// That of the callback.
 #[unsafe(no_mangle)]

@@ -54,7 +54,8 @@ pub enum rft_status {
     RFT_E_TIMED_OUT = -13,
     /// Leadership was lost in flight. It may or may not be applied.
     RFT_E_UNKNOWN = -14,
-    /// The engine is stopping or has stopped. In an outcome: it may or may not be applied.
+    /// The engine is stopping or has stopped, or is at work in the process that this one was forked off. In an outcome:
+    /// it may or may not be applied.
     RFT_E_STOPPED = -15,
     /// The entries asked for have been compacted away.
     RFT_E_COMPACTED = -16,

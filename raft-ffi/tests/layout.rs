@@ -35,18 +35,19 @@ layouts! {
     rft_change_t 16 { node_id 0, r#type 8, reserved 12 }
     rft_node_status_t 120 {
         id 0, term 8, vote 16, leader 24, commit 32, applied 40, first_index 48, last_index 56, snapshot_index 64,
-        transferee 72, role 80, failure 84, lost_index 88, disk_full 96, pad 97, reserved 104
+        transferee 72, role 80, failure 84, lost_index 88, disk_full 96, pad 97, host_call_ms 104,
+        disk_call_ms 108, reserved 112
     }
     rft_outcome_t 56 {
         request 0, status 8, age_ms 12, index 16, term 24, leader 32, answer 40, answer_len 48
     }
     rft_event_t 80 {
         kind 0, role 4, term 8, leader 16, index 24, bytes 32, status 40, reserved0 44, text 48, text_len 56,
-        reserved 64
+        millis 64, reserved 72
     }
-    rft_host_t 80 {
+    rft_host_t 104 {
         size 0, user_data 8, drop 16, send 24, apply 32, snapshot_save 40, snapshot_restore 48, outcome 56,
-        event 64, log 72
+        event 64, log 72, snapshot_view 80, snapshot_view_save 88, snapshot_view_drop 96
     }
     rft_proposal_t 24 { data 0, len 8, request 16 }
     rft_snapshot_t 32 { index 0, term 8, data 16, len 24 }

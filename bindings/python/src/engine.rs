@@ -3,7 +3,8 @@
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pyo3::prelude::*;
@@ -34,6 +35,7 @@ pub(crate) struct Engine {
     engine: Option<Arc<node::Engine>>,
     host: Py<Host>,
     process: Process,
+    waits_for_room: bool,
 }
 
 impl Engine {
@@ -58,19 +60,35 @@ impl Engine {
         core: &Arc<node::Engine>,
         count: usize,
         timeout: Option<f64>,
-        ask: impl FnOnce(&node::Engine, Range<u64>) -> raft_core::error::Result<()>,
+        ask: impl Fn(&node::Engine, Range<u64>) -> raft_core::error::Result<()>,
     ) -> Checked<Vec<Option<outcome::Outcome>>> {
         let timeout = seconds(timeout, "timeout")?;
         if self.host.get().is_callback_thread() {
             return Err(Error::Reentrant.into());
         }
-        let (numbers, group) = self.requests().group(count);
-        let outcomes = ask(core, numbers.clone())
-            .map_err(Fault::from)
-            .and_then(|()| group.wait(py, timeout).map_err(Fault::from));
-        // Those without an outcome have nobody who waits any more.
-        self.requests().forget(numbers);
-        outcomes
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut pause = ROOM_FIRST;
+        loop {
+            let (numbers, group) = self.requests().group(count);
+            let outcomes = ask(core, numbers.clone())
+                .map_err(Fault::from)
+                .and_then(|()| group.wait(py, left()).map_err(Fault::from));
+            // Those without an outcome have nobody who waits any more.
+            self.requests().forget(numbers);
+            if !self.waits_for_room || !is_refused_for_room(&outcomes) {
+                return outcomes;
+            }
+            let left = left().unwrap_or(FOR_EVER);
+            // Whoever has little time left would not hear of another try that nothing was taken.
+            let is_last = left <= pause * 2;
+            py.detach(|| thread::sleep(if is_last { left } else { pause }));
+            py.check_signals()?;
+            if is_last {
+                return outcomes;
+            }
+            pause = (pause * 2).min(ROOM_MOST);
+        }
     }
 
     fn wait_for_one(
@@ -78,7 +96,7 @@ impl Engine {
         py: Python<'_>,
         core: &Arc<node::Engine>,
         timeout: Option<f64>,
-        ask: impl FnOnce(&node::Engine, u64) -> raft_core::error::Result<()>,
+        ask: impl Fn(&node::Engine, u64) -> raft_core::error::Result<()>,
     ) -> Checked<outcome::Outcome> {
         let mut outcomes = self.wait(py, core, 1, timeout, |engine, numbers| ask(engine, numbers.start))?;
         settled(outcomes.pop().flatten().ok_or(Error::TimedOut)?)
@@ -131,14 +149,19 @@ impl Engine {
             let engine = py.detach(|| node::Engine::open(settings.options(), &directory, hub))?;
             let engine = Arc::new(engine);
             host.get().serves(&engine)?;
-            Ok(Engine { engine: Some(engine), host: host.clone().unbind(), process: Process::current() })
+            Ok(Engine {
+                engine: Some(engine),
+                host: host.clone().unbind(),
+                process: Process::current(),
+                waits_for_room: settings.get("wait_for_room") != 0,
+            })
         })
     }
 
     /// Proposes one entry and waits for its outcome.
     fn propose(&self, py: Python<'_>, data: Payload, timeout: Option<f64>) -> PyResult<Outcome> {
         self.run(py, |core| {
-            let ask = |engine: &node::Engine, number| engine.propose(vec![(data.0, number)]);
+            let ask = |engine: &node::Engine, number| engine.propose(vec![(data.0.clone(), number)]);
             Ok(self.wait_for_one(py, core, timeout, ask)?.into())
         })
     }
@@ -153,7 +176,7 @@ impl Engine {
         self.run(py, |core| {
             let data = payloads(data);
             let count = data.len();
-            let ask = |engine: &node::Engine, numbers| engine.propose(numbered(data, numbers));
+            let ask = |engine: &node::Engine, numbers| engine.propose(numbered(data.clone(), numbers));
             let outcomes = self.wait(py, core, count, timeout, ask)?;
             outcomes.into_iter().map(|outcome| self.outcome_or_error(py, outcome)).collect()
         })
@@ -260,7 +283,7 @@ impl Engine {
     ) -> PyResult<Outcome> {
         self.run(py, |core| {
             let change = change(steps, transition, Some(context))?;
-            let ask = |engine: &node::Engine, number| engine.change(change, number);
+            let ask = |engine: &node::Engine, number| engine.change(change.clone(), number);
             Ok(self.wait_for_one(py, core, timeout, ask)?.into())
         })
     }
@@ -333,7 +356,7 @@ impl Engine {
         self.run(py, |core| {
             let status = core.status();
             let shown = Status::new(py, &status.status, status.snapshot_index, status.failure.as_ref());
-            Ok(shown.with_disk_full(status.disk_full))
+            Ok(shown.with_engine(&status))
         })
     }
 
@@ -386,6 +409,21 @@ impl Engine {
         visit.call(&self.host)
     }
 }
+
+/// Whether all that was asked for was refused because a queue was full, so that it can be asked for again.
+fn is_refused_for_room(outcomes: &Checked<Vec<Option<outcome::Outcome>>>) -> bool {
+    match outcomes {
+        Err(fault) => fault.code() == Some(Code::Busy),
+        Ok(outcomes) => {
+            !outcomes.is_empty()
+                && outcomes.iter().flatten().filter(|it| it.code == Code::Busy).count() == outcomes.len()
+        }
+    }
+}
+
+/// How long a call that waits for room does so before it asks again, the first time and later.
+const ROOM_FIRST: Duration = Duration::from_millis(1);
+const ROOM_MOST: Duration = Duration::from_millis(20);
 
 /// A year.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -128,6 +128,11 @@ impl Host {
         })
     }
 
+    /// The current thread runs callbacks, too.
+    fn enter(&self) {
+        HUB.set(Arc::as_ptr(&self.hub).addr());
+    }
+
     /// Both threads end when they have done what there is.
     fn end(&self) {
         if self.process.is_current() {
@@ -193,6 +198,7 @@ pub(crate) struct Task {
     reply: Mutex<Option<Sender<Vec<Bytes>>>>,
     // Shared, so that waiting for it needs no lock.
     stream: Mutex<Option<Arc<Stream>>>,
+    viewed: Mutex<Option<Sender<bool>>>,
     outcomes: Option<Py<PyDict>>,
     event: Option<Py<Event>>,
 }
@@ -204,6 +210,7 @@ impl Task {
             entries: Vec::new(),
             reply: Mutex::default(),
             stream: Mutex::default(),
+            viewed: Mutex::default(),
             outcomes: None,
             event: None,
         };
@@ -216,6 +223,11 @@ impl Task {
             Job::Save(stream) => {
                 task.kind = "save";
                 *task.stream.lock() = Some(Arc::new(stream));
+            }
+            Job::View(stream, viewed) => {
+                task.kind = "view";
+                *task.stream.lock() = Some(Arc::new(stream));
+                *task.viewed.lock() = Some(viewed);
             }
             Job::Restore(stream) => {
                 task.kind = "restore";
@@ -253,7 +265,7 @@ fn by_number(py: Python<'_>, outcomes: Vec<Outcome>) -> PyResult<Bound<'_, PyDic
 
 #[pymethods]
 impl Task {
-    /// "apply", "save", "restore", "outcomes" or "event".
+    /// "apply", "save", "view", "restore", "outcomes" or "event".
     #[getter]
     fn kind(&self) -> &'static str {
         self.kind
@@ -300,6 +312,15 @@ impl Task {
         })
     }
 
+    /// Whether the state machine has handed out what it is.
+    #[pyo3(signature = (has_one, /))]
+    fn viewed(&self, has_one: bool) {
+        if let Some(viewed) = self.viewed.lock().take() {
+            // Nobody waits when the engine was told to stop.
+            let _ = viewed.send(has_one);
+        }
+    }
+
     /// The next bytes of a snapshot, `size` at the most; none at the end.
     #[pyo3(signature = (size, /))]
     fn read<'py>(&self, py: Python<'py>, size: usize) -> PyResult<Bound<'py, PyBytes>> {
@@ -334,6 +355,7 @@ impl Task {
     fn end(&self, py: Python<'_>, result: Result<(), i32>) -> PyResult<()> {
         call(py, || {
             self.reply.lock().take();
+            self.viewed.lock().take();
             if let Some(stream) = self.stream.lock().take() {
                 py.detach(|| stream.done(result));
             }

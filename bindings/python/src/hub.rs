@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use raft_core::engine::code::Code;
 use raft_core::engine::event::{Event, Level};
-use raft_core::engine::host::{Applied, Host, SnapshotRead};
+use raft_core::engine::host::{Applied, Host, SnapshotRead, SnapshotView};
 use raft_core::engine::outcome::Outcome;
 use raft_core::raftpb::entry::EntryType;
 use raft_core::raftpb::message::Message;
@@ -15,7 +15,7 @@ use raft_core::raftpb::message::Message;
 use crate::data::Entry;
 use crate::outbox::Outbox;
 use crate::requests::Requests;
-use crate::stream::{Stream, serve_reader, serve_writer};
+use crate::stream::{Request, Stream, serve_reader, serve_writer};
 
 /// What the applying thread is to do, in order.
 pub(crate) enum Job {
@@ -23,6 +23,8 @@ pub(crate) enum Job {
     Apply(Vec<Entry>, Sender<Vec<Bytes>>),
     /// Write a snapshot of the state machine.
     Save(Stream),
+    /// Have the state machine hand out what it is, to be written to the stream; say whether it has.
+    View(Stream, Sender<bool>),
     /// Replace the state machine by a snapshot.
     Restore(Stream),
     /// Tell the event loop.
@@ -59,6 +61,17 @@ impl Hub {
     }
 }
 
+/// What a thread of the interpreter writes, request by request.
+struct View {
+    requests: Receiver<Request>,
+}
+
+impl SnapshotView for View {
+    fn save(&mut self, writer: &mut dyn Write) -> Result<(), i32> {
+        serve_writer(&self.requests, writer)
+    }
+}
+
 impl Host for Hub {
     fn send(&self, messages: &[Message]) {
         self.outbox.send(messages);
@@ -88,6 +101,15 @@ impl Host for Hub {
         let (stream, requests) = Stream::new();
         self.hand_over(Job::Save(stream))?;
         serve_writer(&requests, writer)
+    }
+
+    fn snapshot_view(&self) -> Result<Option<Box<dyn SnapshotView>>, i32> {
+        let (stream, requests) = Stream::new();
+        let (reply, answer) = bounded(1);
+        self.hand_over(Job::View(stream, reply))?;
+        // The thread drops its end without an answer when the callback has raised.
+        let has_one = answer.recv().map_err(|_| Code::Host as i32)?;
+        Ok(has_one.then(|| Box::new(View { requests }) as _))
     }
 
     fn snapshot_restore(&self, reader: &mut dyn SnapshotRead) -> Result<(), i32> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use raft_core::consensus::config::Config;
+use raft_core::consensus::config::{Config, ReadOnlyOption};
 use raft_core::engine::options::Options;
 use raft_core::error::Error;
 
@@ -17,7 +17,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Every setting but `id`, `seed` and `voters`, with its least, default and greatest value.
-const RANGES: [(&str, u64, u64, u64); 20] = [
+const RANGES: [(&str, u64, u64, u64); 25] = [
     ("cluster_id", 0, 1, u64::MAX),
     ("tick_interval_ms", 1, 100, 60_000),
     ("election_ticks", 2, 10, 100_000),
@@ -38,6 +38,11 @@ const RANGES: [(&str, u64, u64, u64); 20] = [
     ("snapshot_chunk_bytes", KIB, 256 * KIB, 64 * MIB),
     ("forward_proposals", 0, 1, 1),
     ("disk_reserve_bytes", 0, 64 * MIB, u64::MAX),
+    ("lease_reads", 0, 0, 1),
+    ("clock_drift_percent", 0, 10, 99),
+    ("wait_for_room", 0, 0, 1),
+    ("snapshot_bytes", 0, 0, u64::MAX),
+    ("snapshot_send_bytes_per_second", 0, 0, TIB),
 ];
 
 /// The ranges for the module: name to least, default and greatest value.
@@ -104,6 +109,13 @@ impl Settings {
                 return refuse(format!("{less} ({low}) must {bound} {more} ({high})"));
             }
         }
+        if self.get("lease_reads") != 0 && self.get("check_quorum") == 0 {
+            return refuse("lease_reads needs check_quorum".to_owned());
+        }
+        let rate = self.get("snapshot_send_bytes_per_second");
+        if (1..KIB).contains(&rate) {
+            return refuse(format!("snapshot_send_bytes_per_second ({rate}) must be 0 or at least {KIB}"));
+        }
         if !self.voters.is_empty() && !self.voters.contains(&self.id) {
             let id = self.id;
             return refuse(format!("voters must name this node, {id}, or nobody if it waits to be added"));
@@ -149,6 +161,13 @@ impl Settings {
         options.queue_items_max = self.size("queue_items_max");
         options.queue_bytes_max = self.size("queue_bytes_max");
         options.proposal_bytes_max = self.size("proposal_bytes_max");
+        if self.get("lease_reads") != 0 {
+            options.consensus.read_only = ReadOnlyOption::LeaseBased;
+        }
+        options.consensus.clock_drift_percent = self.get("clock_drift_percent");
+        options.wait_for_room = self.get("wait_for_room") != 0;
+        options.snapshot_bytes = self.get("snapshot_bytes");
+        options.snapshot_send_bytes_per_second = self.get("snapshot_send_bytes_per_second");
         options.snapshot_entries = self.get("snapshot_entries");
         options.snapshot_trailing = self.get("snapshot_trailing");
         options.snapshot_chunk_bytes = self.size("snapshot_chunk_bytes");

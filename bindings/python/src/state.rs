@@ -7,6 +7,7 @@ use pyo3::types::PyAny;
 use raft_core::consensus::status;
 use raft_core::consensus::tracker::progress::{Progress, ProgressState};
 use raft_core::engine::event;
+use raft_core::engine::node::EngineStatus;
 use raft_core::error::Error;
 use raft_core::raftpb::conf_change::ConfState;
 
@@ -47,6 +48,10 @@ pub(crate) struct Status {
     lost_index: u64,
     /// Whether the disk has less room than `Config.disk_reserve_bytes`, which an engine watches.
     disk_full: bool,
+    /// How long the oldest callback under way takes already, in seconds; 0 when none is.
+    host_call: f64,
+    /// How long the write to the log takes already, in seconds; 0 when none is under way.
+    disk_call: f64,
     /// Why the node has stopped, if it was not told to.
     failure: Option<Py<PyAny>>,
 }
@@ -72,13 +77,20 @@ impl Status {
             transferee: status.transferee,
             lost_index: status.lost.map_or(0, |lost| lost.last),
             disk_full: false,
+            host_call: 0.0,
+            disk_call: 0.0,
             failure: exception(py, failure),
         }
     }
 
     /// With what an engine knows of its disk.
-    pub(crate) fn with_disk_full(self, disk_full: bool) -> Self {
-        Status { disk_full, ..self }
+    pub(crate) fn with_engine(self, engine: &EngineStatus) -> Self {
+        Status {
+            disk_full: engine.disk_full,
+            host_call: engine.in_host.as_secs_f64(),
+            disk_call: engine.in_disk.as_secs_f64(),
+            ..self
+        }
     }
 }
 
@@ -172,7 +184,8 @@ impl Member {
 pub(crate) struct Event {
     /// "role" (role, term or known leader changed), "membership" (a change was applied: `index`, `members`),
     /// "snapshot_saved" and "snapshot_restored" (`index`, `term`, `bytes`), "disk_full" and "disk_has_room" (`bytes` are
-    /// left), "damaged" (the disk lost what was acknowledged, up to `index` at the most; `notes` tell the places) and
+    /// left), "paused" (nothing of the engine ran for `time`), "disk_stalled" (the disk has been at one write for `time`)
+    /// and "disk_moves" (it has finished that, after `time`), "damaged" (the disk lost what was acknowledged, up to `index` at the most; `notes` tell the places) and
     /// "refilled" (the leader has made that good), "failed" (`error`), or "recovered" (the engine came up from its
     /// directory, with the snapshot at `index`; `notes` tell what was mended).
     kind: &'static str,
@@ -186,6 +199,8 @@ pub(crate) struct Event {
     index: u64,
     /// The length of a snapshot, or what is left of the disk.
     bytes: u64,
+    /// How long something took, in seconds.
+    time: f64,
     /// Who is a member from there on.
     members: Vec<Member>,
     /// Plain sentences.
@@ -203,6 +218,7 @@ impl Event {
             leader: 0,
             index: 0,
             bytes: 0,
+            time: 0.0,
             members: Vec::new(),
             notes: Vec::new(),
             error: None,
@@ -225,6 +241,9 @@ impl Event {
             event::Event::Damaged { first_lost: _, last_lost, damages } => {
                 Event { index: *last_lost, notes: damages.clone(), ..none("damaged") }
             }
+            event::Event::Paused { time } => Event { time: time.as_secs_f64(), ..none("paused") },
+            event::Event::DiskStalled { time } => Event { time: time.as_secs_f64(), ..none("disk_stalled") },
+            event::Event::DiskMoves { time } => Event { time: time.as_secs_f64(), ..none("disk_moves") },
             event::Event::Refilled { last_index } => Event { index: *last_index, ..none("refilled") },
             event::Event::Failed { error } => Event { error: exception(py, Some(error)), ..none("failed") },
             event::Event::Recovered { index, last_index: _, notes } => {

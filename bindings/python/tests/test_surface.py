@@ -26,6 +26,7 @@ TWINS = {
     "rft_engine_call": (rft.Engine, "propose"),
     "rft_engine_propose_wait": (rft.Engine, "propose"),
     "rft_engine_read_wait": (rft.Engine, "read"),
+    "rft_engine_snapshot_wait": (rft.Engine, "snapshot"),
     "rft_engine_change_wait": (rft.Engine, "change"),
     "rft_engine_read_within": (rft.Engine, "read"),
     "rft_engine_read_within_wait": (rft.Engine, "read"),

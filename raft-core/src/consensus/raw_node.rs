@@ -116,6 +116,15 @@ impl<S: Storage> RawNode<S> {
         })
     }
 
+    /// A leader that cannot do its work any more becomes a follower, in its term and without a leader, so that others elect
+    /// one. No effect on others.
+    pub fn step_down(&mut self) -> Result<()> {
+        self.run(|raft| {
+            transfer::step_down(raft);
+            Ok(())
+        })
+    }
+
     /// Makes a follower forget its leader, so that it votes at once. No effect on a leader or with lease reads.
     pub fn forget_leader(&mut self) -> Result<()> {
         self.request(MessageType::MsgForgetLeader, 0, Entries::new())
@@ -149,6 +158,14 @@ impl<S: Storage> RawNode<S> {
             read_index::drop_lease(raft);
             Ok(())
         })
+    }
+
+    /// So many ticks have passed already that [`tick`](Self::tick) was not called for yet: a host that is behind its clock
+    /// calls it only after it has stepped what came meanwhile, so that nobody campaigns against a leader that was merely
+    /// not read. A lease has run on all the same, and a promise given now begins now. Each tick takes one off. For
+    /// lease-based reads; no effect otherwise.
+    pub fn set_late_ticks(&mut self, ticks: u64) {
+        self.raft.late = ticks;
     }
 
     /// Whether [`ready`](Self::ready) has something.

@@ -106,4 +106,9 @@ impl ApplyTicket {
     pub fn entries(&self) -> &Entries {
         &self.entries
     }
+
+    /// What they take in the log, in bytes, about.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }

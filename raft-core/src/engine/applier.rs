@@ -7,20 +7,21 @@ use std::time::Instant;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 
+use super::calls::Thread;
 use super::code::Code;
 use super::courier::files::{FileDone, Files};
-use super::event::{Event, Level};
+use super::event::Event;
 use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
 use super::metrics::{Counter, Timer};
 use super::outcome::{Outcome, Outcomes};
+use super::saver::Saver;
 use super::session::frame::Frame;
 use super::session::snapshot;
 use super::session::table::{Sessions, Verdict};
 use super::shared::{Shared, guarded};
-use super::work::{ApplierJob, Completion, Saved};
+use super::work::{ApplierJob, Completion};
 use crate::consensus::confchange::restore::conf_state_after;
 use crate::consensus::ready::ApplyTicket;
-use crate::disk::snap::dir::SnapDir;
 use crate::disk::snap::reader::SnapReader;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfChangeV2;
@@ -31,12 +32,10 @@ pub(super) struct Applier {
     shared: Arc<Shared>,
     jobs: Receiver<ApplierJob>,
     completions: Sender<Completion>,
-    snapshots: SnapDir,
+    saver: Saver,
     files: Files,
     /// How far the state machine is, and the membership there: what a snapshot taken now would carry.
     at: SnapshotMetadata,
-    /// Where the newest snapshot stands.
-    saved_index: u64,
     sessions: Sessions,
 }
 
@@ -111,17 +110,17 @@ impl Applier {
     pub(super) fn new(
         shared: Arc<Shared>,
         (jobs, completions): (Receiver<ApplierJob>, Sender<Completion>),
-        snapshots: SnapDir,
+        saver: Saver,
         at: SnapshotMetadata,
         sessions: Sessions,
     ) -> Self {
-        let files = Files::new(snapshots.clone());
-        Applier { shared, jobs, completions, snapshots, files, saved_index: at.index, at, sessions }
+        let files = Files::new(saver.snapshots.clone());
+        Applier { shared, jobs, completions, saver, files, at, sessions }
     }
 
     /// Works until the driver is gone. Whatever ends the work early, outcomes are still delivered.
     pub(super) fn run(mut self) {
-        self.shared.enter();
+        self.shared.enter(Thread::Applier);
         if let Err(error) = guarded(|| self.work()).and_then(|result| result) {
             self.fail(error);
         }
@@ -146,7 +145,7 @@ impl Applier {
                 _ if self.shared.is_stopping() => {}
                 ApplierJob::Apply(ticket) => self.apply(ticket)?,
                 ApplierJob::Restore(metadata) => self.restore(metadata)?,
-                ApplierJob::Save => self.save()?,
+                ApplierJob::Save => self.saver.save(&self.at, &self.sessions)?,
                 ApplierJob::File(job) => {
                     if let Some(done) = self.files.work(job) {
                         if let FileDone::Written { result: Err(error), .. } = &done
@@ -252,35 +251,18 @@ impl Applier {
     }
 
     fn restore(&mut self, metadata: SnapshotMetadata) -> Result<()> {
-        let reader = self.snapshots.open(metadata.term, metadata.index)?;
+        let reader = self.saver.snapshots.open(metadata.term, metadata.index)?;
         let (bytes, sessions) = self.shared.call(|host| restore(host, reader))??;
         self.sessions = sessions;
         let (index, term) = (metadata.index, metadata.term);
         self.at = metadata;
-        self.saved_index = index;
+        self.saver.is_saved(index);
         self.shared.metrics.add(Counter::SnapshotsRestored, 1);
         self.shared.applied.store(index, Ordering::Release);
         let mut outcomes = Outcomes::default();
         self.shared.pending.lock().restored(index, &mut outcomes);
         self.settle(outcomes)?;
         self.shared.call(|host| host.event(&Event::SnapshotRestored { index, term, bytes }))
-    }
-
-    /// Takes a snapshot. That it fails is no reason to stop, because the log still has everything; a panic is, and a disk
-    /// that failed.
-    fn save(&mut self) -> Result<()> {
-        let result = match self.at.index {
-            index if index == self.saved_index => Ok(None),
-            _ => self.shared.call(|host| save(host, &self.snapshots, &self.at, &self.sessions))?.map(Some),
-        };
-        match &result {
-            Ok(Some(saved)) => self.saved_index = saved.metadata.index,
-            Ok(None) => {}
-            Err(error) if error.is_failed_write() => return Err(error.clone()),
-            Err(error) => self.shared.log(Level::Error, &format!("no snapshot: {error}")),
-        }
-        let _ = self.completions.send(Completion::Saved(result));
-        Ok(())
     }
 }
 
@@ -290,20 +272,6 @@ pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Ses
     let bytes = reader.len();
     host.snapshot_restore(&mut reader).map_err(Error::Host)?;
     Ok((bytes, sessions))
-}
-
-fn save(host: &dyn Host, snapshots: &SnapDir, at: &SnapshotMetadata, sessions: &Sessions) -> Result<Saved> {
-    let mut file = snapshots.create(at.clone())?;
-    let mut writer = snapshot::Writer::new(&mut file, sessions);
-    let result = host.snapshot_save(&mut writer);
-    // A failure stays with the file, which tells it now.
-    let _ = writer.finish();
-    if let Err(code) = result {
-        // A host that gave up because the disk did has nothing to add.
-        return Err(file.failure().cloned().unwrap_or(Error::Host(code)));
-    }
-    let info = file.finish()?;
-    Ok(Saved { metadata: info.metadata, bytes: info.data_len })
 }
 
 /// The membership changes among `entries`, with their indices.

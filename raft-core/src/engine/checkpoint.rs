@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::driver::Driver;
 use super::event::{Event, Level};
 use super::metrics::Counter;
+use super::options::Options;
 use super::outcome::{Outcome, Outcomes};
 use super::work::{ApplierJob, Saved, WriterJob};
 use crate::consensus::log::storage::Storage as _;
@@ -16,12 +17,16 @@ use crate::error::{Error, Result};
 pub(super) struct Checkpoint {
     /// Taken after so many applied entries; 0 is never.
     pub(super) entries: u64,
+    /// Taken after so many bytes of applied entries; 0 is never.
+    pub(super) bytes: u64,
     /// Entries kept in memory behind one.
     pub(super) trailing: u64,
     /// The newest one that the log names, or is about to: of this node or from a leader.
     pub(super) index: u64,
     // Where the last try began, so that one that fails is not repeated at once.
     tried: u64,
+    // Bytes of the entries that were applied since then.
+    grown: u64,
     under_way: bool,
     asked: bool,
     // For a peer that cannot be helped with the newest one, and not before this time.
@@ -30,12 +35,15 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(super) fn new(entries: u64, trailing: u64, index: u64) -> Self {
+    /// For a node whose newest snapshot stands at `index`.
+    pub(super) fn new(options: &Options, index: u64) -> Self {
         Checkpoint {
-            entries,
-            trailing,
+            entries: options.snapshot_entries,
+            bytes: options.snapshot_bytes,
+            trailing: options.snapshot_trailing,
             index,
             tried: index,
+            grown: 0,
             under_way: false,
             asked: false,
             wanted: false,
@@ -48,10 +56,22 @@ impl Checkpoint {
         self.asked = true;
     }
 
+    /// Entries of so many bytes are applied.
+    pub(super) fn grow(&mut self, bytes: u64) {
+        self.grown = self.grown.saturating_add(bytes);
+    }
+
+    /// A leader's snapshot takes the place of what is there.
+    pub(super) fn overtaken(&mut self, index: u64) {
+        self.index = index;
+        self.grown = 0;
+    }
+
     fn is_due(&self, applied: u64, now: Instant) -> bool {
         let many = self.entries != 0 && applied.saturating_sub(self.index.max(self.tried)) >= self.entries;
+        let much = self.bytes != 0 && self.grown >= self.bytes;
         let wanted = self.wanted && self.not_before.is_none_or(|time| time <= now);
-        !self.under_way && (many || wanted || self.asked)
+        !self.under_way && (many || much || wanted || self.asked)
     }
 }
 
@@ -69,6 +89,7 @@ impl Driver {
         self.checkpoint.wanted = false;
         self.checkpoint.asked = false;
         self.checkpoint.tried = applied;
+        self.checkpoint.grown = 0;
         self.shared.pending.lock().snapshot_begun();
         self.hand_to_applier(ApplierJob::Save);
     }

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender};
 
+use super::calls::Thread;
 use super::checkpoint::Checkpoint;
-use super::clock::Clock;
+use super::clock::{Clock, Due};
 use super::courier::effects::Effects;
 use super::courier::files::FileDone;
 use super::courier::receiver::Receiver as SnapshotReceiver;
@@ -20,6 +21,7 @@ use super::metrics::Counter;
 use super::outcome::{Asker, Outcome, Outcomes};
 use super::requests::InHand;
 use super::shared::{Shared, guarded};
+use super::uptime::Uptime;
 use super::work::{ApplierJob, Completion, WriterJob};
 use crate::consensus::log::memory_storage::MemoryStorage;
 use crate::consensus::raw_node::RawNode;
@@ -69,14 +71,18 @@ pub(super) struct Driver {
     pub(super) writing_since: VecDeque<Instant>,
     /// When leadership was last offered to somebody with a better disk.
     pub(super) offered: Option<Instant>,
-    /// The time of this turn.
+    /// Since when the disk has been at a write that takes too long.
+    pub(super) stalled: Option<Instant>,
+    /// The time of this turn, and what it has brought.
     pub(super) now: Instant,
+    pub(super) uptime: Uptime,
+    pub(super) due: Due,
 }
 
 impl Driver {
     /// Works until the engine is told to end, or something ends it.
     pub(super) fn run(mut self) {
-        self.shared.enter();
+        self.shared.enter(Thread::Driver);
         if let Err(error) = guarded(|| self.work()).and_then(|result| result) {
             self.shared.fail(error);
         }
@@ -89,7 +95,7 @@ impl Driver {
             self.wait();
             // In this order, what a thread learned from a completion is known here before what it asks next.
             let open = self.shared.inbox.take(&mut self.in_hand.inputs);
-            self.now = Instant::now();
+            self.look_at_clocks()?;
             self.take_completions()?;
             if !open {
                 return Ok(());
@@ -107,7 +113,7 @@ impl Driver {
     }
 
     fn wait(&self) {
-        let timeout = self.clock.next().saturating_duration_since(Instant::now());
+        let timeout = self.clock.wait(Uptime::now());
         if timeout.is_zero() || !self.completions.is_empty() {
             return;
         }
@@ -135,6 +141,7 @@ impl Driver {
                 }
                 Completion::Applied(ticket) => {
                     self.applying = self.applying.saturating_sub(1);
+                    self.checkpoint.grow(ticket.bytes());
                     self.node.applied(ticket)?;
                 }
                 Completion::Decided(outcomes) => self.answer_peers(outcomes)?,
@@ -173,11 +180,7 @@ impl Driver {
     }
 
     fn tick(&mut self) -> Result<()> {
-        let due = self.clock.due(self.now);
-        if due.late > self.election_timeout {
-            self.shared.log(Level::Warn, &format!("the driver was held up for {:?}", due.late));
-        }
-        for _ in 0..due.ticks {
+        for _ in 0..self.due.ticks {
             let result = self.node.tick();
             self.tolerate(result, "tick")?;
             let mut effects = Effects::default();
@@ -185,7 +188,7 @@ impl Driver {
             self.receiver.tick(&mut effects);
             self.carry_out(effects)?;
         }
-        if due.ticks > 0 {
+        if self.due.ticks > 0 {
             self.expire()?;
             self.watch_disk()?;
         }
@@ -204,7 +207,7 @@ impl Driver {
             self.confirm_reads(ready.read_states)?;
             if let Some(ticket) = ready.append {
                 if let Some(snapshot) = ticket.snapshot() {
-                    self.checkpoint.index = snapshot.metadata.index;
+                    self.checkpoint.overtaken(snapshot.metadata.index);
                 }
                 self.writing_since.push_back(self.now);
                 self.hand_to_writer(WriterJob::Append(ticket));
@@ -301,26 +304,6 @@ impl Driver {
         let Some(message) = self.received.take() else { return Ok(()) };
         let result = self.node.step(message);
         self.tolerate(result, "snapshot")
-    }
-
-    /// A leader whose disk stands still offers its leadership to the member that is furthest. It goes on leading until
-    /// somebody takes it: entries that the others have saved are committed without it.
-    fn watch_disk(&mut self) -> Result<()> {
-        let limit = self.election_timeout * 2;
-        let stalled = self.writing_since.front().is_some_and(|&since| self.now.duration_since(since) > limit);
-        let offered = self.offered.is_some_and(|at| self.now.duration_since(at) <= limit);
-        if !stalled || offered || self.role != RoleKind::Leader {
-            return Ok(());
-        }
-        let status = self.node.status();
-        let able = status.progress.iter().filter(|(id, progress)| {
-            *id != status.id && progress.recent_active && status.membership.voters.contains(*id)
-        });
-        let Some((to, _)) = able.max_by_key(|(_, progress)| progress.matched) else { return Ok(()) };
-        self.shared.log(Level::Warn, &format!("the disk stands still: node {to} is asked to lead"));
-        self.offered = Some(self.now);
-        let result = self.node.transfer_leader(*to);
-        self.tolerate(result, "transfer of leadership")
     }
 
     /// Shows the state of this turn to everybody, and then says that the membership changes in it are done.

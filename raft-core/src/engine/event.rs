@@ -1,5 +1,7 @@
 //! [`Event`]: what a host may want to know.
 
+use std::time::Duration;
+
 use crate::consensus::status::RoleKind;
 use crate::error::Error;
 use crate::raftpb::conf_change::ConfState;
@@ -50,6 +52,23 @@ pub enum Event {
     DiskHasRoom {
         /// Bytes that are left.
         free: u64,
+    },
+    /// Nothing of the engine ran for more than half an election timeout: the process or the machine was stopped, or `send`
+    /// held the driver up. A lease is gone, and the ticks that were missed are not made up for.
+    Paused {
+        /// How long.
+        time: Duration,
+    },
+    /// The disk has been at one write to the log for longer than two election timeouts. A leader hands over, or steps
+    /// down where nobody takes it.
+    DiskStalled {
+        /// How long it has been at it.
+        time: Duration,
+    },
+    /// The disk has finished that write.
+    DiskMoves {
+        /// How long the driver waited for it.
+        time: Duration,
     },
     /// The engine has stopped for good. Its status can still be read.
     Failed {

@@ -29,6 +29,13 @@ pub trait Host: Send + Sync + 'static {
     /// time.
     fn snapshot_save(&self, writer: &mut dyn io::Write) -> Result<(), i32>;
 
+    /// Hands out the state machine as of the last `apply`, to be written beside further ones: a copy, or a view that later
+    /// changes do not touch. Called on the applier thread, so it should be quick. None, the default, has `snapshot_save`
+    /// called at once instead. An error means no snapshot this time.
+    fn snapshot_view(&self) -> Result<Option<Box<dyn SnapshotView>>, i32> {
+        Ok(None)
+    }
+
     /// Replaces the whole state machine by what `snapshot_save` wrote, here or on another node. Called on the applier
     /// thread, and while the engine opens on the thread that opens it. An error stops the engine.
     fn snapshot_restore(&self, reader: &mut dyn SnapshotRead) -> Result<(), i32>;
@@ -90,6 +97,13 @@ impl fmt::Debug for AnswerSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AnswerSlot").finish_non_exhaustive()
     }
+}
+
+/// A state machine as it was.
+pub trait SnapshotView: Send {
+    /// Writes what [`Host::snapshot_save`] would have written. Called once, on a thread of its own, and dropped there. An
+    /// error means no snapshot this time.
+    fn save(&mut self, writer: &mut dyn io::Write) -> Result<(), i32>;
 }
 
 /// The bytes of a snapshot.

@@ -1,12 +1,12 @@
 //! [`Inbox`]: what host threads hand to the driver, bounded in items and bytes.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use parking_lot::Mutex;
 
+use super::lock::{Condvar, Mutex};
 use super::outcome::Reply;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfChangeV2;
@@ -63,6 +63,7 @@ impl Input {
 /// by the driver or refused to its caller, never forgotten between the two.
 pub(super) struct Inbox {
     state: Mutex<State>,
+    room: Condvar,
     wake: Sender<()>,
     items_max: usize,
     bytes_max: usize,
@@ -76,6 +77,8 @@ struct State {
     bytes: usize,
     items_taken: usize,
     bytes_taken: usize,
+    // Threads that wait for room.
+    waiting: usize,
     closed: Option<Error>,
 }
 
@@ -83,25 +86,37 @@ impl Inbox {
     /// An open inbox, and the channel that tells when there is something in it.
     pub(super) fn new(items_max: usize, bytes_max: usize) -> (Inbox, Receiver<()>) {
         let (wake, woken) = bounded(1);
-        (Inbox { state: Mutex::default(), wake, items_max, bytes_max }, woken)
+        (Inbox { state: Mutex::default(), room: Condvar::default(), wake, items_max, bytes_max }, woken)
     }
 
-    /// Queues an input, or says why not: `Busy`, or what the inbox was closed with.
-    pub(super) fn push(&self, input: Input) -> Result<()> {
+    /// Queues an input, or says why not: `Busy`, or what the inbox was closed with. With a deadline it waits for room until
+    /// then.
+    pub(super) fn push(&self, input: Input, deadline: Option<Instant>) -> Result<()> {
         let (items, bytes) = input.size();
         let (items_max, bytes_max) = match input {
             Input::Step(_) => (self.items_max, self.bytes_max),
             _ => (self.items_max - self.items_max / 8, self.bytes_max - self.bytes_max / 8),
         };
         let first = {
+            let has_room = |state: &State| {
+                // One input always fits into an empty inbox: what it may hold is checked where it is made.
+                state.items == 0
+                    || (state.items.saturating_add(items) <= items_max
+                        && state.bytes.saturating_add(bytes) <= bytes_max)
+            };
             let mut state = self.state.lock();
+            if let Some(deadline) = deadline
+                && !has_room(&state)
+            {
+                state.waiting += 1;
+                state =
+                    self.room.wait_while(state, deadline, |state| state.closed.is_none() && !has_room(state));
+                state.waiting -= 1;
+            }
             if let Some(error) = &state.closed {
                 return Err(error.clone());
             }
-            // One input always fits into an empty inbox: what it may hold is checked where it is made.
-            let room = state.items.saturating_add(items) <= items_max
-                && state.bytes.saturating_add(bytes) <= bytes_max;
-            if !room && state.items > 0 {
+            if !has_room(&state) {
                 return Err(Error::Busy);
             }
             state.items += items;
@@ -135,12 +150,16 @@ impl Inbox {
         state.bytes -= state.bytes_taken;
         state.items_taken = state.items;
         state.bytes_taken = state.bytes;
+        if state.waiting > 0 {
+            self.room.notify_all();
+        }
         state.closed.is_none()
     }
 
     /// Refuses all that comes from now on with `error`. The first reason stands.
     pub(super) fn close(&self, error: Error) {
         self.state.lock().closed.get_or_insert(error);
+        self.room.notify_all();
         let _ = self.wake.try_send(());
     }
 }
@@ -157,38 +176,62 @@ mod tests {
     fn it_is_bounded_in_items_and_keeps_room_for_peers() {
         let (inbox, woken) = Inbox::new(8, 1 << 20);
         for _ in 0..7 {
-            inbox.push(proposals(1, 1)).unwrap();
+            inbox.push(proposals(1, 1), None).unwrap();
         }
-        assert_eq!(inbox.push(proposals(1, 1)), Err(Error::Busy));
-        assert_eq!(inbox.push(Input::Campaign), Err(Error::Busy));
-        inbox.push(Input::Step(Message::default())).unwrap();
-        assert_eq!(inbox.push(Input::Step(Message::default())), Err(Error::Busy));
+        assert_eq!(inbox.push(proposals(1, 1), None), Err(Error::Busy));
+        assert_eq!(inbox.push(Input::Campaign, None), Err(Error::Busy));
+        inbox.push(Input::Step(Message::default()), None).unwrap();
+        assert_eq!(inbox.push(Input::Step(Message::default()), None), Err(Error::Busy));
         assert_eq!(woken.len(), 1);
     }
 
     #[test]
     fn what_the_driver_holds_counts_until_it_comes_back() {
         let (inbox, _woken) = Inbox::new(8, 1000);
-        inbox.push(proposals(2, 300)).unwrap();
-        assert_eq!(inbox.push(proposals(1, 300)), Err(Error::Busy));
+        inbox.push(proposals(2, 300), None).unwrap();
+        assert_eq!(inbox.push(proposals(1, 300), None), Err(Error::Busy));
         let mut inputs = VecDeque::new();
         assert!(inbox.take(&mut inputs));
         assert_eq!(inputs.len(), 1);
-        assert_eq!(inbox.push(proposals(1, 300)), Err(Error::Busy));
+        assert_eq!(inbox.push(proposals(1, 300), None), Err(Error::Busy));
         inputs.clear();
         assert!(inbox.take(&mut inputs));
-        inbox.push(proposals(1, 300)).unwrap();
+        inbox.push(proposals(1, 300), None).unwrap();
     }
 
     #[test]
     fn a_closed_inbox_gives_what_it_has_and_takes_no_more() {
         let (inbox, _woken) = Inbox::new(8, 1000);
-        inbox.push(Input::Campaign).unwrap();
+        inbox.push(Input::Campaign, None).unwrap();
         inbox.close(Error::Stopped);
         inbox.close(Error::Busy);
-        assert_eq!(inbox.push(Input::Campaign), Err(Error::Stopped));
+        assert_eq!(inbox.push(Input::Campaign, None), Err(Error::Stopped));
         let mut inputs = VecDeque::new();
         assert!(!inbox.take(&mut inputs));
         assert_eq!(inputs.len(), 1);
+    }
+
+    #[test]
+    fn whoever_may_wait_does_until_there_is_room_or_no_time() {
+        let (inbox, _woken) = Inbox::new(8, 1000);
+        inbox.push(proposals(1, 800), None).unwrap();
+        let soon = Instant::now() + Duration::from_millis(1);
+        assert_eq!(inbox.push(proposals(1, 300), Some(soon)), Err(Error::Busy));
+        let late = Instant::now() + Duration::from_secs(60);
+        let waits = |n: usize| while inbox.state.lock().waiting < n {};
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| inbox.push(proposals(1, 300), Some(late)));
+            waits(1);
+            // The first exchange hands the input over, the second one says that it is done.
+            let mut inputs = VecDeque::new();
+            assert!(inbox.take(&mut inputs));
+            inputs.clear();
+            assert!(inbox.take(&mut inputs));
+            assert_eq!(waiter.join().unwrap(), Ok(()));
+            let waiter = scope.spawn(|| inbox.push(proposals(1, 800), Some(late)));
+            waits(1);
+            inbox.close(Error::Stopped);
+            assert_eq!(waiter.join().unwrap(), Err(Error::Stopped));
+        });
     }
 }

@@ -32,11 +32,13 @@ pub enum Counter {
     SnapshotsSaved = 10,
     /// Snapshots of a leader that took the place of the state machine.
     SnapshotsRestored = 11,
+    /// Times that nothing of the engine ran for more than half an election timeout.
+    Pauses = 12,
 }
 
 impl Counter {
     /// All of them, in the order of their numbers, with the name and the help that Prometheus shows.
-    pub const ALL: [(Counter, &'static str, &'static str); 12] = [
+    pub const ALL: [(Counter, &'static str, &'static str); 13] = [
         (Counter::Proposals, "proposals", "Entries appended as a leader for requests."),
         (Counter::Forwarded, "forwarded", "Requests sent on to the leader."),
         (Counter::Busy, "busy", "Requests refused because a queue was full."),
@@ -49,6 +51,7 @@ impl Counter {
         (Counter::Writes, "log_writes", "Batches written to the log."),
         (Counter::SnapshotsSaved, "snapshots_saved", "Snapshots saved."),
         (Counter::SnapshotsRestored, "snapshots_restored", "Snapshots of a leader restored."),
+        (Counter::Pauses, "pauses", "Times that the engine did not run for half an election timeout."),
     ];
 }
 

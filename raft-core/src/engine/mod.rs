@@ -4,6 +4,7 @@
 //! touches a file. The writer owns the store. The applier calls the state machine, and reads and writes snapshots.
 
 mod applier;
+mod calls;
 mod checkpoint;
 mod clock;
 pub mod code;
@@ -11,17 +12,22 @@ mod courier;
 mod driver;
 pub mod event;
 mod forward;
+mod hold_ups;
 pub mod host;
 mod inbox;
+mod lock;
 pub mod metrics;
 pub mod node;
 pub mod options;
 pub mod outcome;
 mod pending;
+mod process;
 mod report;
 mod requests;
+mod saver;
 mod session;
 mod shared;
 mod start;
+mod uptime;
 mod work;
 mod writer;

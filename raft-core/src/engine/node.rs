@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use parking_lot::Mutex;
 
+use super::code::Code;
 use super::courier::header::Header;
 use super::event::Level;
 use super::forward;
 use super::host::Host;
 use super::inbox::Input;
+use super::lock::Mutex;
 use super::metrics::{Counter, Histogram, Timer};
 use super::options::Options;
 use super::outcome::{Outcome, Reply, Waiter};
@@ -23,6 +24,7 @@ use super::report::{self, Waiting};
 use super::session::frame::{self, Frame};
 use super::shared::Shared;
 use super::start::start;
+use super::uptime::Uptime;
 use crate::consensus::status::Status;
 use crate::disk::os::OsVolume;
 use crate::disk::volume::Volume;
@@ -34,6 +36,9 @@ type Body = Box<dyn FnOnce() + Send>;
 
 /// How long dropping an engine waits for a callback that is still at work.
 const DROP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a call waits before it asks again whether the leader has taken some of what is on its way.
+const ROOM_EVERY: Duration = Duration::from_millis(5);
 
 /// One node of a cluster, with its directory, its clock and its threads. All methods may be called from any thread.
 ///
@@ -47,6 +52,7 @@ pub struct Engine {
     proposal_bytes_max: usize,
     queue_items_max: usize,
     queue_bytes_max: usize,
+    waits_for_room: bool,
     // Disconnected once every thread is done with its work.
     done: Receiver<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -61,6 +67,10 @@ pub struct EngineStatus {
     pub snapshot_index: u64,
     /// Whether the disk has less room than is kept for the log: no proposals are taken until there is more.
     pub disk_full: bool,
+    /// How long the host has been at the oldest callback that has not returned; zero if none is under way.
+    pub in_host: Duration,
+    /// How long the disk has been at the write to the log that is under way; zero if none is.
+    pub in_disk: Duration,
     /// Why the engine has ended, if it was not told to.
     pub failure: Option<Error>,
 }
@@ -82,8 +92,8 @@ impl Engine {
         host: Arc<dyn Host>,
     ) -> Result<Engine> {
         options.validate()?;
-        let parts = start(volume, &options, dir, host)?;
         let (alive, done) = bounded(0);
+        let parts = start(volume, &options, dir, host, alive.clone())?;
         let engine = Engine {
             shared: parts.shared,
             id: options.consensus.id,
@@ -91,6 +101,7 @@ impl Engine {
             proposal_bytes_max: options.proposal_bytes_max,
             queue_items_max: options.queue_items_max,
             queue_bytes_max: options.queue_bytes_max,
+            waits_for_room: options.wait_for_room,
             done,
             threads: Mutex::default(),
         };
@@ -128,7 +139,8 @@ impl Engine {
     /// `TimedOut`: it may or may not be applied. `Reentrant`: called from a callback.
     pub fn propose_wait(&self, data: Bytes, timeout: Duration) -> Result<Outcome> {
         self.check_len(data.len())?;
-        self.wait(timeout, |reply| Input::ProposeWait(frame::plain(data), reply))
+        let payload = frame::plain(data);
+        self.wait(timeout, |reply| Input::ProposeWait(payload.clone(), reply))
     }
 
     /// Opens a session, in which a command that is proposed again is applied once. Its id is the index in the outcome.
@@ -169,7 +181,7 @@ impl Engine {
         timeout: Duration,
     ) -> Result<Outcome> {
         let payload = self.command(session, sequence, data)?;
-        self.wait(timeout, |reply| Input::ProposeWait(payload, reply))
+        self.wait(timeout, |reply| Input::ProposeWait(payload.clone(), reply))
     }
 
     /// Answers at once if this node is known to hold all that was acknowledged anywhere `age` ago; else it is like
@@ -182,8 +194,9 @@ impl Engine {
 
     /// Like [`read_within`](Self::read_within), and waits for `timeout` at the most.
     pub fn read_within_wait(&self, age: Duration, timeout: Duration) -> Result<Outcome> {
+        self.check_process()?;
         self.shared.inbox.check_open()?;
-        if let Some(outcome) = self.shared.fresh_within(age, Instant::now()) {
+        if let Some(outcome) = self.shared.fresh_within(age, Uptime::now()) {
             return Ok(outcome);
         }
         self.read_wait(timeout)
@@ -214,7 +227,7 @@ impl Engine {
     /// Proposes a change of the membership and waits for its outcome, for `timeout` at the most.
     pub fn change_wait(&self, change: ConfChangeV2, timeout: Duration) -> Result<Outcome> {
         self.check_len(change.context.len())?;
-        self.wait(timeout, |reply| Input::Change(change, reply))
+        self.wait(timeout, |reply| Input::Change(change.clone(), reply))
     }
 
     /// Asks the leader, this node or another, to hand leadership to node `to`. Whether it does shows in the status.
@@ -227,6 +240,11 @@ impl Engine {
         self.push(Input::Snapshot(Reply::to(request)))
     }
 
+    /// Has a snapshot taken, and waits until it is durable, for `timeout` at the most.
+    pub fn snapshot_wait(&self, timeout: Duration) -> Result<Outcome> {
+        self.wait(timeout, Input::Snapshot)
+    }
+
     /// Starts an election now.
     pub fn campaign(&self) -> Result<()> {
         self.push(Input::Campaign)
@@ -236,6 +254,7 @@ impl Engine {
     ///
     /// `StepLocalMessage`, `WrongReceiver`, `StepPeerNotFound`: it should not have come here.
     pub fn step(&self, message: Message) -> Result<()> {
+        self.check_process()?;
         let Message { msg_type, to, from, .. } = message;
         if msg_type == MessageType::MsgSnapStatus {
             if Header::read(&message.context).is_none() {
@@ -254,7 +273,7 @@ impl Engine {
         if to != self.id {
             return Err(Error::WrongReceiver(to));
         }
-        self.shared.inbox.push(Input::Step(message))?;
+        self.shared.inbox.push(Input::Step(message), None)?;
         self.shared.metrics.add(Counter::Received, 1);
         Ok(())
     }
@@ -275,6 +294,8 @@ impl Engine {
             status,
             snapshot_index: self.shared.snapshot_index.load(Ordering::Acquire),
             disk_full: self.shared.disk_full.load(Ordering::Acquire),
+            in_host: self.shared.calls.in_host(),
+            in_disk: self.shared.calls.in_disk(),
             failure: self.shared.failure().cloned(),
         }
     }
@@ -311,6 +332,7 @@ impl Engine {
     /// `TimedOut`: a callback, or the disk, is still at work; it is told to end all the same. `Reentrant`: called from
     /// a callback, and without effect.
     pub fn stop(&self, timeout: Duration) -> Result<()> {
+        self.check_process()?;
         if self.shared.is_own_thread() {
             return Err(Error::Reentrant);
         }
@@ -338,31 +360,61 @@ impl Engine {
         Ok(())
     }
 
-    /// Queues an input whose outcome this thread waits for.
-    fn wait(&self, timeout: Duration, input: impl FnOnce(Reply) -> Input) -> Result<Outcome> {
+    /// Makes a request and waits for its outcome. Where it may wait for room, it makes one again that was certainly not
+    /// taken for want of it.
+    fn wait(&self, timeout: Duration, input: impl Fn(Reply) -> Input) -> Result<Outcome> {
+        self.check_process()?;
         if self.shared.is_own_thread() {
             return Err(Error::Reentrant);
         }
-        let waiter = Arc::new(Waiter::default());
-        self.push(input(Reply::Waiter(Arc::clone(&waiter))))?;
-        let now = Instant::now();
         // A year is for ever, and does not overflow.
-        let deadline = now + timeout.min(Duration::from_secs(365 * 24 * 3600));
+        let deadline = Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600));
+        loop {
+            let outcome = self.wait_once(deadline, &input)?;
+            if outcome.code != Code::Busy || !self.waits_for_room {
+                return Ok(outcome);
+            }
+            // Too many are on their way to the leader, whose answers make room. Whoever has little time left would not
+            // hear of another try that nothing was taken.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let is_last = left <= ROOM_EVERY * 2;
+            std::thread::sleep(if is_last { left } else { ROOM_EVERY });
+            if is_last {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    fn wait_once(&self, deadline: Instant, input: impl Fn(Reply) -> Input) -> Result<Outcome> {
+        let waiter = Arc::new(Waiter::default());
+        let until = self.waits_for_room.then_some(deadline);
+        self.push_until(input(Reply::Waiter(Arc::clone(&waiter))), until)?;
         if let Some(outcome) = waiter.wait_until(deadline) {
             return Ok(outcome);
         }
         self.shared.pending.lock().forget(&waiter);
         // It may have come in the last moment.
-        waiter.wait_until(now).ok_or(Error::TimedOut)
+        waiter.wait_until(deadline).ok_or(Error::TimedOut)
     }
 
     /// Queues a request.
     fn push(&self, input: Input) -> Result<()> {
-        let result = self.shared.inbox.push(input);
+        self.push_until(input, None)
+    }
+
+    fn push_until(&self, input: Input, deadline: Option<Instant>) -> Result<()> {
+        self.check_process()?;
+        let result = self.shared.inbox.push(input, deadline);
         if result == Err(Error::Busy) {
             self.shared.metrics.add(Counter::Busy, 1);
         }
         result
+    }
+
+    /// Whether this is the process in which the engine was opened. In one that was forked off, where its threads are not,
+    /// every other call that can fail is `Stopped`; the directory belongs to the first process.
+    pub fn check_process(&self) -> Result<()> {
+        self.shared.process.check()
     }
 
     fn check_len(&self, len: usize) -> Result<()> {
@@ -372,6 +424,10 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        // The threads of a process that was forked off are in the other one.
+        if self.check_process().is_err() {
+            return;
+        }
         self.shared.stop();
         match self.stop(DROP_TIMEOUT) {
             Ok(()) => {}

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::consensus::config::{Config, ReadOnlyOption};
+use crate::consensus::config::Config;
 use crate::error::{Error, Result};
 
 /// The settings of an [`Engine`](super::node::Engine).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// The settings of the consensus core. `applied` and `apply_unstable` are the engine's to set; `forward_proposals` has
-    /// a follower hand proposals and changes to the leader, whose outcome comes back; `read_only` must be safe, because a process can be stopped for longer than any lease.
+    /// a follower hand proposals and changes to the leader, whose outcome comes back. With `read_only` by leases a leader
+    /// answers reads by itself, on every node alike; the engine ends a lease when it was stopped meanwhile, as far as the
+    /// machine's clocks tell: a virtual machine whose clocks stand still while it is paused must not use leases.
     pub consensus: Config,
     /// The length of a tick, 1 ms to 60 s; default 100 ms.
     pub tick_interval: Duration,
@@ -22,10 +24,18 @@ pub struct Options {
     pub proposal_bytes_max: usize,
     /// A snapshot is taken after so many applied entries; default 10000, 0 is only by call or for a peer that needs one.
     pub snapshot_entries: u64,
+    /// A snapshot is taken after so many bytes of applied entries, too; default 0, which is never.
+    pub snapshot_bytes: u64,
     /// Entries kept in memory behind a snapshot for slow followers; default 5000.
     pub snapshot_trailing: u64,
     /// A snapshot longer than this travels in chunks of it; default 256 KiB, at least 1 KiB, at most 64 MiB.
     pub snapshot_chunk_bytes: usize,
+    /// The most bytes of snapshots that this node as leader sends in a second, to all together; default 0, which is as
+    /// many as its followers take. At least 1024 otherwise.
+    pub snapshot_send_bytes_per_second: u64,
+    /// Whether a call that waits for its outcome also waits for room, as long as it has time, instead of being refused as
+    /// `Busy` at once; default no.
+    pub wait_for_room: bool,
     /// Where a segment of the write-ahead log ends, in bytes; default 64000000.
     pub segment_bytes: u64,
     /// Bytes of the disk that are kept for the log; default 64 MiB, 0 is none. With less left, this node as leader takes
@@ -50,8 +60,11 @@ impl Options {
             queue_bytes_max: 64 << 20,
             proposal_bytes_max: 8 << 20,
             snapshot_entries: 10_000,
+            snapshot_bytes: 0,
             snapshot_trailing: 5_000,
             snapshot_chunk_bytes: 256 << 10,
+            snapshot_send_bytes_per_second: 0,
+            wait_for_room: false,
             segment_bytes: 64_000_000,
             disk_reserve_bytes: 64 << 20,
             cluster_id: 1,
@@ -63,9 +76,7 @@ impl Options {
     pub fn validate(&self) -> Result<()> {
         self.consensus.validate()?;
         let ticks = Duration::from_millis(1)..=Duration::from_secs(60);
-        let fault = if self.consensus.read_only != ReadOnlyOption::Safe {
-            "the engine offers safe reads only"
-        } else if !ticks.contains(&self.tick_interval) {
+        let fault = if !ticks.contains(&self.tick_interval) {
             "tick_interval must be 1 ms to 60 s"
         } else if self.queue_items_max == 0 {
             "queue_items_max must be at least 1"
@@ -75,6 +86,8 @@ impl Options {
             "queue_bytes_max must be at least proposal_bytes_max"
         } else if !(1 << 10..=64 << 20).contains(&self.snapshot_chunk_bytes) {
             "snapshot_chunk_bytes must be 1 KiB to 64 MiB"
+        } else if (1..1 << 10).contains(&self.snapshot_send_bytes_per_second) {
+            "snapshot_send_bytes_per_second must be 0 or at least 1 KiB"
         } else if self.segment_bytes == 0 {
             "segment_bytes must be at least 1"
         } else if let Some(fault) = self.voters_fault() {
@@ -131,6 +144,6 @@ mod tests {
         assert!(fault(|o| o.snapshot_chunk_bytes = 1).contains("snapshot_chunk_bytes"));
         assert!(fault(|o| o.voters = vec![1, 2, 1]).contains("twice"));
         assert!(fault(|o| o.voters = vec![2, 3]).contains("this node"));
-        assert!(fault(|o| o.consensus.read_only = ReadOnlyOption::LeaseBased).contains("safe reads"));
+        assert!(fault(|o| o.snapshot_send_bytes_per_second = 1023).contains("per_second"));
     }
 }

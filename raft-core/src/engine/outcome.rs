@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use parking_lot::{Condvar, Mutex};
 
 use super::code::{Code, leader_in};
+use super::lock::{Condvar, Mutex};
 use crate::error::Error;
 
 /// What became of a request.
@@ -121,17 +121,11 @@ pub(super) struct Waiter {
 impl Waiter {
     /// Waits until `deadline`. None: there is no outcome yet.
     pub(super) fn wait_until(&self, deadline: Instant) -> Option<Outcome> {
-        let mut outcome = self.outcome.lock();
-        while outcome.is_none() {
-            if self.answered.wait_until(&mut outcome, deadline).timed_out() {
-                break;
-            }
-        }
-        outcome.take()
+        self.answered.wait_while(self.outcome.lock(), deadline, |outcome| outcome.is_none()).take()
     }
 
     fn answer(&self, outcome: Outcome) {
         *self.outcome.lock() = Some(outcome);
-        self.answered.notify_one();
+        self.answered.notify_all();
     }
 }

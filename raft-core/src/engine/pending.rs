@@ -9,6 +9,7 @@ use super::code::Code;
 use super::forward::Forwarded;
 use super::metrics::{Counter, Metrics, Timer};
 use super::outcome::{Outcome, Outcomes, Reply, Waiter};
+use super::uptime::Uptime;
 use crate::raftpb::entry::{Entry, EntryType};
 
 /// The requests of one engine, behind one lock.
@@ -26,7 +27,7 @@ pub(super) struct Pending {
     settled: Vec<(u64, Reply, Outcome)>,
     applied: u64,
     // What the state machine holds is at least as new as what was acknowledged anywhere at this time.
-    fresh: Option<Instant>,
+    fresh: Option<Uptime>,
     metrics: Arc<Metrics>,
 }
 
@@ -52,7 +53,7 @@ struct Orphan {
 #[derive(Debug)]
 struct Read {
     stage: Stage,
-    asked: Instant,
+    asked: Uptime,
     deadline: Instant,
     replies: Vec<Reply>,
 }
@@ -225,8 +226,8 @@ impl Pending {
     }
 
     /// How old what the state machine holds may be, at the most; none if no read has shown it yet.
-    pub(super) fn age(&self, now: Instant) -> Option<Duration> {
-        self.fresh.map(|fresh| now.saturating_duration_since(fresh))
+    pub(super) fn age(&self, now: Uptime) -> Option<Duration> {
+        self.fresh.map(|fresh| now.since(fresh))
     }
 
     /// How far the state machine is.
@@ -246,7 +247,7 @@ impl Pending {
         &mut self,
         context: u64,
         again: bool,
-        asked: Instant,
+        asked: Uptime,
         deadline: Instant,
         replies: Vec<Reply>,
     ) {
@@ -357,13 +358,13 @@ fn judge(applied: Option<(&Entry, &Outcome)>, term: u64, change: bool) -> Outcom
 fn answer_read(
     read: &mut Read,
     applied: u64,
-    fresh: &mut Option<Instant>,
+    fresh: &mut Option<Uptime>,
     metrics: &Metrics,
     outcomes: &mut Outcomes,
 ) {
     let n = read.replies.len() as u64;
     metrics.add(Counter::Reads, n);
-    metrics.time(Timer::Read, read.asked.elapsed(), n);
+    metrics.time(Timer::Read, Uptime::now().since(read.asked), n);
     *fresh = (*fresh).max(Some(read.asked));
     let index = match read.stage {
         Stage::Confirmed { index } => index,
@@ -468,7 +469,7 @@ mod tests {
         let late = |committed, leader| Situation { now: now + Duration::from_secs(9), committed, leader };
         let mut outcomes = Outcomes::default();
         for context in 0..4 {
-            pending.asked(context, false, now, now, vec![Reply::Request(context + 100)]);
+            pending.asked(context, false, Uptime::now(), now, vec![Reply::Request(context + 100)]);
         }
         pending.confirmed(0, 10, &mut outcomes);
         pending.confirmed(1, 12, &mut outcomes);
@@ -480,7 +481,7 @@ mod tests {
         let again = pending.expire(late(12, 5), &mut outcomes);
         assert_eq!(codes(&outcomes), [(102, Code::TimedOut)]);
         outcomes.own.clear();
-        pending.asked(9, true, now, now, again);
+        pending.asked(9, true, Uptime::now(), now, again);
         assert!(pending.expire(late(12, 0), &mut outcomes).is_empty());
         assert_eq!(codes(&outcomes), [(103, Code::NotLeader)]);
         assert_eq!(apply(&mut pending, &log(2, 11..=13)).1, [(101, Code::Ok)]);
@@ -497,7 +498,7 @@ mod tests {
         pending.proposed(6, 2, false, Instant::now(), [gone()].into());
         pending.orphan(now);
         pending.proposed(8, 3, false, Instant::now(), [Reply::Request(2), gone()].into());
-        pending.asked(1, false, now, now, vec![Reply::Request(3), gone()]);
+        pending.asked(1, false, Uptime::now(), now, vec![Reply::Request(3), gone()]);
         pending.snapshot_asked(Reply::Request(4));
         pending.snapshot_asked(gone());
         pending.snapshot_begun();

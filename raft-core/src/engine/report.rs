@@ -1,6 +1,7 @@
 //! What an engine tells of itself as text: JSON for people and programs, the text format of Prometheus for its scraper.
 
 use std::fmt::{Arguments, Write as _};
+use std::time::Duration;
 
 use super::metrics::{Counter, Metrics, Timer};
 use super::node::EngineStatus;
@@ -18,7 +19,7 @@ pub(super) struct Waiting {
 
 /// One JSON object on one line, ASCII. Fields may be added, and keep their names and meanings.
 pub(super) fn json(engine: &EngineStatus, waiting: Waiting, metrics: &Metrics) -> String {
-    let EngineStatus { status, snapshot_index, failure, disk_full } = engine;
+    let EngineStatus { status, snapshot_index, failure, disk_full, in_host, in_disk } = engine;
     let hard_state = status.hard_state;
     let mut text = String::new();
     let mut put = |args: Arguments<'_>| {
@@ -37,7 +38,9 @@ pub(super) fn json(engine: &EngineStatus, waiting: Waiting, metrics: &Metrics) -
     ));
     put(format_args!(",\"applied\":{},\"first_index\":{}", status.applied, status.first_index));
     put(format_args!(",\"last_index\":{},\"snapshot_index\":{snapshot_index}", status.last_index));
-    put(format_args!(",\"transferee\":{},\"disk_full\":{disk_full},\"failure\":", status.transferee));
+    put(format_args!(",\"transferee\":{},\"disk_full\":{disk_full}", status.transferee));
+    put(format_args!(",\"host_call_ms\":{},\"disk_call_ms\":{}", millis(*in_host), millis(*in_disk)));
+    put(format_args!(",\"failure\":"));
     match failure {
         Some(error) => put(format_args!("\"{}\"", escaped(&error.to_string()))),
         None => put(format_args!("null")),
@@ -66,10 +69,21 @@ pub(super) fn json(engine: &EngineStatus, waiting: Waiting, metrics: &Metrics) -
         }
         put(format_args!("}}"));
     }
+    put(format_args!("]"));
+    text.push_str(&work(waiting, metrics));
+    text.push('}');
+    text
+}
+
+/// What waits, what was counted and what was timed, as the end of the object.
+fn work(waiting: Waiting, metrics: &Metrics) -> String {
+    let mut text = String::new();
+    let mut put = |args: Arguments<'_>| {
+        // Writing to a string does not fail.
+        let _ = text.write_fmt(args);
+    };
     let Waiting { queue_items, queue_bytes, requests } = waiting;
-    put(format_args!(
-        "],\"queue_items\":{queue_items},\"queue_bytes\":{queue_bytes},\"requests\":{requests}"
-    ));
+    put(format_args!(",\"queue_items\":{queue_items},\"queue_bytes\":{queue_bytes},\"requests\":{requests}"));
     for (counter, name, _) in Counter::ALL {
         put(format_args!(",\"{name}\":{}", metrics.count(counter)));
     }
@@ -84,7 +98,6 @@ pub(super) fn json(engine: &EngineStatus, waiting: Waiting, metrics: &Metrics) -
             histogram.percentile_us(99)
         ));
     }
-    put(format_args!("}}"));
     text
 }
 
@@ -110,6 +123,12 @@ pub(super) fn prometheus(engine: &EngineStatus, cluster: u64, waiting: Waiting, 
             "1 if proposals are refused for want of room on the disk.",
             u64::from(engine.disk_full),
         ),
+        (
+            "host_call_ms",
+            "Milliseconds that the oldest callback of the host takes already.",
+            millis(engine.in_host),
+        ),
+        ("disk_call_ms", "Milliseconds that the write to the log takes already.", millis(engine.in_disk)),
         ("failed", "1 if the engine has ended by a failure.", u64::from(engine.failure.is_some())),
     ] {
         // Writing to a string does not fail.
@@ -119,6 +138,10 @@ pub(super) fn prometheus(engine: &EngineStatus, cluster: u64, waiting: Waiting, 
         );
     }
     text
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn role(role: RoleKind) -> &'static str {

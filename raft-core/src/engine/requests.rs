@@ -220,7 +220,7 @@ impl Driver {
         let context = self.read_context;
         self.read_context = context.wrapping_add(1);
         let deadline = self.now + self.election_timeout;
-        self.shared.pending.lock().asked(context, again, self.now, deadline, reads);
+        self.shared.pending.lock().asked(context, again, self.uptime, deadline, reads);
         let result = self.node.read_index(Bytes::copy_from_slice(&context.to_le_bytes()));
         self.tolerate(result, "read")
     }
@@ -228,7 +228,7 @@ impl Driver {
     /// Answers a read that may see a state of at most this age; where that is not known, it asks the leader.
     fn read_within(&mut self, age: Duration, reply: Reply) -> Result<()> {
         let mut outcomes = Outcomes::default();
-        match self.shared.fresh_within(age, self.now) {
+        match self.shared.fresh_within(age, self.uptime) {
             Some(outcome) => reply.answer(outcome, &mut outcomes),
             None => self.in_hand.reads.push(reply),
         }

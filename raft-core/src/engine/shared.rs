@@ -5,16 +5,18 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use super::calls::{Calls, Thread};
 use super::event::Level;
 use super::host::Host;
 use super::inbox::Inbox;
+use super::lock::Mutex;
 use super::metrics::{Counter, Metrics};
 use super::outcome::Outcome;
 use super::pending::Pending;
+use super::process::Process;
+use super::uptime::Uptime;
 use crate::consensus::status::Status;
 use crate::error::{Error, Result};
 
@@ -31,6 +33,10 @@ pub(super) struct Shared {
     pub(super) snapshot_index: AtomicU64,
     /// Whether the disk has less room than is kept for the log.
     pub(super) disk_full: AtomicBool,
+    /// What is held up, and by whom.
+    pub(super) calls: Calls,
+    /// Where the threads are.
+    pub(super) process: Process,
     failure: OnceLock<Error>,
     stopping: AtomicBool,
 }
@@ -52,13 +58,16 @@ impl Shared {
             applied: AtomicU64::new(applied),
             snapshot_index: AtomicU64::new(applied),
             disk_full: AtomicBool::new(false),
+            calls: Calls::default(),
+            process: Process::current(),
             failure: OnceLock::new(),
             stopping: AtomicBool::new(false),
         }
     }
 
     /// Makes the current thread one of this engine's own.
-    pub(super) fn enter(self: &Arc<Self>) {
+    pub(super) fn enter(self: &Arc<Self>, thread: Thread) {
+        Calls::enter(thread);
         ENGINE.set(Arc::as_ptr(self).addr());
     }
 
@@ -68,7 +77,7 @@ impl Shared {
     }
 
     /// The outcome of a read that may see a state of at most this age, if the state machine's is known to be no older.
-    pub(super) fn fresh_within(&self, age: Duration, now: Instant) -> Option<Outcome> {
+    pub(super) fn fresh_within(&self, age: Duration, now: Uptime) -> Option<Outcome> {
         let pending = self.pending.lock();
         let own = pending.age(now).filter(|own| *own <= age)?;
         self.metrics.add(Counter::Reads, 1);
@@ -77,6 +86,9 @@ impl Shared {
 
     /// Calls the host and stops a panic there.
     pub(super) fn call<T>(&self, callback: impl FnOnce(&dyn Host) -> T) -> Result<T> {
+        // A thread of another engine that calls here in a callback of its own is held up there.
+        let is_own = ENGINE.get() == std::ptr::from_ref(self).addr();
+        let _inside = if is_own { self.calls.host() } else { None };
         guarded(|| callback(self.host.as_ref()))
     }
 

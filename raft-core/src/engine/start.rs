@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 
 use super::applier::{Applier, restore};
 use super::checkpoint::Checkpoint;
-use super::clock::Clock;
+use super::clock::{Clock, Due};
+use super::courier::pace::Pace;
 use super::courier::receiver::Receiver;
 use super::courier::sender::Sender;
 use super::driver::Driver;
@@ -18,8 +19,10 @@ use super::host::Host;
 use super::inbox::Inbox;
 use super::options::{Options, clock_number};
 use super::requests::InHand;
+use super::saver::{Alive, Saver};
 use super::session::table::Sessions;
 use super::shared::{Shared, guarded};
+use super::uptime::Uptime;
 use super::work::ApplierJob;
 use super::writer::{Watch, Writer};
 use crate::consensus::config::Config;
@@ -52,6 +55,7 @@ pub(super) fn start(
     options: &Options,
     dir: &Path,
     host: Arc<dyn Host>,
+    alive: Alive,
 ) -> Result<Parts> {
     let (store, mut recovered) = open_store(volume, options, dir)?;
     let at = recovered.snapshot.clone();
@@ -72,28 +76,24 @@ pub(super) fn start(
     for event in first_events(&shared, &recovered, last_index) {
         let _ = to_applier.send(ApplierJob::Event(event));
     }
-    let applier = Applier::new(
-        Arc::clone(&shared),
-        (applier_jobs, to_driver.clone()),
-        store.snapshots(),
-        at.clone(),
-        sessions,
-    );
+    let saver = Saver::new(Arc::clone(&shared), to_driver.clone(), store.snapshots(), at.index, alive);
+    let applier =
+        Applier::new(Arc::clone(&shared), (applier_jobs, to_driver.clone()), saver, at.clone(), sessions);
     let watch = Watch::new(options.disk_reserve_bytes);
     let writer = Writer::new(Arc::clone(&shared), store, writer_jobs, to_driver, watch);
-    let now = Instant::now();
+    let (now, uptime) = (Instant::now(), Uptime::now());
     let election_ticks = options.consensus.election_ticks;
     let driver = Driver {
         shared: Arc::clone(&shared),
         role: node.status().role,
         node,
-        clock: Clock::new(options.tick_interval, now),
+        clock: Clock::new(options.tick_interval, election_ticks, uptime),
         woken,
         completions,
         writer: to_writer,
         applier: to_applier,
-        checkpoint: Checkpoint::new(options.snapshot_entries, options.snapshot_trailing, at.index),
-        sender: Sender::new(clock_number(), options.snapshot_chunk_bytes, election_ticks),
+        checkpoint: Checkpoint::new(options, at.index),
+        sender: sender(options),
         receiver: Receiver::new(options.consensus.id, election_ticks),
         in_hand: InHand::default(),
         id: options.consensus.id,
@@ -111,9 +111,30 @@ pub(super) fn start(
         lead_term: 0,
         writing_since: Default::default(),
         offered: None,
+        stalled: None,
         now,
+        uptime,
+        due: Due::default(),
     };
     Ok(Parts { shared, driver, writer, applier })
+}
+
+/// The courier's way out, not faster than it may be.
+fn sender(options: &Options) -> Sender {
+    let rate = options.snapshot_send_bytes_per_second;
+    let in_time = |time: Duration| {
+        u64::try_from(u128::from(rate) * time.as_micros() / 1_000_000).unwrap_or(u64::MAX).max(1)
+    };
+    let (chunk, pace) = match rate {
+        0 => (options.snapshot_chunk_bytes, Pace::unbounded()),
+        _ => {
+            // A receiver must not take a slow sender for one that is gone: it hears of it once an election timeout.
+            let seen = usize::try_from(in_time(options.election_timeout())).unwrap_or(usize::MAX);
+            let chunk = options.snapshot_chunk_bytes.min(seen.max(1 << 10));
+            (chunk, Pace::new(in_time(options.tick_interval), chunk as u64))
+        }
+    };
+    Sender::new(clock_number(), chunk, options.consensus.election_ticks, pace)
 }
 
 /// Consensus as it was when it last ran here.

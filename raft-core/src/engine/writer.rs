@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::calls::Thread;
 use super::metrics::{Counter, Timer};
 use super::shared::{Shared, guarded};
 use super::work::{Completion, Saved, WriterJob};
@@ -70,7 +71,7 @@ impl Writer {
     /// Works until the driver is gone. What is queued then is still written: it costs a stop little, and saves a
     /// restart from fetching it again.
     pub(super) fn run(mut self) {
-        self.shared.enter();
+        self.shared.enter(Thread::Writer);
         if let Err(error) = guarded(|| self.work()).and_then(|result| result) {
             self.shared.fail(error.clone());
             let _ = self.completions.send(Completion::Failed(error));
@@ -120,6 +121,7 @@ impl Writer {
         // Some tickets only carry messages, and writing nothing syncs nothing.
         let last =
             group.iter().rposition(|ticket| ticket.hard_state().is_some() || !ticket.entries().is_empty());
+        let _inside = self.shared.calls.disk();
         let begun = Instant::now();
         let mut restored = None;
         for (at, ticket) in group.iter().enumerate() {
@@ -138,6 +140,7 @@ impl Writer {
     }
 
     fn record(&mut self, saved: Saved) -> Result<()> {
+        let _inside = self.shared.calls.disk();
         let index = saved.metadata.index;
         self.store.record_snapshot(&saved.metadata)?;
         let _ = self.completions.send(Completion::Recorded(saved));

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crossbeam_channel::Sender;
 use parking_lot::Mutex;
 use raft_core::engine::event::{Event, Level};
-use raft_core::engine::host::{Applied, Host, SnapshotRead};
+use raft_core::engine::host::{Applied, Host, SnapshotRead, SnapshotView};
 use raft_core::engine::outcome::Outcome;
 use raft_core::raftpb::entry::EntryType;
 use raft_core::raftpb::message::Message;
@@ -31,8 +31,11 @@ pub(crate) struct Machine {
     /// Whether `apply` and `send` panic.
     pub(crate) apply_panics: AtomicBool,
     pub(crate) send_panics: AtomicBool,
-    /// `snapshot_save` waits here.
-    pub(crate) save_gate: Gate,
+    /// `snapshot_save` waits here, and `send` there.
+    pub(crate) save_gate: Arc<Gate>,
+    pub(crate) send_gate: Gate,
+    /// Whether snapshots are written from a view, which waits at the gate of `snapshot_save` then.
+    pub(crate) gives_views: AtomicBool,
     /// Called at the end of `apply`.
     pub(crate) hook: Mutex<Option<Hook>>,
     transport: Sender<Message>,
@@ -66,6 +69,32 @@ impl State {
         }
         Some(found)
     }
+
+    fn write(&self, writer: &mut dyn Write) -> Result<(), i32> {
+        let mut put = |bytes: &[u8]| writer.write_all(bytes).map_err(|_| 7);
+        put(&self.applied.to_le_bytes())?;
+        for list in [&self.commands, &self.changes] {
+            put(&(list.len() as u64).to_le_bytes())?;
+            for bytes in list {
+                put(&(bytes.len() as u64).to_le_bytes())?;
+                put(bytes)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A copy of the state.
+struct View {
+    state: State,
+    gate: Arc<Gate>,
+}
+
+impl SnapshotView for View {
+    fn save(&mut self, writer: &mut dyn Write) -> Result<(), i32> {
+        self.gate.pass();
+        self.state.write(writer)
+    }
 }
 
 impl Machine {
@@ -80,7 +109,9 @@ impl Machine {
             save_code: AtomicI32::new(0),
             apply_panics: AtomicBool::new(false),
             send_panics: AtomicBool::new(false),
-            save_gate: Gate::open(),
+            save_gate: Arc::new(Gate::open()),
+            send_gate: Gate::open(),
+            gives_views: AtomicBool::new(false),
             hook: Mutex::new(None),
             transport,
         })
@@ -106,6 +137,7 @@ impl Machine {
 impl Host for Machine {
     fn send(&self, messages: &[Message]) {
         assert!(!self.send_panics.load(Ordering::SeqCst), "send panics");
+        self.send_gate.pass();
         for message in messages {
             let _ = self.transport.send(message.clone());
         }
@@ -148,17 +180,13 @@ impl Host for Machine {
             0 => {}
             code => return Err(code),
         }
-        let state = self.state.lock().clone();
-        let mut put = |bytes: &[u8]| writer.write_all(bytes).map_err(|_| 7);
-        put(&state.applied.to_le_bytes())?;
-        for list in [&state.commands, &state.changes] {
-            put(&(list.len() as u64).to_le_bytes())?;
-            for bytes in list {
-                put(&(bytes.len() as u64).to_le_bytes())?;
-                put(bytes)?;
-            }
-        }
-        Ok(())
+        self.state.lock().write(writer)
+    }
+
+    fn snapshot_view(&self) -> Result<Option<Box<dyn SnapshotView>>, i32> {
+        let gives = self.gives_views.load(Ordering::SeqCst);
+        let view = || View { state: self.state.lock().clone(), gate: Arc::clone(&self.save_gate) };
+        Ok(gives.then(|| Box::new(view()) as _))
     }
 
     fn snapshot_restore(&self, reader: &mut dyn SnapshotRead) -> Result<(), i32> {

@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
+use raft_core::consensus::config::ReadOnlyOption;
 use raft_core::engine::code::Code;
 use raft_core::engine::node::Engine;
+use raft_core::engine::options::Options;
 
 use crate::chaos::{Dice, from_environment, pass};
 use crate::linear::{Call, Op, is_linearizable};
@@ -105,13 +107,23 @@ fn told(engine: &Engine, command: String) -> Option<Option<Bytes>> {
 
 #[test]
 fn what_clients_are_told_is_linearizable() {
+    hunt(|_| {});
+}
+
+#[test]
+fn what_clients_are_told_by_leases_is_linearizable() {
+    hunt(|options| options.consensus.read_only = ReadOnlyOption::LeaseBased);
+}
+
+fn hunt(tune: fn(&mut Options)) {
     let seed = from_environment("RFT_SEED", 1);
     let mut dice = Dice::new(seed);
-    let mut world = World::new(&VOTERS, |options| {
+    let mut world = World::new(&VOTERS, move |options| {
         options.consensus.forward_proposals = true;
         options.snapshot_entries = 100;
         options.snapshot_trailing = 10;
         options.segment_bytes = 32 << 10;
+        tune(options);
     });
     world.set_repeats(seed as usize % 2);
     let clients = Clients {
@@ -130,7 +142,7 @@ fn what_clients_are_told_is_linearizable() {
         for _ in 0..from_environment("RFT_STEPS", 8) {
             let id = 1 + dice.below(3);
             let before = clients.calls.lock().len();
-            match dice.below(4) {
+            match dice.below(6) {
                 0 => {
                     world.stop(id);
                     clients.follow(&world);
@@ -148,6 +160,17 @@ fn what_clients_are_told_is_linearizable() {
                     world.set_filter(move |message| message.to != id);
                     pass(&mut dice);
                     world.set_filter(|_| true);
+                }
+                // The driver stands still, of the leader most of the time, and may have been cut off before.
+                3 | 4 => {
+                    let id = if dice.below(3) == 0 { id } else { world.leader() };
+                    let is_cut = dice.below(2) == 0;
+                    world.set_cut(id, is_cut);
+                    world.node(id).machine.send_gate.set_shut(true);
+                    pass(&mut dice);
+                    world.node(id).machine.send_gate.set_shut(false);
+                    pass(&mut dice);
+                    world.set_cut(id, false);
                 }
                 _ => {
                     let _ = world.node(world.leader()).engine.transfer_leader(id);

@@ -269,6 +269,7 @@ impl Drop for World {
         for node in self.nodes.values() {
             node.volume.gate.set_shut(false);
             node.machine.save_gate.set_shut(false);
+            node.machine.send_gate.set_shut(false);
         }
         self.board.engines.lock().clear();
         self.board.filter.lock().take();

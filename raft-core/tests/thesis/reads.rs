@@ -243,3 +243,34 @@ fn s6_4_1_a_follower_keeps_its_word_to_the_leader_over_a_restart() {
         assert_eq!(group.role(3) == RoleKind::Leader, elected);
     }
 }
+
+#[test]
+fn s6_4_1_a_lease_has_run_on_for_the_ticks_that_are_still_to_come() {
+    for (late, has_lease) in [(7, true), (8, false)] {
+        let mut group = leased_group(leased);
+        group.elect(1);
+        group.beat();
+        group.isolate(1);
+        group.node(1).set_late_ticks(late);
+        ask(&mut group, 1, "r");
+        assert_eq!(answers(&group, 1).len() == 1, has_lease, "{late} late");
+    }
+}
+
+#[test]
+fn s6_4_1_a_promise_counts_from_behind_the_ticks_that_are_still_to_come() {
+    let mut group = leased_group(leased);
+    group.elect(1);
+    group.node(2).set_late_ticks(4);
+    // One of the four, and then the heartbeat.
+    group.beat();
+    group.isolate(1);
+    group.tick(3, 10);
+    // Three of the twelve had passed before node 2 gave its word.
+    for (ticks, elected) in [(3, false), (9, false), (1, true)] {
+        group.tick(2, ticks);
+        group.node(3).campaign().unwrap();
+        group.settle();
+        assert_eq!(group.role(3) == RoleKind::Leader, elected);
+    }
+}

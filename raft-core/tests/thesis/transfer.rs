@@ -114,3 +114,18 @@ fn a_follower_that_forgets_its_leader_votes_at_once() {
     group.settle();
     assert_eq!(group.role(2), RoleKind::Leader);
 }
+
+#[test]
+fn a_leader_that_steps_down_leaves_its_term_to_nobody() {
+    let mut group = Group::with(3, |id| Config { check_quorum: true, ..plain(id) });
+    group.elect(1);
+    let term = group.term(1);
+    group.node(2).step_down().unwrap();
+    group.node(1).step_down().unwrap();
+    group.settle();
+    assert_eq!((group.role(1), group.status(1).leader, group.term(1)), (RoleKind::Follower, 0, term));
+    assert_eq!((group.role(2), group.status(2).leader), (RoleKind::Follower, 1));
+    group.tick(3, 10);
+    group.elect(3);
+    assert_eq!(group.status(1).leader, 3);
+}

@@ -42,6 +42,7 @@ static void misuse(app_t *app)
   CHECK(rft_engine_read_wait(engine, 1000, &outcome, NULL) == RFT_E_REENTRANT);
   CHECK(rft_engine_change_wait(engine, &change, 1, RFT_TRANSITION_AUTO, NULL, 0, 1000, &outcome, NULL) ==
         RFT_E_REENTRANT);
+  CHECK(rft_engine_snapshot_wait(engine, 1000, &outcome, NULL) == RFT_E_REENTRANT);
   CHECK(rft_engine_stop(engine, 1000, NULL) == RFT_E_REENTRANT);
   rft_engine_free(engine); /* nothing but a line in the log */
   CHECK(rft_engine_status(engine, &status, NULL) == RFT_OK);
@@ -102,6 +103,40 @@ static rft_status_t on_save(void *user, rft_snapshot_writer_t *writer)
   CHECK(rft_snapshot_write(writer, NULL, 0, NULL) == RFT_OK || status != RFT_OK);
   CHECK(rft_snapshot_write(writer, NULL, 1, NULL) == RFT_E_INVALID_ARG);
   return status != RFT_OK ? status : answer;
+}
+
+static rft_status_t on_view(void *user, void **view)
+{
+  app_t *app = user;
+  pthread_mutex_lock(&app->lock);
+  if (app->views) {
+    uint8_t *bytes = malloc(STATE_BYTES);
+    CHECK(bytes != NULL && *view == NULL);
+    state_save(&app->state, bytes);
+    *view = bytes;
+  }
+  pthread_mutex_unlock(&app->lock);
+  return RFT_OK;
+}
+
+static rft_status_t on_view_save(void *user, void *view, rft_snapshot_writer_t *writer)
+{
+  app_t *app = user;
+  rft_outcome_t outcome;
+  CHECK(rft_engine_read_wait(board[app->id], 1000, &outcome, NULL) == RFT_E_REENTRANT);
+  pthread_mutex_lock(&app->lock);
+  app->view_saves++;
+  pthread_mutex_unlock(&app->lock);
+  return rft_snapshot_write(writer, view, STATE_BYTES, NULL);
+}
+
+static void on_view_drop(void *user, void *view)
+{
+  app_t *app = user;
+  pthread_mutex_lock(&app->lock);
+  app->view_drops++;
+  pthread_mutex_unlock(&app->lock);
+  free(view);
 }
 
 static rft_status_t on_restore(void *user, rft_snapshot_reader_t *reader)
@@ -189,7 +224,8 @@ static void on_log(void *user, int32_t level, const char *text, size_t len)
 rft_host_t app_host(app_t *app)
 {
   rft_host_t host = {sizeof host, app,        on_drop,    on_send,  on_apply,
-                     on_save,     on_restore, on_outcome, on_event, on_log};
+                     on_save,     on_restore, on_outcome, on_event, on_log,
+                     on_view,     on_view_save, on_view_drop};
   return host;
 }
 

@@ -23,6 +23,8 @@ typedef struct {
   size_t padding;                       /* bytes that a snapshot carries beside the state */
   rft_status_t apply_answers;
   rft_status_t save_answers;
+  unsigned views;                       /* 1: hands out a view of the state */
+  unsigned view_saves, view_drops;
   unsigned misuse;                      /* 1: try from inside of callbacks what is not allowed there */
   unsigned misused;                     /* how often that was tried */
   unsigned free_lines;                  /* log lines about rft_engine_free */

@@ -65,6 +65,7 @@ void test_bad_input(void);
 void test_null_arguments(void);
 void test_bad_disk(void);
 void test_engine(void);
+void test_fork(void);
 void test_cluster(void);
 void test_threads(void);
 

@@ -82,6 +82,15 @@ static void outcomes_come_once(void)
   OK(rft_engine_snapshot(app_engine(1), 301, ERR));
   WAIT(answered(1, 301, 302) == 1);
   CHECK(apps[1].last[301].status == RFT_OK && apps[1].last[301].index > 200 && apps[1].saves == 1);
+  pthread_mutex_lock(&apps[1].lock);
+  apps[1].views = 1;
+  pthread_mutex_unlock(&apps[1].lock);
+  OK(rft_engine_propose_wait(app_engine(1), (const uint8_t *)"b", 1, 10000, &outcome, ERR));
+  rft_outcome_t saved;
+  OK(rft_engine_snapshot_wait(app_engine(1), 10000, &saved, ERR));
+  CHECK(saved.status == RFT_OK && saved.index >= outcome.index);
+  WAIT(apps[1].view_drops == 1);
+  CHECK(apps[1].saves == 1 && apps[1].view_saves == 1);
 }
 
 static void limits_are_kept(void)
@@ -206,9 +215,16 @@ static void hosts_of_other_sizes(void)
   host.snapshot_save = NULL;
   GIVES(RFT_E_INVALID_ARG, rft_engine_open(config, dir, strlen(dir), &host, &engine, ERR));
   CHECK(apps[2].drops == 1);
+  host = app_host(&apps[2]);
+  host.snapshot_view_drop = NULL;
+  GIVES(RFT_E_INVALID_ARG, rft_engine_open(config, dir, strlen(dir), &host, &engine, ERR));
+  CHECK(apps[2].drops == 2);
+  host.snapshot_view = NULL;
+  host.snapshot_view_save = NULL;
+  host.snapshot_save = NULL;
   host.snapshot_restore = NULL;
   GIVES(RFT_E_INVALID_ARG, rft_engine_open(config, dir, strlen(dir), &host, &engine, ERR));
-  CHECK(apps[2].drops == 2 && engine == NULL);
+  CHECK(apps[2].drops == 3 && engine == NULL);
 
   /* A host of an older header ends before event and log: they are not called, whatever is in memory there. */
   host = app_host(&apps[2]);
@@ -218,7 +234,7 @@ static void hosts_of_other_sizes(void)
   rft_engine_t *second = NULL;
   rft_host_t other = app_host(&apps[2]);
   GIVES(RFT_E_LOCKED, rft_engine_open(config, dir, strlen(dir), &other, &second, ERR));
-  CHECK(apps[2].drops == 3 && second == NULL);
+  CHECK(apps[2].drops == 4 && second == NULL);
   OK(rft_engine_campaign(engine, ERR));
   rft_outcome_t outcome;
   memset(&outcome, 0, sizeof outcome);
@@ -227,7 +243,7 @@ static void hosts_of_other_sizes(void)
   CHECK(status == RFT_E_NOT_LEADER && outcome.status == status && rft_error_leader(error) == outcome.leader);
   rft_error_free(error);
   rft_engine_free(engine);
-  CHECK(apps[2].drops == 4);
+  CHECK(apps[2].drops == 5);
   rft_config_free(config);
 }
 

@@ -135,6 +135,7 @@ int main(int argc, char **argv)
   part("node with store", test_node_with_store);
   part("bad disk", test_bad_disk);
   part("engine", test_engine);
+  part("fork", test_fork);
   part("threads", test_threads);
   part("cluster", test_cluster);
   puts("host: ok");

@@ -227,6 +227,8 @@ static void request_functions(rft_engine_t *engine)
   CHECK(rft_engine_transfer_leader(engine, 1, NULL) == RFT_OK);
   BAD(rft_engine_snapshot(NULL, 1, ERR));
   CHECK(rft_engine_snapshot(engine, 1, NULL) == RFT_OK);
+  BAD(rft_engine_snapshot_wait(NULL, 9999, &outcome, ERR));
+  GIVES(RFT_E_HOST, rft_engine_snapshot_wait(engine, 9999, NULL, ERR));
 }
 
 static void engine_functions(void)

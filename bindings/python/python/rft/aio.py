@@ -5,18 +5,36 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
+from typing import TypeVar
 
 from rft._native import Event, Host, Outcome
 from rft.config import Config
 from rft.engine import TIMEOUT, Bytes, ChangeKind, EngineBase, Transition
-from rft.errors import ClosedError, RaftError, TimedOutError
+from rft.errors import BusyError, ClosedError, RaftError, TimedOutError
 from rft.host import StateMachine, Transport, logger
 
 __all__ = ["Engine"]
 
 _Future = asyncio.Future[Outcome]
+_T = TypeVar("_T")
+
+
+# How long a request that waits for room does so before it asks again, in seconds.
+_ROOM_FIRST = 0.001
+_ROOM_MOST = 0.02
+
+
+class _Time:
+    """What is left of a timeout."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._end = None if timeout is None else self._loop.time() + timeout
+
+    def left(self) -> float | None:
+        return None if self._end is None else max(0.0, self._end - self._loop.time())
 
 
 class _Pending:
@@ -111,7 +129,7 @@ class Engine(EngineBase):
 
     async def propose(self, data: Bytes, *, timeout: float | None = TIMEOUT) -> Outcome:
         """Propose an entry; the outcome is there when it is applied. A follower hands it to the leader."""
-        return await self._wait(self._pending.add(self._native.start_propose([data])), timeout)
+        return await self._request(lambda: self._native.start_propose([data]), timeout)
 
     async def propose_many(
         self, data: Sequence[Bytes], *, timeout: float | None = TIMEOUT
@@ -123,10 +141,15 @@ class Engine(EngineBase):
         data = list(data)
         if not data:
             return []
-        first = self._native.start_propose(data)
+        time = _Time(timeout)
+
+        async def start() -> int:
+            return self._native.start_propose(data)
+
+        first = await self._with_room(start, time)
         futures = [self._pending.add(first + at) for at in range(len(data))]
         try:
-            await asyncio.wait(futures, timeout=timeout)
+            await asyncio.wait(futures, timeout=time.left())
         finally:
             for future in futures:
                 if not future.done():
@@ -135,22 +158,21 @@ class Engine(EngineBase):
 
     async def open_session(self, *, timeout: float | None = TIMEOUT) -> int:
         """Open a session and return its id, see `rft.Engine.open_session`."""
-        return (await self._wait(self._pending.add(self._native.start_open_session()), timeout)).index
+        return (await self._request(self._native.start_open_session, timeout)).index
 
     async def close_session(self, session: int, *, timeout: float | None = TIMEOUT) -> Outcome:
         """Close a session."""
-        return await self._wait(self._pending.add(self._native.start_close_session(session)), timeout)
+        return await self._request(lambda: self._native.start_close_session(session), timeout)
 
     async def propose_once(
         self, session: int, sequence: int, data: Bytes, *, timeout: float | None = TIMEOUT
     ) -> Outcome:
         """Propose the command number `sequence` of a session, see `rft.Engine.propose_once`."""
-        number = self._native.start_propose_once(session, sequence, data)
-        return await self._wait(self._pending.add(number), timeout)
+        return await self._request(lambda: self._native.start_propose_once(session, sequence, data), timeout)
 
     async def read(self, *, within: float = 0.0, timeout: float | None = TIMEOUT) -> Outcome:
         """Wait until the state machine may be read, see `rft.Engine.read`."""
-        return await self._wait(self._pending.add(self._native.start_read(within)), timeout)
+        return await self._request(lambda: self._native.start_read(within), timeout)
 
     async def change(
         self,
@@ -161,8 +183,7 @@ class Engine(EngineBase):
         timeout: float | None = TIMEOUT,
     ) -> Outcome:
         """Change the membership, see `rft.Engine.change`."""
-        number = self._native.start_change(steps, transition, context)
-        return await self._wait(self._pending.add(number), timeout)
+        return await self._request(lambda: self._native.start_change(steps, transition, context), timeout)
 
     async def add_voter(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
         """Make a node a voter. A newcomer is better added as a learner, and promoted when it has caught up."""
@@ -186,7 +207,7 @@ class Engine(EngineBase):
 
     async def snapshot(self, *, timeout: float | None = TIMEOUT) -> Outcome:
         """Have a snapshot taken; the outcome is there when it is durable."""
-        return await self._wait(self._pending.add(self._native.start_snapshot()), timeout)
+        return await self._request(self._native.start_snapshot, timeout)
 
     async def close(self, timeout: float | None = 30.0) -> None:
         """Stop the engine, see `rft.Engine.close`. May be called again."""
@@ -209,6 +230,30 @@ class Engine(EngineBase):
     ) -> None:
         """Close it."""
         await self.close()
+
+    async def _request(self, start: Callable[[], int], timeout: float | None) -> Outcome:
+        time = _Time(timeout)
+
+        async def once() -> Outcome:
+            return await self._wait(self._pending.add(start()), time.left())
+
+        return await self._with_room(once, time)
+
+    async def _with_room(self, ask: Callable[[], Awaitable[_T]], time: _Time) -> _T:
+        pause = _ROOM_FIRST
+        while True:
+            try:
+                return await ask()
+            except BusyError:
+                # Nothing was taken. Whoever has little time left would not hear that of another try.
+                left = time.left()
+                if self._waits_for_room and left is not None and left <= 2 * pause:
+                    await asyncio.sleep(left)
+                    raise
+                if not self._waits_for_room:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _ROOM_MOST)
 
     async def _wait(self, future: _Future, timeout: float | None) -> Outcome:
         try:

@@ -95,6 +95,24 @@ class Config:
     """Bytes of the disk that are kept for the log; 0 is none. With less left, an engine that leads refuses proposals by
     `DiskFullError`, and a snapshot that would leave less than half of them is not written."""
 
+    lease_reads: bool = bool(_default("lease_reads"))
+    """Engine: whether a leader answers reads by its lease, without asking the others. All members must agree on it,
+    and keep `check_quorum`. It trusts that no member's clock runs faster than another's by more than
+    `clock_drift_percent`; a virtual machine whose clocks stand still while it is paused must not use it."""
+
+    clock_drift_percent: int = _default("clock_drift_percent")
+    """Engine: how much faster the fastest clock of the cluster may run than the slowest: 0 to 99."""
+
+    wait_for_room: bool = bool(_default("wait_for_room"))
+    """Engine: whether requests wait for room in a full queue, as long as their timeout lasts, instead of raising
+    `BusyError` at once. They raise it when the time is over: nothing was taken."""
+
+    snapshot_bytes: int = _default("snapshot_bytes")
+    """Engine: bytes of applied entries after which a snapshot is taken, too; 0 is never."""
+
+    snapshot_send_bytes_per_second: int = _default("snapshot_send_bytes_per_second")
+    """Engine: bytes of snapshots that a leader sends in a second, at least 1024; 0 is as fast as they are taken."""
+
     def __post_init__(self) -> None:
         check_config(self)
         object.__setattr__(self, "voters", tuple(self.voters))

@@ -60,6 +60,7 @@ class EngineBase:
             raise TypeError(f"transport has no method send: {transport!r}")
         host = _native.Host()
         self._host = host
+        self._waits_for_room = config.wait_for_room
         self._transport = transport
         self._threads = start_threads(host, f"rft-{config.id}", state_machine, transport, on_event, _told)
         try:

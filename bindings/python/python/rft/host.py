@@ -47,6 +47,14 @@ class StateMachine:
         """Write the whole state, as of the last `apply`. Needed for snapshots."""
         raise NotImplementedError
 
+    def view(self) -> Callable[[BinaryIO], None] | None:
+        """Hand out the state as of the last `apply`, so that applying goes on while it is written.
+
+        Return what writes it, from a copy or from a view that later calls of `apply` do not touch: it is called
+        once, on a thread of its own. None, the default, has `save` called instead.
+        """
+        return None
+
     def restore(self, reader: BinaryIO) -> None:
         """Replace the whole state by what `save` has written, here or on another node."""
         raise NotImplementedError
@@ -96,7 +104,7 @@ class _Raw(io.RawIOBase):
         return self._task.kind == "restore"
 
     def writable(self) -> bool:
-        return self._task.kind == "save"
+        return self._task.kind in ("save", "view")
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         view = memoryview(buffer).cast("B")
@@ -142,19 +150,46 @@ def _run(host: Host, task: Task, machine: StateMachine) -> None:
             answers = machine.apply(task.entries)
             task.applied(None if answers is None else list(answers))
         elif task.kind == "save":
-            with io.BufferedWriter(_Raw(task), _STREAM_BYTES) as writer:
-                machine.save(cast("BinaryIO", writer))
-            task.done()
+            _save(task, machine.save)
+        elif task.kind == "view":
+            _view(host, task, machine)
         else:
             with io.BufferedReader(_Raw(task), _STREAM_BYTES) as reader:
                 machine.restore(cast("BinaryIO", reader))
             task.done()
     except BaseException as error:
         # Also SystemExit and the like: on this thread they would be lost.
-        host.raised(error, is_save=task.kind == "save")
-        # As text: a handler that keeps its records must not keep the frames.
-        logger.error("the state machine's %s has raised %s", task.kind, repr(error))
-        task.failed()
+        _failed(host, task, error)
+
+
+def _failed(host: Host, task: Task, error: BaseException) -> None:
+    host.raised(error, is_save=task.kind in ("save", "view"))
+    # As text: a handler that keeps its records must not keep the frames.
+    logger.error("the state machine's %s has raised %s", task.kind, repr(error))
+    task.failed()
+
+
+def _save(task: Task, save: Callable[[BinaryIO], None]) -> None:
+    with io.BufferedWriter(_Raw(task), _STREAM_BYTES) as writer:
+        save(cast("BinaryIO", writer))
+    task.done()
+
+
+def _view(host: Host, task: Task, machine: StateMachine) -> None:
+    view = getattr(machine, "view", None)
+    save = None if view is None else view()
+    if save is not None:
+        name = threading.current_thread().name.replace("apply", "save")
+        threading.Thread(target=_save_view, args=(host, task, save), name=name, daemon=True).start()
+    task.viewed(save is not None)
+
+
+def _save_view(host: Host, task: Task, save: Callable[[BinaryIO], None]) -> None:
+    host.enter()
+    try:
+        _save(task, save)
+    except BaseException as error:
+        _failed(host, task, error)
 
 
 def send_all(host: Host, transport: Transport | None) -> None:

@@ -48,7 +48,8 @@ fn has_lease<S: Storage>(raft: &Raft<S>) -> bool {
     raft.config.read_only == ReadOnlyOption::LeaseBased
         && (!is_handed_over || is_planted(Mutant::LeaseAfterTransfer))
         && leader.reads.confirmed_at(raft.id(), &raft.membership.voters).is_some_and(|sent| {
-            raft.now - sent < raft.config.lease_ticks() || is_planted(Mutant::LeaseWithoutQuorum)
+            let age = (raft.now - sent).saturating_add(raft.late);
+            age < raft.config.lease_ticks() || is_planted(Mutant::LeaseWithoutQuorum)
         })
 }
 

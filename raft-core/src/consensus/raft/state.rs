@@ -35,6 +35,8 @@ pub(in crate::consensus) struct Raft<S> {
     pub(in crate::consensus) read_states: Vec<ReadState>,
     /// Ticks since the start.
     pub(super) now: u64,
+    /// Ticks that have passed besides, and that the host has not called yet.
+    pub(in crate::consensus) late: u64,
     /// When this node last answered a leader, which may read by a lease since. A node that has ever saved anything may
     /// have done so just before it started.
     pub(super) promised_at: Option<u64>,
@@ -65,6 +67,7 @@ impl<S: Storage> Raft<S> {
             outbox: Outbox::new(&config, hard_state.term),
             read_states: Vec::new(),
             now: 0,
+            late: 0,
             promised_at: (!hard_state.is_empty()).then_some(0),
             election_elapsed: 0,
             randomized_election_timeout: 0,

@@ -122,7 +122,7 @@ fn step_follower<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()>
 }
 
 fn follow<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
-    raft.promised_at = Some(raft.now);
+    raft.promised_at = Some(raft.now.saturating_add(raft.late));
     match message.msg_type {
         MessageType::MsgApp => append::handle(raft, &message),
         MessageType::MsgHeartbeat => heartbeat::handle(raft, message),

@@ -10,6 +10,7 @@ use crate::error::Result;
 
 pub(in crate::consensus) fn tick<S: Storage>(raft: &mut Raft<S>) -> Result<()> {
     raft.now += 1;
+    raft.late = raft.late.saturating_sub(1);
     raft.election_elapsed = raft.election_elapsed.saturating_add(1);
     match raft.role {
         Role::Leader(_) => tick_leader(raft),

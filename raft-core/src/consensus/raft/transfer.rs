@@ -57,6 +57,13 @@ pub(in crate::consensus) fn abdicate<S: Storage>(raft: &mut Raft<S>) {
     }
 }
 
+/// A leader becomes a follower of nobody.
+pub(in crate::consensus) fn step_down<S: Storage>(raft: &mut Raft<S>) {
+    if raft.leader_state().is_some() {
+        raft.become_follower(raft.term, 0);
+    }
+}
+
 fn offer<S: Storage>(raft: &mut Raft<S>, target: u64) {
     if let Some(leader) = raft.leader_state_mut() {
         leader.has_offered = true;

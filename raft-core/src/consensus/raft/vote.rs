@@ -92,7 +92,7 @@ pub(super) fn is_in_lease<S: Storage>(raft: &Raft<S>, request: &Message) -> bool
 /// Whether a leader may still read by the lease that this node's last answer gave it.
 fn has_promised<S: Storage>(raft: &Raft<S>) -> bool {
     raft.config.read_only == ReadOnlyOption::LeaseBased
-        && raft.promised_at.is_some_and(|at| raft.now - at < raft.config.election_ticks)
+        && raft.promised_at.is_some_and(|at| raft.now.saturating_sub(at) < raft.config.election_ticks)
 }
 
 /// A request for a vote, or a question whether there would be one, in this term or a newer one.

@@ -11,5 +11,6 @@
 pub(super) mod effects;
 pub(super) mod files;
 pub(super) mod header;
+pub(super) mod pace;
 pub(super) mod receiver;
 pub(super) mod sender;

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::effects::Effects;
 use super::files::FileJob;
 use super::header::Header;
+use super::pace::Pace;
 use crate::error::Result;
 use crate::raftpb::message::{Message, Snapshot, SnapshotMetadata};
 
@@ -20,6 +21,9 @@ pub(crate) struct Sender {
     nonce: u64,
     chunk_bytes: usize,
     resend_ticks: u64,
+    pace: Pace,
+    // Whom the last chunk went to: when not all can have one, the next is another's.
+    last: u64,
     transfers: BTreeMap<u64, Transfer>,
 }
 
@@ -39,8 +43,8 @@ struct Transfer {
 
 impl Sender {
     /// `nonce` is another one in every run of the engine.
-    pub(crate) fn new(nonce: u64, chunk_bytes: usize, resend_ticks: u64) -> Self {
-        Sender { nonce, chunk_bytes, resend_ticks, transfers: BTreeMap::new() }
+    pub(crate) fn new(nonce: u64, chunk_bytes: usize, resend_ticks: u64, pace: Pace) -> Self {
+        Sender { nonce, chunk_bytes, resend_ticks, pace, last: 0, transfers: BTreeMap::new() }
     }
 
     /// The core wants the snapshot that `message` names to go to its receiver.
@@ -131,14 +135,24 @@ impl Sender {
 
     /// Time passes: what is not acknowledged is sent again, and a receiver that stays silent is given up.
     pub(crate) fn tick(&mut self, effects: &mut Effects) {
-        let waiting: Vec<u64> = self.transfers.keys().copied().collect();
+        self.pace.tick();
+        let mut waiting: Vec<u64> = self.transfers.keys().copied().collect();
+        let served = waiting.partition_point(|&to| to <= self.last);
+        waiting.rotate_left(served);
         for to in waiting {
             let Some(transfer) = self.transfers.get_mut(&to) else { continue };
             if transfer.reading {
                 continue;
             }
+            // The pace held it up, and nobody owes an answer.
+            if transfer.next == transfer.acked {
+                transfer.idle_ticks = 0;
+                self.go_on(to, effects);
+                continue;
+            }
             transfer.idle_ticks += 1;
             if transfer.idle_ticks < self.resend_ticks {
+                self.go_on(to, effects);
                 continue;
             }
             transfer.idle_ticks = 0;
@@ -173,6 +187,11 @@ impl Sender {
         if transfer.reading || !room || !more {
             return;
         }
+        let chunk = self.chunk_bytes as u64;
+        if !self.pace.take(transfer.total.map_or(chunk, |total| chunk.min(total - transfer.next))) {
+            return;
+        }
+        self.last = to;
         transfer.reading = true;
         let (term, index, offset) = (transfer.metadata.term, transfer.metadata.index, transfer.next);
         effects.jobs.push(FileJob::Read { to, term, index, offset, len: self.chunk_bytes });
@@ -197,7 +216,7 @@ mod tests {
     const TOTAL: u64 = 1000;
 
     fn sender() -> Sender {
-        Sender::new(7, CHUNK as usize, 5)
+        Sender::new(7, CHUNK as usize, 5, Pace::unbounded())
     }
 
     fn named(index: u64) -> Message {
@@ -289,6 +308,42 @@ mod tests {
             assert_eq!(sent, if round < TRIES_MAX { vec![100, 200, 300, 400] } else { vec![] });
         }
         assert_eq!(reports, [(2, false)]);
+    }
+
+    #[test]
+    fn a_pace_is_kept_and_is_no_silence_of_the_receiver() {
+        let mut sender = Sender::new(7, CHUNK as usize, 5, Pace::new(CHUNK / 10, CHUNK));
+        assert_eq!(begin(&mut sender), [0]);
+        let mut acked = 0;
+        for tick in 1..=90 {
+            acked += CHUNK * u64::from(tick % 10 == 1);
+            assert_eq!(wants(&mut sender, acked, false).0, [0; 0], "in tick {tick}");
+            let mut effects = Effects::default();
+            sender.tick(&mut effects);
+            let expected = if tick % 10 == 0 { vec![acked] } else { vec![] };
+            assert_eq!(read_all(&mut sender, effects).0, expected, "at tick {tick}");
+        }
+        assert_eq!(wants(&mut sender, TOTAL, false).1.reports, [(2, true)]);
+    }
+
+    #[test]
+    fn receivers_take_turns_where_there_is_not_enough_for_all() {
+        let mut sender = Sender::new(7, CHUNK as usize, 500, Pace::new(CHUNK, CHUNK));
+        let mut effects = Effects::default();
+        for to in 2..=4 {
+            sender.begin(Message { to, ..named(50) }, &mut effects);
+        }
+        let mut served = Vec::new();
+        for _ in 0..6 {
+            served.extend(effects.jobs.drain(..).filter_map(|job| match job {
+                FileJob::Read { to, offset, .. } => Some((to, offset)),
+                _ => None,
+            }));
+            let (to, offset) = *served.last().unwrap();
+            sender.read(to, 50, offset, Ok((TOTAL, Bytes::from(vec![1; CHUNK as usize]))), &mut effects);
+            sender.tick(&mut effects);
+        }
+        assert_eq!(served.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [2, 3, 4, 2, 3, 4]);
     }
 
     #[test]
