@@ -27,7 +27,7 @@ help:
 	@echo 'make fuzz     arbitrary bytes for what reads them: SECONDS=60 for all targets, or TARGET=wal for one'
 	@echo 'make soak     four hunts, each for SECONDS=600, from SEED=7 on if that is given:'
 	@echo '              make soak-simulation  clusters in virtual time, watched by an oracle'
-	@echo '              make soak-processes   kill -9 of random nodes (or ROUNDS=1000 of it)'
+	@echo '              make soak-processes   kill -9 and SIGSTOP of random nodes (or ROUNDS=1000 of it)'
 	@echo '              make soak-engines     engines that are stopped, cut off and restarted'
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
@@ -89,7 +89,7 @@ soak-simulation:
 		$(CARGO) test --release -p raft-core --test simulation no_seed -- --nocapture
 
 soak-processes: kv
-	$(PYTHON) $(DEMO)/soak.py $(or $(ROUNDS),$(SOAK_SECONDS)s) $(or $(SEED),1)
+	$(PYTHON) $(DEMO)/soak.py $(or $(ROUNDS),$(SOAK_SECONDS)s) $(or $(SEED),1) --leases
 
 soak-engines:
 	@scripts/need.sh cargo gcc
@@ -180,9 +180,10 @@ test-python-in-venv:
 	cd $(PY) && $(IN_VENV) pytest
 	@scripts/need.sh --optional 'the Python binding without the global lock' python3.14t || true
 
-# The second run loses writes on purpose: the soak has to see it.
+# The last run loses writes on purpose: the soak has to see it.
 test-soak: kv
 	$(PYTHON) $(DEMO)/soak.py 200 $(or $(SEED),1)
+	$(PYTHON) $(DEMO)/soak.py 100 $(or $(SEED),1) --leases
 	$(PYTHON) $(DEMO)/soak.py 100 $(or $(SEED),1) --wipe | grep -q '^soak: FAIL.*lost write'
 
 test-disk: kv

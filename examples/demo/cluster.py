@@ -88,6 +88,16 @@ class Node:
             self._process = None
         self._connections.close()
 
+    def pause(self) -> None:
+        """SIGSTOP: the process stands still, and does not know it."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT"""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
     def stop(self, seconds: float = 20.0) -> None:
         """SIGTERM: it has to end by itself, well and in time."""
         process, self._process = self._process, None

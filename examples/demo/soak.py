@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""kill -9 of random nodes while clients write, round after round. No acknowledged write may get lost, and the
+"""kill -9 and SIGSTOP of random nodes while clients write, round after round. No acknowledged write may get lost, and the
 cluster must go on by itself each time.
 
 usage: soak.py ROUNDS|SECONDSs SEED [--server PATH]      for instance: soak.py 200 7, soak.py 600s 7
 
 What is killed and when depends on the seed alone; how the nodes' threads interleave does not. kill -9 leaves
 the kernel's page cache alone: what a power cut does to unsynced files is not tried here.
+
+--leases has leaders answer reads by their lease.
 
 --wipe empties the directories whenever all nodes were killed. That must end in "lost write": it shows that a
 loss would be seen."""
@@ -35,6 +37,7 @@ class Fault(NamedTuple):
     before: float  # seconds of writing before the kill
     down: float  # seconds until the restart
     snapshot: int  # a node that takes a snapshot at the kill, 0: none
+    paused: int  # a node that stands still while the others are down, 0: none
 
 
 def draw(chance: random.Random) -> Fault:
@@ -45,6 +48,7 @@ def draw(chance: random.Random) -> Fault:
         before=chance.uniform(0.0, 0.15),
         down=chance.uniform(0.0, 0.25),
         snapshot=chance.choice([0, 0, 0, 1, 2, 3]),
+        paused=chance.choice([0, 0, 1, 2, 3]),
     )
 
 
@@ -55,7 +59,7 @@ class Soak:
         self._chance = random.Random(seed)
         self._history = History(cluster, WRITERS, KEYS, seed)
         self._progress = progress
-        self.rounds = self.kills = self.checks = 0
+        self.rounds = self.kills = self.pauses = self.checks = 0
 
     def run(self, rounds: int, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -76,6 +80,7 @@ class Soak:
         return [
             ("rounds", str(self.rounds)),
             ("kills", str(self.kills)),
+            ("pauses", str(self.pauses)),
             ("writes acknowledged", str(self._history.count())),
             ("tries with unknown outcome, repeated", str(self._history.unknown())),
             ("linearizable reads checked", str(self._history.reads())),
@@ -94,7 +99,13 @@ class Soak:
         if self._wipe and len(fault.victims) == NODES:
             for victim in fault.victims:
                 shutil.rmtree(self._cluster.nodes[victim].directory)
+        node = self._cluster.nodes.get(fault.paused)
+        if node is not None and fault.paused not in fault.victims:
+            node.pause()
+            self.pauses += 1
         time.sleep(fault.down)
+        if node is not None:
+            node.resume()
         for victim in fault.victims:
             self._cluster.nodes[victim].start()
 
@@ -142,6 +153,7 @@ def main() -> int:
     parser.add_argument("seed", type=int)
     parser.add_argument("--server", type=Path, default=DEFAULT_SERVER)
     parser.add_argument("--wipe", action="store_true")
+    parser.add_argument("--leases", action="store_true")
     args = parser.parse_args()
     by_time = args.length.endswith("s")
     rounds = sys.maxsize if by_time else int(args.length)
@@ -153,7 +165,7 @@ def main() -> int:
     progress = Progress()
     soak = None
     try:
-        with Cluster(NODES, FLAGS, args.server) as cluster:
+        with Cluster(NODES, FLAGS + ["--lease-reads"] * args.leases, args.server) as cluster:
             soak = Soak(cluster, args.seed, args.wipe, progress)
             soak.run(rounds, seconds)
     except (Failure, OSError, KeyboardInterrupt) as failure:

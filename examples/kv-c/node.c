@@ -124,6 +124,9 @@ static bool configure(rft_config_t *config, const struct options *options) {
     if (options->has_disk_reserve) {
         ok = ok && set(config, RFT_CONFIG_DISK_RESERVE_BYTES, options->disk_reserve);
     }
+    if (options->lease_reads) {
+        ok = ok && set(config, RFT_CONFIG_LEASE_READS, 1);
+    }
     /* A node that joins has no voters: it learns of them from the leader that takes it in. */
     for (size_t i = 0; ok && !options->join && i < options->cluster.count; i++) {
         ok = rft_config_add_voter(config, options->cluster.items[i].id, NULL) == RFT_OK;

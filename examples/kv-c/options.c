@@ -15,6 +15,7 @@ static const char USAGE[] =
     "  --snapshot-entries N  a snapshot after so many entries, 0: only by POST /snapshot (default 10000)\n"
     "  --segment-bytes N     length of a file of the log (default 64000000)\n"
     "  --disk-reserve BYTES  with less left on the disk no writes are taken, 0: no matter (default 64 MiB)\n"
+    "  --lease-reads         a leader answers reads by its lease; for all nodes or none\n"
     "  --verbose             debug lines too\n";
 
 static bool complain(const char *what, const char *about) {
@@ -67,6 +68,8 @@ bool options_parse(struct options *options, int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--join") == 0) {
             options->join = true;
+        } else if (strcmp(argv[i], "--lease-reads") == 0) {
+            options->lease_reads = true;
         } else if (strcmp(argv[i], "--verbose") == 0) {
             options->verbose = true;
         } else if (i + 1 == argc || !set(options, argv[i], argv[i + 1])) {

@@ -20,6 +20,7 @@ struct options {
     /* likewise: all of the disk */
     uint64_t disk_reserve;
     bool has_disk_reserve;
+    bool lease_reads;
     bool verbose;
 };
 
