@@ -645,8 +645,8 @@ enum {
    */
   RFT_CONFIG_SNAPSHOT_BYTES = 26,
   /**
-   * Engine: bytes of snapshots that a leader sends in a second, to all members together: 1024 to 1 TiB, default 0, which
-   * is as fast as they take them.
+   * Engine: bytes of snapshots that a leader sends in a second, to all members together: 0 to 1 TiB, default 0, which is
+   * as fast as they take them. Anything else must be at least 1024.
    */
   RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND = 27,
 };

@@ -106,11 +106,13 @@ impl Callbacks {
             host.snapshot_view_drop.is_some(),
         ];
         if view.contains(&true) && (view.contains(&false) || host.snapshot_save.is_none()) {
-            let text = "the host has some of snapshot_view, snapshot_view_save, snapshot_view_drop and snapshot_save, not all";
+            let text = "the host has some of snapshot_view, snapshot_view_save and snapshot_view_drop, not all, or \
+                        no snapshot_save beside them";
             return Err(Failure::invalid(text));
         }
         if takes_snapshots && host.snapshot_save.is_none() {
-            let text = "the host has no snapshot_save, and RFT_CONFIG_SNAPSHOT_ENTRIES or RFT_CONFIG_SNAPSHOT_BYTES is not 0";
+            let text = "the host has no snapshot_save, and RFT_CONFIG_SNAPSHOT_ENTRIES or \
+                        RFT_CONFIG_SNAPSHOT_BYTES is not 0";
             return Err(Failure::invalid(text));
         }
         Ok(())

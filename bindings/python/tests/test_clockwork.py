@@ -201,14 +201,13 @@ PAUSED = """
 import sys
 sys.path[:0] = {path!r}
 import rft
-from conftest import quick
+from conftest import lead, quick
 from story import Commands
 def tell(event):
     if event.kind == "paused":
         print("paused", event.time, flush=True)
 with rft.Engine(quick(), sys.argv[1], Commands(), on_event=tell) as engine:
-    engine.campaign()
-    engine.propose(b"x")
+    lead(engine).propose(b"x")
     print("ready", engine.status().term, flush=True)
     sys.stdin.readline()
     print("counted", engine.counters()["pauses"], engine.status().role, engine.status().term, flush=True)

@@ -24,7 +24,8 @@ impl Driver {
         }
         if let Some(time) = self.due.pause {
             self.shared.metrics.add(Counter::Pauses, 1);
-            self.shared.log(Level::Warn, &format!("nothing ran here for {time:?}: the process was stopped, the machine suspended, or send held up"));
+            let why = "the process was stopped, the machine slept, or send held it up";
+            self.shared.log(Level::Warn, &format!("nothing ran here for {time:?}: {why}"));
             self.hand_to_applier(ApplierJob::Event(Event::Paused { time }));
         }
         Ok(())
