@@ -10,7 +10,7 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := librft.so.$(basename $(VERSION))
-C_FILES = $(wildcard examples/*/*.c examples/*/*.h include/*.hpp include/rft/*.hpp bindings/c/*.c \
+C_FILES = $(wildcard examples/*/*.c examples/*/*.cpp examples/*/*.h include/*.hpp include/rft/*.hpp bindings/c/*.c \
 	bindings/cpp/*.cpp bindings/cpp/*.hpp bindings/go/*.c bindings/go/*.h)
 C_STYLE := --style=file:examples/.clang-format
 DEMO := examples/demo
@@ -32,7 +32,7 @@ help:
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
-	@echo 'make install  library, headers, rft.pc and the program rft: PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make install  library, headers, rft.pc, a CMake package and the program rft: PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make go-static  what the Go package links with the build tag rft_static'
 	@echo 'make clean    deletes what was built'
 
@@ -190,21 +190,12 @@ test-disk: kv
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $(BUILT)/demo/disk_fault.so $(DEMO)/disk_fault.c -ldl
 	$(PYTHON) $(DEMO)/disk_faults.py $(BUILT)/demo/disk_fault.so
 
-# A program that knows only what `make install` puts down, linked both ways.
+# Programs that know only what `make install` puts down.
 STAGE := $(BUILT)/stage
-FROM_STAGE = PKG_CONFIG_LIBDIR=$(STAGE)$(LIBDIR)/pkgconfig PKG_CONFIG_SYSROOT_DIR=$(STAGE) pkg-config
 test-install: lib
-	rm -rf $(STAGE)
+	rm -rf $(STAGE) $(STAGE)-moved
 	$(MAKE) install DESTDIR=$(STAGE)
-	$(CC) -o $(STAGE)/smoke examples/smoke/smoke.c $$($(FROM_STAGE) --cflags --libs rft)
-	cd $(STAGE) && LD_LIBRARY_PATH=$(STAGE)$(LIBDIR) ./smoke
-	@if scripts/need.sh --optional 'rft.hpp as it is installed' g++; then \
-		$(CXX) -std=c++17 -o $(STAGE)/plain bindings/cpp/without_exceptions.cpp $$($(FROM_STAGE) --cflags --libs rft) && \
-		cd $(STAGE) && LD_LIBRARY_PATH=$(STAGE)$(LIBDIR) ./plain data; fi
-	$(STAGE)$(PREFIX)/bin/rft log verify $(STAGE)/smoke.data
-	rm -f $(STAGE)$(LIBDIR)/librft.so*
-	$(CC) -o $(STAGE)/smoke-static examples/smoke/smoke.c $$($(FROM_STAGE) --cflags --libs --static rft)
-	cd $(STAGE) && ./smoke-static
+	scripts/test-install.sh $(STAGE) $(PREFIX) $(LIBDIR)
 	rm -rf $(STAGE)
 
 # ---- style ----
@@ -257,7 +248,8 @@ bench:
 	cd benches && BENCH_DIR=$(abspath $(BENCH_DIR)) $(CARGO) bench --bench core --bench wal --bench recovery
 
 install: lib
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/rft $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/rft $(DESTDIR)$(PREFIX)/include/rft \
+		$(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILT)/release/rft $(DESTDIR)$(PREFIX)/bin/rft
 	install -m 644 include/rft.h include/rft.hpp $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/rft/*.hpp $(DESTDIR)$(PREFIX)/include/rft
@@ -267,6 +259,7 @@ install: lib
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/librft.so
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 		scripts/rft.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/rft.pc
+	install -m 644 raft-ffi/cmake/*.cmake $(DESTDIR)$(LIBDIR)/cmake/rft
 
 clean:
 	$(CARGO) clean
