@@ -24,6 +24,7 @@ help:
 	@echo '              one language of them: make test-rust test-c test-cpp test-go'
 	@echo 'make check    format, lints, header: looks and changes nothing'
 	@echo 'make fix      formats the sources and generates the header'
+	@echo 'make abi      takes a change of the C interface over into include/abi, and tells it'
 	@echo 'make fuzz     arbitrary bytes for what reads them: SECONDS=60 for all targets, or TARGET=wal for one'
 	@echo 'make soak     four hunts, each for SECONDS=600, from SEED=7 on if that is given:'
 	@echo '              make soak-simulation  clusters in virtual time, watched by an oracle'
@@ -123,6 +124,7 @@ test-rust:
 	@scripts/need.sh cargo gcc
 	@scripts/need.sh --optional 'the run of the C host under valgrind' valgrind || true
 	@scripts/need.sh --optional 'the header under clang' clang || true
+	@scripts/need.sh --optional 'the binary interface of the header' abigail-tools || true
 	$(CARGO) build --workspace # the C hosts in the tests link what lies in target/debug
 	$(CARGO) test --workspace
 	$(CARGO) test -p raft-core --features tool --test tool
@@ -197,6 +199,19 @@ test-install: lib
 	$(MAKE) install DESTDIR=$(STAGE)
 	scripts/test-install.sh $(STAGE) $(PREFIX) $(LIBDIR)
 	rm -rf $(STAGE)
+	@if scripts/need.sh --optional 'the tree that cargo-c installs' cargo-cinstall; then $(MAKE) test-cinstall; fi
+
+# cargo-c lays down the same files, but for the program; where CMake looks it has another folder.
+.PHONY: test-cinstall
+FILES_OF = (cd $(1)$(PREFIX) && find include lib share -not -type d 2>/dev/null | sed 's|^share/cmake|lib/cmake|' | sort)
+test-cinstall:
+	rm -rf $(STAGE) $(STAGE)-cinstall
+	$(MAKE) install DESTDIR=$(STAGE) >/dev/null
+	$(CARGO) cinstall --release -p raft-ffi --destdir $(STAGE)-cinstall --prefix $(PREFIX) --libdir $(LIBDIR)
+	$(call FILES_OF,$(STAGE)) >$(BUILT)/installed
+	$(call FILES_OF,$(STAGE)-cinstall) | diff $(BUILT)/installed -
+	scripts/test-install.sh $(STAGE)-cinstall $(PREFIX) $(LIBDIR)
+	rm -rf $(STAGE) $(STAGE)-cinstall $(BUILT)/installed
 
 # ---- style ----
 
@@ -212,7 +227,7 @@ check-rust:
 	$(CARGO) fmt --all --check
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
 	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants -- -D warnings
-	$(CARGO) test -p raft-ffi --test header
+	$(CARGO) test -p raft-ffi --test header --test abi
 
 check-c:
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then \
@@ -236,6 +251,12 @@ fix:
 	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO); fi
 	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding'; then \
 		cd $(PY) && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .; fi
+
+# A change of the binary interface is taken over by hand, so that it is seen and meant.
+.PHONY: abi
+abi:
+	@scripts/need.sh cargo gcc abigail-tools
+	UPDATE=1 $(CARGO) test -p raft-ffi --test abi the_interface -- --nocapture
 
 # ---- the rest ----
 

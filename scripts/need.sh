@@ -7,6 +7,7 @@ set -eu
 
 there() {
     case $1 in
+    abigail-tools) command -v abidiff ;;
     cargo) command -v cargo ;;
     gcc) command -v cc ;;
     go-1.24) go version | grep -E ' go1\.(2[4-9]|[3-9][0-9])' ;;
