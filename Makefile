@@ -33,6 +33,7 @@ help:
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
+	@echo 'make docs-c   the manual of rft.h and rft.hpp, by Doxygen'
 	@echo 'make install  library, headers, rft.pc, a CMake package and the program rft: PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make go-static  what the Go package links with the build tag rft_static'
 	@echo 'make clean    deletes what was built'
@@ -229,7 +230,16 @@ check-rust:
 	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants -- -D warnings
 	$(CARGO) test -p raft-ffi --test header --test abi
 
+# Doxygen fails where something has no text, and where a text names what is not there.
+.PHONY: docs-c
+docs-c:
+	@scripts/need.sh doxygen
+	@mkdir -p $(BUILT)/docs-c
+	RFT_DOCS=$(BUILT)/docs-c doxygen include/Doxyfile
+	@echo 'make docs-c: $(BUILT)/docs-c/html/index.html'
+
 check-c:
+	@if scripts/need.sh --optional 'whether Doxygen takes rft.h and rft.hpp' doxygen; then $(MAKE) docs-c; fi
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then \
 		clang-format $(C_STYLE) --dry-run -Werror $(C_FILES); fi
 

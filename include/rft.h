@@ -92,11 +92,13 @@
 #endif
 #endif
 
-/** The header's version. */
+/** The first part of the header's version. */
 #define RFT_VERSION_MAJOR 0
+/** Its second part: before 1.0 it rises when something breaks. */
 #define RFT_VERSION_MINOR 1
+/** Its third part. */
 #define RFT_VERSION_PATCH 0
-/** major * 65536 + minor * 256 + patch, to compare. */
+/** The header's version to compare: major * 65536 + minor * 256 + patch. */
 #define RFT_VERSION_NUMBER (RFT_VERSION_MAJOR * 65536u + RFT_VERSION_MINOR * 256u + RFT_VERSION_PATCH)
 /** The header's version as text. */
 #define RFT_VERSION_STRING "0.1.0"

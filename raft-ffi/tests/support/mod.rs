@@ -73,11 +73,13 @@ fn version_macros() -> String {
     let (major, minor, patch) =
         (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH"));
     format!(
-        "/** The header's version. */\n\
+        "/** The first part of the header's version. */\n\
          #define RFT_VERSION_MAJOR {major}\n\
+         /** Its second part: before 1.0 it rises when something breaks. */\n\
          #define RFT_VERSION_MINOR {minor}\n\
+         /** Its third part. */\n\
          #define RFT_VERSION_PATCH {patch}\n\
-         /** major * 65536 + minor * 256 + patch, to compare. */\n\
+         /** The header's version to compare: major * 65536 + minor * 256 + patch. */\n\
          #define RFT_VERSION_NUMBER (RFT_VERSION_MAJOR * 65536u + RFT_VERSION_MINOR * 256u + RFT_VERSION_PATCH)\n\
          /** The header's version as text. */\n\
          #define RFT_VERSION_STRING \"{}\"\n\
