@@ -141,6 +141,8 @@ test-c: kv three-nodes
 	$(MAKE) -C examples/kv-c test
 	$(MAKE) -C examples/three-nodes-c test TARGET=$(BUILT)
 	$(MAKE) -C bindings/c test TARGET=$(BUILT)
+	@if scripts/need.sh --optional 'a program with two libraries of Raft' libraft-dev; then \
+		$(MAKE) -C bindings/c test-beside-libraft TARGET=$(BUILT); fi
 
 test-cpp: lib
 	@if scripts/need.sh --optional 'the tests of rft.hpp' g++; then $(MAKE) -C bindings/cpp test TARGET=$(BUILT); fi

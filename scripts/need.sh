@@ -13,6 +13,7 @@ there() {
     go-1.24) go version | grep -E ' go1\.(2[4-9]|[3-9][0-9])' ;;
     golang-go) command -v go ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
+    libraft-dev) pkg-config --exists raft ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
     python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
     *) command -v "$1" ;;

@@ -21,6 +21,9 @@ fn the_library_exports_what_the_header_declares_and_nothing_else() {
         "include/symbols.txt; UPDATE=1 cargo test -p raft-ffi --test header writes it"
     );
 
+    // cowsql/raft and willemt/raft have taken `raft_`.
+    assert!(declared.iter().all(|name| name.starts_with("rft_")), "{declared:?}");
+
     if cfg!(target_os = "linux") && has("nm") {
         let library = library_dir().join("librft.so");
         let output = run(Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(&library));
