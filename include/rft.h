@@ -70,7 +70,7 @@
  *
  * **Booleans** are uint8_t, 0 or 1. C99 or later, C++11 or later.
  *
- * Everything here is there since version 0.1.0, unless its text says otherwise.
+ * Types and constants are there since version 0.1.0, unless their text says otherwise; every function says it.
  *
  * This file is generated; include/ABI.md is the promise that goes with it.
  */
@@ -92,11 +92,13 @@
 #endif
 #endif
 
-/** The header's version. */
+/** The first part of the header's version. */
 #define RFT_VERSION_MAJOR 0
+/** Its second part: before 1.0 it rises when something breaks. */
 #define RFT_VERSION_MINOR 1
+/** Its third part. */
 #define RFT_VERSION_PATCH 0
-/** major * 65536 + minor * 256 + patch, to compare. */
+/** The header's version to compare: major * 65536 + minor * 256 + patch. */
 #define RFT_VERSION_NUMBER (RFT_VERSION_MAJOR * 65536u + RFT_VERSION_MINOR * 256u + RFT_VERSION_PATCH)
 /** The header's version as text. */
 #define RFT_VERSION_STRING "0.1.0"
@@ -211,6 +213,7 @@ typedef int32_t rft_status_t;
  * never freed.
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API const char *rft_status_name(rft_status_t status);
 
@@ -221,6 +224,7 @@ RFT_API const char *rft_status_name(rft_status_t status);
  * @return the sentence. Static: never freed.
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API const char *rft_status_str(rft_status_t status);
 
@@ -243,6 +247,7 @@ typedef struct rft_error rft_error_t;
  * @return the same number as the call returned
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_error_code(const rft_error_t *error);
 
@@ -253,6 +258,7 @@ RFT_API rft_status_t rft_error_code(const rft_error_t *error);
  * @return UTF-8, ends with NUL; borrowed until rft_error_free
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API const char *rft_error_message(const rft_error_t *error);
 
@@ -264,6 +270,7 @@ RFT_API const char *rft_error_message(const rft_error_t *error);
  * @return 1 or 0
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API uint8_t rft_error_is_retryable(const rft_error_t *error);
 
@@ -275,6 +282,7 @@ RFT_API uint8_t rft_error_is_retryable(const rft_error_t *error);
  * @return 1 or 0
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API uint8_t rft_error_is_fatal(const rft_error_t *error);
 
@@ -285,6 +293,7 @@ RFT_API uint8_t rft_error_is_fatal(const rft_error_t *error);
  * @return the leader's id; 0 when it is unknown, and for every other status
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API uint64_t rft_error_leader(const rft_error_t *error);
 
@@ -294,6 +303,7 @@ RFT_API uint64_t rft_error_leader(const rft_error_t *error);
  * @param error taken; NULL does nothing
  * @par Thread
  * Any, once.
+ * @since 0.1.0
  */
 RFT_API void rft_error_free(rft_error_t *error);
 
@@ -310,6 +320,7 @@ RFT_API void rft_error_free(rft_error_t *error);
  * @return major * 65536 + minor * 256 + patch, as RFT_VERSION_NUMBER is for the header
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API uint32_t rft_version_number(void);
 
@@ -319,6 +330,7 @@ RFT_API uint32_t rft_version_number(void);
  * @return ends with NUL. Static: never freed.
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API const char *rft_version_string(void);
 
@@ -328,6 +340,7 @@ RFT_API const char *rft_version_string(void);
  * @return a program works with the library when this equals the RFT_ABI_VERSION it was compiled with
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API uint32_t rft_abi_version(void);
 
@@ -628,6 +641,7 @@ typedef struct rft_config rft_config_t;
  * memory
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API rft_config_t *rft_config_new(void);
 
@@ -642,6 +656,7 @@ RFT_API rft_config_t *rft_config_new(void);
  * configuration stays as it was); RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_set(rft_config_t *config,
                                     int32_t key,
@@ -658,6 +673,7 @@ RFT_API rft_status_t rft_config_set(rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, no such key; RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_get(const rft_config_t *config,
                                     int32_t key,
@@ -676,6 +692,7 @@ RFT_API rft_status_t rft_config_get(const rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, an id that is none, one that was added before; RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_add_voter(rft_config_t *config,
                                           uint64_t id,
@@ -690,6 +707,7 @@ RFT_API rft_status_t rft_config_add_voter(rft_config_t *config,
  * other, or the voters leave this node out; RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_validate(const rft_config_t *config,
                                          rft_error_t **err);
@@ -700,6 +718,7 @@ RFT_API rft_status_t rft_config_validate(const rft_config_t *config,
  * @param config taken; NULL does nothing
  * @par Thread
  * Any, once, while no other call uses it.
+ * @since 0.1.0
  */
 RFT_API void rft_config_free(rft_config_t *config);
 
@@ -728,6 +747,7 @@ typedef struct rft_snapshot_writer rft_snapshot_writer_t;
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO: there will be no snapshot this time, return from the callback
  * @par Thread
  * That of the callback.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_snapshot_write(rft_snapshot_writer_t *writer,
                                         const uint8_t *data,
@@ -745,6 +765,7 @@ RFT_API rft_status_t rft_snapshot_write(rft_snapshot_writer_t *writer,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO or RFT_E_CORRUPT: the engine stops, return from the callback
  * @par Thread
  * That of the callback.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_snapshot_read(rft_snapshot_reader_t *reader,
                                        uint8_t *buf,
@@ -759,6 +780,7 @@ RFT_API rft_status_t rft_snapshot_read(rft_snapshot_reader_t *reader,
  * @return the bytes from the first to the last, whatever was read of them
  * @par Thread
  * That of the callback.
+ * @since 0.1.0
  */
 RFT_API uint64_t rft_snapshot_len(const rft_snapshot_reader_t *reader);
 
@@ -934,6 +956,7 @@ typedef struct rft_host_t {
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL; RFT_E_PANIC
  * @par Thread
  * That of `apply`.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_answer_set(rft_answer_t *answer,
                                     const uint8_t *data,
@@ -971,6 +994,7 @@ typedef struct rft_engine rft_engine_t;
  * RFT_E_FOREIGN; RFT_E_CORRUPT; RFT_E_IO; RFT_E_HOST: snapshot_restore failed; RFT_E_BUSY: the config is in use
  * @par Thread
  * Any, while no other call uses the config. Blocks for the disk and for snapshot_restore.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_open(const rft_config_t *config,
                                      const char *dir,
@@ -991,6 +1015,7 @@ RFT_API rft_status_t rft_engine_open(const rft_config_t *config,
  * RFT_E_WRONG_RECEIVER; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_step(rft_engine_t *engine,
                                      const uint8_t *data,
@@ -1008,6 +1033,7 @@ RFT_API rft_status_t rft_engine_step(rft_engine_t *engine,
  * @return as rft_engine_step
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_step_many(rft_engine_t *engine,
                                           const rft_bytes_t *messages,
@@ -1026,6 +1052,7 @@ RFT_API rft_status_t rft_engine_step_many(rft_engine_t *engine,
  * engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_report_unreachable(rft_engine_t *engine,
                                                    uint64_t id,
@@ -1041,6 +1068,7 @@ RFT_API rft_status_t rft_engine_report_unreachable(rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC: a call on this handle panicked
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_status(const rft_engine_t *engine,
                                        rft_node_status_t *out,
@@ -1057,6 +1085,7 @@ RFT_API rft_status_t rft_engine_status(const rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC: a call on this handle panicked
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_members(const rft_engine_t *engine,
                                         rft_member_t *out,
@@ -1075,6 +1104,7 @@ RFT_API rft_status_t rft_engine_members(const rft_engine_t *engine,
  * ends when it returns; RFT_E_INVALID_ARG; RFT_E_REENTRANT: nothing was done
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_stop(rft_engine_t *engine,
                                      uint32_t timeout_ms,
@@ -1088,6 +1118,7 @@ RFT_API rft_status_t rft_engine_stop(rft_engine_t *engine,
  * @param engine taken; NULL does nothing; from inside a callback nothing is done but a line in the log
  * @par Thread
  * Any but those of the callbacks, once, while no other call uses it. May block for 30 seconds.
+ * @since 0.1.0
  */
 RFT_API void rft_engine_free(rft_engine_t *engine);
 
@@ -1121,6 +1152,7 @@ typedef struct rft_proposal_t {
  * or why the engine failed. Without RFT_OK there is no outcome
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_propose(rft_engine_t *engine,
                                         const rft_proposal_t *proposals,
@@ -1142,6 +1174,7 @@ RFT_API rft_status_t rft_engine_propose(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_propose_wait(rft_engine_t *engine,
                                              const uint8_t *data,
@@ -1165,6 +1198,7 @@ RFT_API rft_status_t rft_engine_propose_wait(rft_engine_t *engine,
  * @return see rft_engine_propose_wait
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_call(rft_engine_t *engine,
                                      const uint8_t *data,
@@ -1186,6 +1220,7 @@ RFT_API rft_status_t rft_engine_call(rft_engine_t *engine,
  * the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read(rft_engine_t *engine,
                                      uint64_t request,
@@ -1203,6 +1238,7 @@ RFT_API rft_status_t rft_engine_read(rft_engine_t *engine,
  * failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read_wait(rft_engine_t *engine,
                                           uint32_t timeout_ms,
@@ -1222,6 +1258,7 @@ RFT_API rft_status_t rft_engine_read_wait(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read_within(rft_engine_t *engine,
                                             uint32_t age_ms,
@@ -1239,6 +1276,7 @@ RFT_API rft_status_t rft_engine_read_within(rft_engine_t *engine,
  * @return see rft_engine_read_wait
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read_within_wait(rft_engine_t *engine,
                                                  uint32_t age_ms,
@@ -1262,6 +1300,7 @@ RFT_API rft_status_t rft_engine_read_within_wait(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_change(rft_engine_t *engine,
                                        const rft_change_t *changes,
@@ -1289,6 +1328,7 @@ RFT_API rft_status_t rft_engine_change(rft_engine_t *engine,
  * RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_change_wait(rft_engine_t *engine,
                                             const rft_change_t *changes,
@@ -1310,6 +1350,7 @@ RFT_API rft_status_t rft_engine_change_wait(rft_engine_t *engine,
  * engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_transfer_leader(rft_engine_t *engine,
                                                 uint64_t to,
@@ -1325,6 +1366,7 @@ RFT_API rft_status_t rft_engine_transfer_leader(rft_engine_t *engine,
  * the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
                                          uint64_t request,
@@ -1339,6 +1381,7 @@ RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
  * why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
                                          rft_error_t **err);
@@ -1362,6 +1405,7 @@ RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
  * the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_session_open(rft_engine_t *engine,
                                              uint64_t request,
@@ -1377,6 +1421,7 @@ RFT_API rft_status_t rft_engine_session_open(rft_engine_t *engine,
  * @return see rft_engine_propose_wait
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_session_open_wait(rft_engine_t *engine,
                                                   uint32_t timeout_ms,
@@ -1394,6 +1439,7 @@ RFT_API rft_status_t rft_engine_session_open_wait(rft_engine_t *engine,
  * RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_session_close(rft_engine_t *engine,
                                               uint64_t session,
@@ -1415,6 +1461,7 @@ RFT_API rft_status_t rft_engine_session_close(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_propose_once(rft_engine_t *engine,
                                              uint64_t session,
@@ -1441,6 +1488,7 @@ RFT_API rft_status_t rft_engine_propose_once(rft_engine_t *engine,
  * @return see rft_engine_propose_wait; and RFT_E_SESSION: the session is closed or has gone on
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_call_once(rft_engine_t *engine,
                                           uint64_t session,
@@ -1495,6 +1543,7 @@ enum {
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or no such counter; RFT_E_PANIC
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_counter(const rft_engine_t *engine,
                                         int32_t counter,
@@ -1512,6 +1561,7 @@ RFT_API rft_status_t rft_engine_counter(const rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_metrics(const rft_engine_t *engine,
                                         uint8_t *out,
@@ -1531,6 +1581,7 @@ RFT_API rft_status_t rft_engine_metrics(const rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_status_json(const rft_engine_t *engine,
                                             uint8_t *out,
@@ -1658,6 +1709,7 @@ typedef struct rft_ready_t {
  * has its node already; RFT_E_INVARIANT: the store's state contradicts itself; RFT_E_BUSY
  * @par Thread
  * Any, while no other call uses the config or the store.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_create(const rft_config_t *config,
                                      rft_store_t *store,
@@ -1672,6 +1724,7 @@ RFT_API rft_status_t rft_node_create(const rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT: the node has stopped
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_tick(rft_node_t *node, rft_error_t **err);
 
@@ -1688,6 +1741,7 @@ RFT_API rft_status_t rft_node_tick(rft_node_t *node, rft_error_t **err);
  * a proposal that was sent on to this node; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_step(rft_node_t *node,
                                    const uint8_t *data,
@@ -1705,6 +1759,7 @@ RFT_API rft_status_t rft_node_step(rft_node_t *node,
  * @return as rft_node_step
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_step_many(rft_node_t *node,
                                         const rft_bytes_t *messages,
@@ -1726,6 +1781,7 @@ RFT_API rft_status_t rft_node_step_many(rft_node_t *node,
  * RFT_E_NOT_LEADER; RFT_E_DROPPED; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_propose(rft_node_t *node,
                                       const rft_bytes_t *payloads,
@@ -1750,6 +1806,7 @@ RFT_API rft_status_t rft_node_propose(rft_node_t *node,
  * RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_propose_change(rft_node_t *node,
                                              const rft_change_t *changes,
@@ -1769,6 +1826,7 @@ RFT_API rft_status_t rft_node_propose_change(rft_node_t *node,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_read_index(rft_node_t *node,
                                          uint64_t request,
@@ -1782,6 +1840,7 @@ RFT_API rft_status_t rft_node_read_index(rft_node_t *node,
  * @return RFT_OK, also where the node may not campaign; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_campaign(rft_node_t *node,
                                        rft_error_t **err);
@@ -1795,6 +1854,7 @@ RFT_API rft_status_t rft_node_campaign(rft_node_t *node,
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_transfer_leader(rft_node_t *node, uint64_t to, rft_error_t **err);
 
@@ -1808,6 +1868,7 @@ RFT_API rft_status_t rft_node_transfer_leader(rft_node_t *node, uint64_t to, rft
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_report_unreachable(rft_node_t *node,
                                                  uint64_t id,
@@ -1825,6 +1886,7 @@ RFT_API rft_status_t rft_node_report_unreachable(rft_node_t *node,
  * RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_report_snapshot(rft_node_t *node,
                                               uint64_t id,
@@ -1839,6 +1901,7 @@ RFT_API rft_status_t rft_node_report_snapshot(rft_node_t *node,
  * node has stopped
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API uint8_t rft_node_has_ready(const rft_node_t *node);
 
@@ -1852,6 +1915,7 @@ RFT_API uint8_t rft_node_has_ready(const rft_node_t *node);
  * RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_ready(rft_node_t *node,
                                     rft_ready_t *out,
@@ -1867,6 +1931,7 @@ RFT_API rft_status_t rft_node_ready(rft_node_t *node,
  * saved in it; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_advance(rft_node_t *node,
                                       rft_error_t **err);
@@ -1886,6 +1951,7 @@ RFT_API rft_status_t rft_node_advance(rft_node_t *node,
  * advance; RFT_E_IO: final for the store; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node and store. Blocks for the disk when there is a store.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_snapshot(rft_node_t *node,
                                        rft_store_t *store,
@@ -1903,6 +1969,7 @@ RFT_API rft_status_t rft_node_snapshot(rft_node_t *node,
  * @return RFT_OK, also when the node has stopped (see `failure`); RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_status(const rft_node_t *node,
                                      rft_node_status_t *out,
@@ -1919,6 +1986,7 @@ RFT_API rft_status_t rft_node_status(const rft_node_t *node,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_members(const rft_node_t *node,
                                       rft_member_t *out,
@@ -1932,6 +2000,7 @@ RFT_API rft_status_t rft_node_members(const rft_node_t *node,
  * @param node taken; NULL does nothing
  * @par Thread
  * Any, once, while no other call uses it.
+ * @since 0.1.0
  */
 RFT_API void rft_node_free(rft_node_t *node);
 
@@ -1960,6 +2029,7 @@ RFT_API void rft_node_free(rft_node_t *node);
  * RFT_E_CORRUPT; RFT_E_IO; RFT_E_BUSY
  * @par Thread
  * Any, while no other call uses the config. Blocks for the disk.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_store_open(const rft_config_t *config,
                                     const char *dir,
@@ -1977,6 +2047,7 @@ RFT_API rft_status_t rft_store_open(const rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_CORRUPT; RFT_E_IO; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same store. Blocks for the disk.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_store_snapshot(rft_store_t *store,
                                         rft_snapshot_t *out,
@@ -1993,6 +2064,7 @@ RFT_API rft_status_t rft_store_snapshot(rft_store_t *store,
  * ready; RFT_E_IO: final; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same node and store. Blocks for the disk.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_store_save(rft_store_t *store,
                                     rft_node_t *node,
@@ -2004,6 +2076,7 @@ RFT_API rft_status_t rft_store_save(rft_store_t *store,
  * @param store taken; NULL does nothing
  * @par Thread
  * Any, once, while no other call uses it.
+ * @since 0.1.0
  */
 RFT_API void rft_store_free(rft_store_t *store);
 
@@ -2013,6 +2086,7 @@ RFT_API void rft_store_free(rft_store_t *store);
  * @return RFT_OK; RFT_E_CONFIG: the library has another binary interface than this header, or is older
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 static inline rft_status_t rft_check_version(void)
 {
