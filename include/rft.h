@@ -117,8 +117,8 @@ extern "C" {
  * errors that are neither retryable nor fatal.
  *
  * For a proposal the codes say how certain its fate is. RFT_E_NOT_LEADER, RFT_E_DROPPED, RFT_E_CONF_CHANGE,
- * RFT_E_TOO_LARGE and RFT_E_DISK_FULL: it certainly was not applied. RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an
- * outcome, RFT_E_STOPPED: it may or may not be applied.
+ * RFT_E_TOO_LARGE, RFT_E_DISK_FULL, RFT_E_QUORUM_AT_RISK and RFT_E_LEARNER_BEHIND: it certainly was not applied.
+ * RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an outcome, RFT_E_STOPPED: it may or may not be applied.
  * ================================================================================================================ */
 
 /** The status codes. */
@@ -200,6 +200,13 @@ enum {
    * may have been.
    */
   RFT_E_SESSION = -29,
+  /**
+   * Of the voters after this membership change, those that the leader has heard of lately would be no quorum; the
+   * message names the others. Not applied, for certain. RFT_TRANSITION_FORCED has it made all the same.
+   */
+  RFT_E_QUORUM_AT_RISK = -30,
+  /** The learner that is to become a voter has not caught up yet. Not applied, for certain; later it may work. */
+  RFT_E_LEARNER_BEHIND = -31,
 };
 
 /** A status code: one of the constants above. */
@@ -264,7 +271,7 @@ RFT_API const char *rft_error_message(const rft_error_t *error);
 
 /**
  * Whether the same call may succeed later and had no effect now: RFT_E_BUSY, RFT_E_NOT_LEADER (once the leader
- * is known, ask it), RFT_E_DROPPED, RFT_E_SNAPSHOT_UNAVAILABLE, RFT_E_LOCKED.
+ * is known, ask it), RFT_E_DROPPED, RFT_E_SNAPSHOT_UNAVAILABLE, RFT_E_LOCKED, RFT_E_DISK_FULL, RFT_E_LEARNER_BEHIND.
  *
  * @param error borrowed for the call; NULL gives 0
  * @return 1 or 0
@@ -386,6 +393,11 @@ enum {
   RFT_TRANSITION_JOINT_IMPLICIT = 1,
   /** Through a joint configuration that stays until a change without any step leaves it. */
   RFT_TRANSITION_JOINT_EXPLICIT = 2,
+  /**
+   * Engine: added to one of the others. The change is made even where it is refused with RFT_E_QUORUM_AT_RISK or
+   * RFT_E_LEARNER_BEHIND without, and may leave a group that cannot commit anything any more.
+   */
+  RFT_TRANSITION_FORCED = 256,
 };
 
 /** What a node is at the moment. */
@@ -626,6 +638,18 @@ enum {
    * leader sends. A snapshot that would leave less than half of them is not written.
    */
   RFT_CONFIG_DISK_RESERVE_BYTES = 22,
+  /**
+   * Engine: the last resort when the quorum is lost for good: any number, default 0, which is no. With another one
+   * the node goes on as the only voter of a new group of that number, with all the entries that it holds. Start one
+   * survivor with it, the one with the longest log, when the other voters are stopped and will never be started again
+   * as they are. DANGER: what the others had acknowledged and the survivor does not hold is lost; if they are not dead
+   * but only cut off, there are two groups with two truths; what was not committed becomes so. Members of old are
+   * refused (the log says so, here and there): each has to begin with an empty directory and be added again. Take a
+   * number that was never used in this cluster, a date for instance. Where the node has it already, nothing is done, so
+   * a restart with the same one is harmless. RFT_E_CONFIG from rft_engine_open: the node has no membership, or has lost
+   * a part of its log.
+   */
+  RFT_CONFIG_FORCE_NEW_CLUSTER = 23,
 };
 
 /**
@@ -856,7 +880,10 @@ typedef struct rft_outcome_t {
   uint64_t term;
   /** With RFT_E_NOT_LEADER: the leader; 0 is unknown. */
   uint64_t leader;
-  /** With RFT_OK: what `apply` said with rft_answer_set. NULL when it said nothing. */
+  /**
+   * With RFT_OK: what `apply` said with rft_answer_set. NULL when it said nothing. Of a membership change that was
+   * refused: why, as a sentence in UTF-8.
+   */
   const uint8_t *answer;
   /** Its bytes. */
   size_t answer_len;
@@ -1287,17 +1314,25 @@ RFT_API rft_status_t rft_engine_read_within_wait(rft_engine_t *engine,
 /**
  * Proposes a membership change and returns at once. The outcome comes when it is in force here.
  *
+ * A leader refuses what would lose the quorum: RFT_E_QUORUM_AT_RISK where those of the new voters, in either half of
+ * a joint configuration, that it has heard of within the last two election timeouts are no majority, or where a
+ * group of one or two voters gets one that is no learner; RFT_E_LEARNER_BEHIND where a learner is to vote that does
+ * not hold what was committed two election timeouts ago. The outcome's answer says why, in a sentence, and
+ * RFT_TRANSITION_FORCED has it done all the same. The last voter cannot be removed. To promote a learner is to add
+ * it as a voter; rft_engine_replace waits until it has caught up.
+ *
  * @param engine borrowed for the call
  * @param changes the steps; borrowed for the call; NULL when there are none
  * @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
- * @param transition one of the RFT_TRANSITION_ constants
- * @param context bytes that every node's `apply` gets with the change, an address for instance; borrowed for the call
- * @param len how many bytes
+ * @param transition one of the RFT_TRANSITION_ constants, with RFT_TRANSITION_FORCED added or not
+ * @param context bytes that every node's `apply` gets with the change, an address for instance, and that
+ * rft_engine_member_bytes then tells of the member; borrowed for the call
+ * @param len how many bytes: at most 65536
  * @param request a number of your own for the outcome; 0 wants none
  * @param err see rft_error_t; may be NULL
- * @return RFT_OK: the request gets its one outcome (RFT_E_CONF_CHANGE: another change is pending, or this one does not
- * fit); RFT_E_INVALID_ARG: NULL, an id that is none, an unknown constant; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED;
- * RFT_E_PANIC; or why the engine failed
+ * @return RFT_OK: the request gets its one outcome (RFT_E_CONF_CHANGE: another change is pending, or this one does
+ * not fit; RFT_E_QUORUM_AT_RISK; RFT_E_LEARNER_BEHIND); RFT_E_INVALID_ARG: NULL, an id that is none, an unknown
+ * constant; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
  * @since 0.1.0
@@ -1317,15 +1352,16 @@ RFT_API rft_status_t rft_engine_change(rft_engine_t *engine,
  * @param engine borrowed for the call
  * @param changes the steps; borrowed for the call; NULL when there are none
  * @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
- * @param transition one of the RFT_TRANSITION_ constants
+ * @param transition one of the RFT_TRANSITION_ constants, with RFT_TRANSITION_FORCED added or not
  * @param context bytes that every node's `apply` gets with the change; borrowed for the call
  * @param len how many bytes
  * @param timeout_ms how long to wait at the most
  * @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
  * @param err see rft_error_t; may be NULL
- * @return the outcome's status. RFT_OK: in force; RFT_E_CONF_CHANGE: another change is pending, or this one does not
- * fit; RFT_E_NOT_LEADER; RFT_E_DROPPED; RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_TOO_LARGE;
- * RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * @return the outcome's status, see rft_engine_change. RFT_OK: in force; RFT_E_CONF_CHANGE: another change is
+ * pending, or this one does not fit; RFT_E_QUORUM_AT_RISK; RFT_E_LEARNER_BEHIND; RFT_E_NOT_LEADER; RFT_E_DROPPED;
+ * RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED;
+ * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
  * @since 0.1.0
@@ -1385,6 +1421,96 @@ RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
  */
 RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
                                          rft_error_t **err);
+
+/* ================================================================================================================
+ * Members: to replace one in one call, and the bytes of each.
+ *
+ * The context of a change is the bytes of the one member that it adds or updates, an address for instance: at most 64
+ * KiB. They are part of the replicated state. Every node tells them with rft_engine_member_bytes and in
+ * rft_engine_status_json once it has applied the change, also after a restart and when it was brought up by a
+ * snapshot, until the member is updated or removed. A member that is added or promoted with an empty context keeps the
+ * bytes it has. The context of a change that adds or updates several members is for `apply` alone. The first members
+ * of a cluster have no bytes until RFT_CHANGE_UPDATE gives them some.
+ * ================================================================================================================ */
+
+/**
+ * Puts a node in the place of a member, and returns at once. The newcomer becomes a learner with these bytes, catches up,
+ * and votes from the moment on in which the old member leaves, by one joint change. Nothing is lost by the end of a
+ * leader or of this call: the same call, at this engine or any other, goes on from where the membership stands, and
+ * succeeds at once where it is as wished. What is refused for the moment is tried again until the time is up.
+ *
+ * @param engine borrowed for the call
+ * @param old_member who leaves, voter or learner; 0: nobody, the newcomer is added, or promoted where it is a learner
+ * @param new_member the newcomer, whose engine has been opened without voters
+ * @param bytes the newcomer's bytes, see rft_engine_member_bytes; borrowed for the call; NULL when `len` is 0
+ * @param len how many: at most 65536
+ * @param timeout_ms by when it has to be in force
+ * @param request a number of your own for the outcome; 0 wants none
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome, at the latest two ticks after its time. RFT_OK there: in force,
+ * with term 0 if nothing was left to do. RFT_E_LEARNER_BEHIND, RFT_E_QUORUM_AT_RISK, RFT_E_CONF_CHANGE,
+ * RFT_E_NOT_LEADER: the time is up, and this is what the last step was refused with; the old member is still one,
+ * the newcomer may be a learner. RFT_E_TIMED_OUT: the time is up, and a step under way. RFT_E_INVALID_ARG:
+ * old_member is no member. RFT_E_BUSY: 16 such requests are under way here. RFT_E_STOPPED. Without RFT_OK there is
+ * no outcome: RFT_E_INVALID_ARG; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ * @since 0.1.0
+ */
+RFT_API rft_status_t rft_engine_replace(rft_engine_t *engine,
+                                        uint64_t old_member,
+                                        uint64_t new_member,
+                                        const uint8_t *bytes,
+                                        size_t len,
+                                        uint32_t timeout_ms,
+                                        uint64_t request,
+                                        rft_error_t **err);
+
+/**
+ * Puts a node in the place of a member, see rft_engine_replace, and waits until that is in force.
+ *
+ * @param engine borrowed for the call
+ * @param old_member who leaves; 0: nobody
+ * @param new_member the newcomer
+ * @param bytes the newcomer's bytes; borrowed for the call; NULL when `len` is 0
+ * @param len how many: at most 65536
+ * @param timeout_ms how long to wait at the most, and two ticks
+ * @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return the outcome's status, see rft_engine_replace; RFT_E_REENTRANT; RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms and two ticks at the most.
+ * @since 0.1.0
+ */
+RFT_API rft_status_t rft_engine_replace_wait(rft_engine_t *engine,
+                                             uint64_t old_member,
+                                             uint64_t new_member,
+                                             const uint8_t *bytes,
+                                             size_t len,
+                                             uint32_t timeout_ms,
+                                             rft_outcome_t *out,
+                                             rft_error_t **err);
+
+/**
+ * Writes the bytes of a member, as of what this node has applied. Works after a failure and after rft_engine_stop.
+ *
+ * @param engine borrowed for the call
+ * @param id the member
+ * @param out receives as many of the bytes as fit; NULL when `max` is 0
+ * @param max how many fit; 65536 is always enough
+ * @param len receives how many there are, also when that is more than `max`; 0 where it has none or is no member
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
+ * @par Thread
+ * Any. Never blocks.
+ * @since 0.1.0
+ */
+RFT_API rft_status_t rft_engine_member_bytes(const rft_engine_t *engine,
+                                             uint64_t id,
+                                             uint8_t *out,
+                                             size_t max,
+                                             size_t *len,
+                                             rft_error_t **err);
 
 /* ================================================================================================================
  * Sessions: a command that is proposed again, because its outcome was not known, is applied once.

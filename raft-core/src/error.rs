@@ -34,6 +34,11 @@ pub enum Error {
     ProposalDropped(Dropped),
     /// Another membership change is not applied yet, or this one does not fit the configuration.
     ConfChange(String),
+    /// After this membership change the voters that have been heard of lately would be no quorum; the text names the
+    /// nodes. It is taken if it is forced.
+    QuorumAtRisk(String),
+    /// This learner is to become a voter and has not caught up yet; later it may, or now if it is forced.
+    LearnerBehind(u64),
     /// A message that only the node itself may step came from outside.
     StepLocalMessage(String),
     /// A response came from a node that is not a member.
@@ -168,6 +173,10 @@ impl fmt::Display for Error {
             Error::Decode(text) => write!(f, "malformed bytes: {text}"),
             Error::ProposalDropped(reason) => write!(f, "proposal not taken: {reason}"),
             Error::ConfChange(text) => write!(f, "membership change refused: {text}"),
+            Error::QuorumAtRisk(text) => {
+                write!(f, "membership change refused, the quorum is at risk: {text}")
+            }
+            Error::LearnerBehind(id) => write!(f, "learner {id} has not caught up yet"),
             Error::StepLocalMessage(kind) => write!(f, "{kind} may not come from a peer"),
             Error::StepPeerNotFound(id) => write!(f, "a response from node {id}, which is not a member"),
             Error::ReplacedStore(id) => {

@@ -76,6 +76,16 @@ pub enum rft_config_key {
     /// leads answers proposals with RFT_E_DISK_FULL, and goes on with all else: reads, membership changes, what another
     /// leader sends. A snapshot that would leave less than half of them is not written.
     RFT_CONFIG_DISK_RESERVE_BYTES = 22,
+    /// Engine: the last resort when the quorum is lost for good: any number, default 0, which is no. With another one
+    /// the node goes on as the only voter of a new group of that number, with all the entries that it holds. Start one
+    /// survivor with it, the one with the longest log, when the other voters are stopped and will never be started again
+    /// as they are. DANGER: what the others had acknowledged and the survivor does not hold is lost; if they are not dead
+    /// but only cut off, there are two groups with two truths; what was not committed becomes so. Members of old are
+    /// refused (the log says so, here and there): each has to begin with an empty directory and be added again. Take a
+    /// number that was never used in this cluster, a date for instance. Where the node has it already, nothing is done, so
+    /// a restart with the same one is harmless. RFT_E_CONFIG from rft_engine_open: the node has no membership, or has lost
+    /// a part of its log.
+    RFT_CONFIG_FORCE_NEW_CLUSTER = 23,
 }
 
 use rft_config_key::*;
@@ -86,7 +96,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Every setting with its least, default and greatest value, in the order of its key.
-const KEYS: [(rft_config_key, u64, u64, u64); 22] = [
+const KEYS: [(rft_config_key, u64, u64, u64); 23] = [
     (RFT_CONFIG_ID, 1, 0, u64::MAX - 2),
     (RFT_CONFIG_CLUSTER_ID, 0, 1, u64::MAX),
     (RFT_CONFIG_TICK_INTERVAL_MS, 1, 100, 60_000),
@@ -109,6 +119,7 @@ const KEYS: [(rft_config_key, u64, u64, u64); 22] = [
     (RFT_CONFIG_SEED, 0, 0, u64::MAX),
     (RFT_CONFIG_FORWARD_PROPOSALS, 0, 1, 1),
     (RFT_CONFIG_DISK_RESERVE_BYTES, 0, 64 * MIB, u64::MAX),
+    (RFT_CONFIG_FORCE_NEW_CLUSTER, 0, 0, u64::MAX),
 ];
 
 /// What an `rft_config_t` points to.
@@ -363,7 +374,7 @@ mod tests {
             assert_eq!(settings.get(key), before);
         }
         for (key, value) in
-            [(0, 1), (-1, 1), (23, 1), (i32::MIN, 1), (1, 0), (1, u64::MAX), (1, u64::MAX - 1)]
+            [(0, 1), (-1, 1), (24, 1), (i32::MIN, 1), (1, 0), (1, u64::MAX), (1, u64::MAX - 1)]
         {
             assert!(matches!(settings.set(key, value), Err(Failure::InvalidArg(_))), "{key} {value}");
         }

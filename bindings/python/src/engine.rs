@@ -115,6 +115,31 @@ impl Drop for Engine {
     }
 }
 
+/// Proposes a change, also one that puts the quorum at risk if it is forced.
+fn propose_change(
+    engine: &node::Engine,
+    change: ConfChangeV2,
+    forced: bool,
+    number: u64,
+) -> raft_core::error::Result<()> {
+    if forced { engine.force_change(change, number) } else { engine.change(change, number) }
+}
+
+/// Who leaves for `new`; 0 is nobody.
+fn leaver(old: Option<NodeId>, new: &NodeId) -> Checked<u64> {
+    match old {
+        Some(NodeId(id)) if id == new.0 => {
+            Err(Fault::Invalid(format!("node {id} cannot take its own place")))
+        }
+        old => Ok(old.map_or(0, |id| id.0)),
+    }
+}
+
+/// How long the engine itself is to go on; without a limit, for ever.
+fn within(timeout: Option<f64>) -> Checked<Duration> {
+    Ok(seconds(timeout, "timeout")?.unwrap_or(Duration::MAX))
+}
+
 #[pymethods]
 impl Engine {
     /// Opens the node in a directory, restores the state machine and starts to work. Threads must be at work on the host.
@@ -256,11 +281,12 @@ impl Engine {
         steps: Vec<(String, NodeId)>,
         transition: &str,
         context: Payload,
+        forced: bool,
         timeout: Option<f64>,
     ) -> PyResult<Outcome> {
         self.run(py, |core| {
             let change = change(steps, transition, Some(context))?;
-            let ask = |engine: &node::Engine, number| engine.change(change, number);
+            let ask = |engine: &node::Engine, number| propose_change(engine, change, forced, number);
             Ok(self.wait_for_one(py, core, timeout, ask)?.into())
         })
     }
@@ -272,10 +298,44 @@ impl Engine {
         steps: Vec<(String, NodeId)>,
         transition: &str,
         context: Payload,
+        forced: bool,
     ) -> PyResult<u64> {
         self.run(py, |core| {
             let change: ConfChangeV2 = change(steps, transition, Some(context))?;
-            self.start(core, 1, |engine, numbers| engine.change(change, numbers.start))
+            self.start(core, 1, |engine, numbers| propose_change(engine, change, forced, numbers.start))
+        })
+    }
+
+    /// Puts a node in the place of a member and waits until that is in force, for a second longer than it may take.
+    fn replace(
+        &self,
+        py: Python<'_>,
+        old: Option<NodeId>,
+        new: NodeId,
+        context: Payload,
+        timeout: Option<f64>,
+    ) -> PyResult<Outcome> {
+        self.run(py, |core| {
+            let (old, within) = (leaver(old, &new)?, within(timeout)?);
+            let ask = |engine: &node::Engine, number| engine.replace(old, new.0, context.0, within, number);
+            Ok(self.wait_for_one(py, core, timeout.map(|seconds| seconds + 1.0), ask)?.into())
+        })
+    }
+
+    /// Puts a node in the place of a member for an event loop.
+    fn start_replace(
+        &self,
+        py: Python<'_>,
+        old: Option<NodeId>,
+        new: NodeId,
+        context: Payload,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        self.run(py, |core| {
+            let (old, within) = (leaver(old, &new)?, within(timeout)?);
+            self.start(core, 1, |engine, numbers| {
+                engine.replace(old, new.0, context.0, within, numbers.start)
+            })
         })
     }
 
@@ -340,8 +400,9 @@ impl Engine {
     /// Who is a member, by ascending id.
     fn members(&self, py: Python<'_>) -> PyResult<Vec<Member>> {
         self.run(py, |core| {
-            let status = core.status().status;
-            Ok(Member::all(&status.membership.conf_state(), &status.progress))
+            let engine = core.status();
+            let members = Member::all(&engine.status.membership.conf_state(), &engine.status.progress);
+            Ok(Member::with_contexts(members, &engine.member_bytes))
         })
     }
 

@@ -27,6 +27,8 @@ TWINS = {
     "rft_engine_propose_wait": (rft.Engine, "propose"),
     "rft_engine_read_wait": (rft.Engine, "read"),
     "rft_engine_change_wait": (rft.Engine, "change"),
+    "rft_engine_replace_wait": (rft.Engine, "replace"),
+    "rft_engine_member_bytes": (rft.Member, "context"),
     "rft_engine_read_within": (rft.Engine, "read"),
     "rft_engine_read_within_wait": (rft.Engine, "read"),
     "rft_engine_session_open": (rft.Engine, "open_session"),

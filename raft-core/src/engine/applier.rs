@@ -10,12 +10,13 @@ use crossbeam_channel::{Receiver, Sender};
 use super::code::Code;
 use super::courier::files::{FileDone, Files};
 use super::event::{Event, Level};
+use super::force;
 use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
 use super::metrics::{Counter, Timer};
 use super::mutants::{Mutant, is_planted};
 use super::outcome::{Outcome, Outcomes};
+use super::replicated::{self, Replicated};
 use super::session::frame::Frame;
-use super::session::snapshot;
 use super::session::table::{Sessions, Verdict};
 use super::shared::{Shared, guarded};
 use super::work::{ApplierJob, Completion, Saved};
@@ -38,7 +39,8 @@ pub(super) struct Applier {
     at: SnapshotMetadata,
     /// Where the newest snapshot stands.
     saved_index: u64,
-    sessions: Sessions,
+    /// What the engine itself keeps, as of there.
+    own: Replicated,
 }
 
 /// What an entry means for the state machine.
@@ -108,16 +110,16 @@ impl SnapshotRead for SnapReader {
 }
 
 impl Applier {
-    /// For a state machine that holds what the snapshot at `at` does, and these sessions.
+    /// For a state machine that holds what the snapshot at `at` does, and what the engine itself keeps there.
     pub(super) fn new(
         shared: Arc<Shared>,
         (jobs, completions): (Receiver<ApplierJob>, Sender<Completion>),
         snapshots: SnapDir,
         at: SnapshotMetadata,
-        sessions: Sessions,
+        own: Replicated,
     ) -> Self {
         let files = Files::new(snapshots.clone());
-        Applier { shared, jobs, completions, snapshots, files, saved_index: at.index, at, sessions }
+        Applier { shared, jobs, completions, snapshots, files, saved_index: at.index, at, own }
     }
 
     /// Works until the driver is gone. Whatever ends the work early, outcomes are still delivered.
@@ -195,11 +197,12 @@ impl Applier {
         let changes = read_changes(&entries)?;
         let mut requests = Vec::new();
         self.shared.pending.lock().requests(&entries, &mut requests);
-        let mut contexts = changes.iter().map(|(_, change)| change.context.as_ref());
+        let contexts: Vec<Bytes> = changes.iter().map(|(_, change)| force::host_context(change)).collect();
+        let mut contexts = contexts.iter().map(Bytes::as_ref);
         let deeds: Vec<Deed<'_>> = entries
             .iter()
             .map(|entry| match entry.entry_type {
-                EntryType::Normal => Deed::of(entry, &mut self.sessions),
+                EntryType::Normal => Deed::of(entry, &mut self.own.sessions),
                 EntryType::ConfChange | EntryType::ConfChangeV2 => {
                     Deed::Apply(contexts.next().unwrap_or_default())
                 }
@@ -232,7 +235,7 @@ impl Applier {
         let results: Vec<Outcome> = entries
             .iter()
             .zip(deeds.into_iter().zip(slots))
-            .map(|(entry, (deed, slot))| deed.result(entry, slot.into_answer(), &mut self.sessions))
+            .map(|(entry, (deed, slot))| deed.result(entry, slot.into_answer(), &mut self.own.sessions))
             .collect();
         let mut outcomes = Outcomes::default();
         self.shared.pending.lock().applied(&entries, &results, &mut outcomes);
@@ -249,16 +252,21 @@ impl Applier {
             // A change that is not possible has no effect, here as in consensus.
             if let Ok(conf_state) = conf_state_after(&self.at.conf_state, change) {
                 self.at.conf_state = conf_state;
+                self.own.members.follow(change, &self.at.conf_state);
                 events.push(Event::Membership { index: *index, conf_state: self.at.conf_state.clone() });
             }
+        }
+        if !events.is_empty() {
+            self.shared.show_members(&self.own.members);
         }
         events
     }
 
     fn restore(&mut self, metadata: SnapshotMetadata) -> Result<()> {
         let reader = self.snapshots.open(metadata.term, metadata.index)?;
-        let (bytes, sessions) = self.shared.call(|host| restore(host, reader))??;
-        self.sessions = sessions;
+        let (bytes, own) = self.shared.call(|host| restore(host, reader))??;
+        self.shared.show_members(&own.members);
+        self.own = own;
         let (index, term) = (metadata.index, metadata.term);
         self.at = metadata;
         self.saved_index = index;
@@ -275,7 +283,7 @@ impl Applier {
     fn save(&mut self) -> Result<()> {
         let result = match self.at.index {
             index if index == self.saved_index => Ok(None),
-            _ => self.shared.call(|host| save(host, &self.snapshots, &self.at, &self.sessions))?.map(Some),
+            _ => self.shared.call(|host| save(host, &self.snapshots, &self.at, &self.own))?.map(Some),
         };
         match &result {
             Ok(Some(saved)) => self.saved_index = saved.metadata.index,
@@ -288,19 +296,24 @@ impl Applier {
     }
 }
 
-/// Gives the host a snapshot; returns its length, and the sessions in it.
-pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Sessions)> {
-    let (mut reader, sessions) = snapshot::Reader::new(&mut file)?;
+/// Gives the host a snapshot; returns its length, and what is the engine's own in it.
+pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Replicated)> {
+    let (mut reader, own) = replicated::Reader::new(&mut file)?;
     let bytes = reader.len();
     host.snapshot_restore(&mut reader).map_err(Error::Host)?;
-    Ok((bytes, sessions))
+    Ok((bytes, own))
 }
 
-fn save(host: &dyn Host, snapshots: &SnapDir, at: &SnapshotMetadata, sessions: &Sessions) -> Result<Saved> {
+fn save(host: &dyn Host, snapshots: &SnapDir, at: &SnapshotMetadata, own: &Replicated) -> Result<Saved> {
     let mut file = snapshots.create(at.clone())?;
-    let none = Sessions::default();
-    let sessions = if is_planted(Mutant::ForgetSessionInSnapshot) { &none } else { sessions };
-    let mut writer = snapshot::Writer::new(&mut file, sessions);
+    let forgetful;
+    let own = if is_planted(Mutant::ForgetSessionInSnapshot) {
+        forgetful = Replicated { sessions: Sessions::default(), ..own.clone() };
+        &forgetful
+    } else {
+        own
+    };
+    let mut writer = replicated::Writer::new(&mut file, own);
     let result = host.snapshot_save(&mut writer);
     // A failure stays with the file, which tells it now.
     let _ = writer.finish();

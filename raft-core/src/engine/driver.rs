@@ -16,6 +16,7 @@ use super::courier::receiver::Receiver as SnapshotReceiver;
 use super::courier::sender::Sender as SnapshotSender;
 use super::event::{Event, Level};
 use super::forward::{self, Served};
+use super::heard::Heard;
 use super::metrics::Counter;
 use super::mutants::{Mutant, is_planted};
 use super::outcome::{Asker, Outcome, Outcomes};
@@ -66,8 +67,12 @@ pub(super) struct Driver {
     /// The term in which the pending proposals were appended.
     pub(super) lead_term: u64,
     pub(super) role: RoleKind,
+    /// Who was heard of lately.
+    pub(super) heard: Heard,
     /// When the tickets that the writer holds were given to it.
     pub(super) writing_since: VecDeque<Instant>,
+    /// When a message of another group was last spoken of.
+    pub(super) turned_away: Option<Instant>,
     /// When leadership was last offered to somebody with a better disk.
     pub(super) offered: Option<Instant>,
     /// The time of this turn.
@@ -104,6 +109,7 @@ impl Driver {
             self.note_refilled();
             self.checkpoint();
             self.publish()?;
+            self.pursue()?;
         }
     }
 
@@ -187,6 +193,7 @@ impl Driver {
             self.carry_out(effects)?;
         }
         if due.ticks > 0 {
+            self.heard.tick(self.now, self.node.committed());
             self.expire()?;
             self.watch_disk()?;
         }
@@ -291,7 +298,7 @@ impl Driver {
     /// Does what the courier wants done.
     pub(super) fn carry_out(&mut self, effects: Effects) -> Result<()> {
         let Effects { messages, jobs, reports, steps, notes } = effects;
-        self.send(&messages)?;
+        self.send(messages)?;
         jobs.into_iter().for_each(|job| self.hand_to_applier(ApplierJob::File(job)));
         for (id, arrived) in reports {
             let result = self.node.report_snapshot(id, arrived);
@@ -386,7 +393,7 @@ impl Driver {
         {
             ready.messages.retain(|message| message.msg_type == MessageType::MsgTimeoutNow);
             // It is an offer; if the transport does not take it, time will tell the others.
-            let _ = self.shared.call(|host| host.send(&ready.messages));
+            let _ = self.send(ready.messages);
         }
     }
 
@@ -407,16 +414,18 @@ impl Driver {
         if outcomes.is_empty() {
             return Ok(());
         }
-        self.send(&forward::answers(self.id, outcomes))
+        self.send(forward::answers(self.id, outcomes))
     }
 
     /// Gives messages to the host.
-    pub(super) fn send(&self, messages: &[Message]) -> Result<()> {
+    pub(super) fn send(&self, mut messages: Vec<Message>) -> Result<()> {
         if messages.is_empty() {
             return Ok(());
         }
+        let group = self.shared.group.load(Ordering::Acquire);
+        messages.iter_mut().for_each(|message| message.group = group);
         self.shared.metrics.add(Counter::Sent, messages.len() as u64);
-        self.shared.call(|host| host.send(messages))
+        self.shared.call(|host| host.send(&messages))
     }
 
     pub(super) fn hand_to_applier(&self, job: ApplierJob) {

@@ -1,14 +1,16 @@
 //! [`Inbox`]: what host threads hand to the driver, bounded in items and bytes.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 
+use super::forward::Kind;
 use super::mutants::{Mutant, is_planted};
 use super::outcome::Reply;
+use super::replace::Wish;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfChangeV2;
 use crate::raftpb::message::Message;
@@ -24,8 +26,10 @@ pub(super) enum Input {
     Read(Reply),
     /// A read that may see a state of at most this age.
     ReadWithin(Duration, Reply),
-    /// A membership change.
-    Change(ConfChangeV2, Reply),
+    /// A membership change, plain or forced.
+    Change(ConfChangeV2, Kind, Reply),
+    /// A member is to be replaced or added by this time.
+    Replace(Wish, Instant, Reply),
     /// Leadership is to go to this node.
     TransferLeader(u64),
     /// A snapshot is to be taken.
@@ -48,7 +52,8 @@ impl Input {
                 (proposals.len(), proposals.iter().map(|(data, _)| data.len().saturating_add(OVERHEAD)).sum())
             }
             Input::ProposeWait(data, _) => (1, data.len().saturating_add(OVERHEAD)),
-            Input::Change(change, _) => (1, change.context.len().saturating_add(OVERHEAD)),
+            Input::Change(change, ..) => (1, change.context.len().saturating_add(OVERHEAD)),
+            Input::Replace(wish, ..) => (1, wish.len().saturating_add(OVERHEAD)),
             Input::Step(message) => (1, message.encoded_len().saturating_add(OVERHEAD)),
             Input::Read(_)
             | Input::ReadWithin(..)

@@ -13,12 +13,14 @@ use parking_lot::Mutex;
 
 use super::courier::header::Header;
 use super::event::Level;
-use super::forward;
+use super::forward::{self, Kind};
 use super::host::Host;
 use super::inbox::Input;
+use super::members::MEMBER_BYTES_MAX;
 use super::metrics::{Counter, Histogram, Timer};
 use super::options::Options;
 use super::outcome::{Outcome, Reply, Waiter};
+use super::replace::Wish;
 use super::report::{self, Waiting};
 use super::session::frame::{self, Frame};
 use super::shared::Shared;
@@ -47,6 +49,7 @@ pub struct Engine {
     proposal_bytes_max: usize,
     queue_items_max: usize,
     queue_bytes_max: usize,
+    tick_interval: Duration,
     // Disconnected once every thread is done with its work.
     done: Receiver<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -61,6 +64,10 @@ pub struct EngineStatus {
     pub snapshot_index: u64,
     /// Whether the disk has less room than is kept for the log: no proposals are taken until there is more.
     pub disk_full: bool,
+    /// The bytes of each member that has some, by ascending id: the context of the change that added or updated it.
+    pub member_bytes: Vec<(u64, Bytes)>,
+    /// The number of the group, see [`Options::force_new_cluster`]; 0 is the first one.
+    pub group: u64,
     /// Why the engine has ended, if it was not told to.
     pub failure: Option<Error>,
 }
@@ -91,6 +98,7 @@ impl Engine {
             proposal_bytes_max: options.proposal_bytes_max,
             queue_items_max: options.queue_items_max,
             queue_bytes_max: options.queue_bytes_max,
+            tick_interval: options.tick_interval,
             done,
             threads: Mutex::default(),
         };
@@ -206,15 +214,64 @@ impl Engine {
     }
 
     /// Proposes a change of the membership and returns at once. The outcome comes when it is in force here.
+    ///
+    /// The context, 64 KiB at the most, is the bytes of the one member that the change adds or updates: every node shows
+    /// them in its status from then on, until the member is updated or removed. An added member keeps those that it has if
+    /// the context is empty. Of a change that adds or updates several members the context is for `apply` alone.
+    ///
+    /// A leader refuses what would lose the quorum, see [`force_change`](Self::force_change) for the way around it.
+    /// `QuorumAtRisk`: of the new voters, in either half of a joint configuration, those that were heard of within the last
+    /// two election timeouts are no majority; or a group of one or two voters gets one that is no learner. `LearnerBehind`:
+    /// a learner is to vote that does not hold what was committed two election timeouts ago. Both are certain, and the
+    /// outcome's answer says why.
     pub fn change(&self, change: ConfChangeV2, request: u64) -> Result<()> {
-        self.check_len(change.context.len())?;
-        self.push(Input::Change(change, Reply::to(request)))
+        check_max(change.context.len(), MEMBER_BYTES_MAX)?;
+        self.push(Input::Change(change, Kind::Plain, Reply::to(request)))
     }
 
     /// Proposes a change of the membership and waits for its outcome, for `timeout` at the most.
     pub fn change_wait(&self, change: ConfChangeV2, timeout: Duration) -> Result<Outcome> {
-        self.check_len(change.context.len())?;
-        self.wait(timeout, |reply| Input::Change(change, reply))
+        check_max(change.context.len(), MEMBER_BYTES_MAX)?;
+        self.wait(timeout, |reply| Input::Change(change, Kind::Plain, reply))
+    }
+
+    /// Like [`change`](Self::change), and takes what that refuses as `QuorumAtRisk` or `LearnerBehind`. What does not fit
+    /// the membership is refused all the same, and so is the removal of the last voter.
+    pub fn force_change(&self, change: ConfChangeV2, request: u64) -> Result<()> {
+        check_max(change.context.len(), MEMBER_BYTES_MAX)?;
+        self.push(Input::Change(change, Kind::Forced, Reply::to(request)))
+    }
+
+    /// Like [`force_change`](Self::force_change), and waits for the outcome, for `timeout` at the most.
+    pub fn force_change_wait(&self, change: ConfChangeV2, timeout: Duration) -> Result<Outcome> {
+        check_max(change.context.len(), MEMBER_BYTES_MAX)?;
+        self.wait(timeout, |reply| Input::Change(change, Kind::Forced, reply))
+    }
+
+    /// Puts node `new` with these bytes in the place of the member `old`, and returns at once. `new` becomes a
+    /// learner, catches up, and votes from the moment on in which `old` leaves, by one joint change. `old` 0: nobody
+    /// leaves, `new` is added or promoted.
+    ///
+    /// The outcome comes when that is in force, or when `timeout` has passed. Whatever becomes of this node or of the
+    /// leader meanwhile, the same request, here or at any other node, goes on from where the membership stands; where
+    /// it is as wished, it is `Ok` at once, with term 0. What is refused for the moment is tried again until the time
+    /// has passed, and is the outcome then: `LearnerBehind`, `QuorumAtRisk`, `ConfChange`, `NotLeader` (`new` may
+    /// have become a learner). `TimedOut`: a step is under way. `InvalidArg`: `old` is no member. `Busy`: 16 such
+    /// requests are under way here.
+    ///
+    /// With [`forward_proposals`](crate::consensus::config::Config::forward_proposals) off, only a leader can be asked.
+    /// `Config`: `new` is 0 or `old`.
+    pub fn replace(&self, old: u64, new: u64, bytes: Bytes, timeout: Duration, request: u64) -> Result<()> {
+        let wish = wish(old, new, bytes)?;
+        self.push(Input::Replace(wish, after(timeout), Reply::to(request)))
+    }
+
+    /// Like [`replace`](Self::replace), and waits for the outcome, for `timeout` and two ticks at the most.
+    pub fn replace_wait(&self, old: u64, new: u64, bytes: Bytes, timeout: Duration) -> Result<Outcome> {
+        let wish = wish(old, new, bytes)?;
+        let deadline = after(timeout);
+        let patience = timeout.saturating_add(self.tick_interval * 2);
+        self.wait(patience, |reply| Input::Replace(wish, deadline, reply))
     }
 
     /// Asks the leader, this node or another, to hand leadership to node `to`. Whether it does shows in the status.
@@ -275,6 +332,8 @@ impl Engine {
             status,
             snapshot_index: self.shared.snapshot_index.load(Ordering::Acquire),
             disk_full: self.shared.disk_full.load(Ordering::Acquire),
+            member_bytes: self.shared.members.lock().list(),
+            group: self.shared.group.load(Ordering::Acquire),
             failure: self.shared.failure().cloned(),
         }
     }
@@ -345,15 +404,12 @@ impl Engine {
         }
         let waiter = Arc::new(Waiter::default());
         self.push(input(Reply::Waiter(Arc::clone(&waiter))))?;
-        let now = Instant::now();
-        // A year is for ever, and does not overflow.
-        let deadline = now + timeout.min(Duration::from_secs(365 * 24 * 3600));
-        if let Some(outcome) = waiter.wait_until(deadline) {
+        if let Some(outcome) = waiter.wait_until(after(timeout)) {
             return Ok(outcome);
         }
         self.shared.pending.lock().forget(&waiter);
         // It may have come in the last moment.
-        waiter.wait_until(now).ok_or(Error::TimedOut)
+        waiter.take().ok_or(Error::TimedOut)
     }
 
     /// Queues a request.
@@ -381,6 +437,19 @@ impl Drop for Engine {
             }
         }
     }
+}
+
+/// When `timeout` has passed. A year is for ever, and does not overflow.
+fn after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600))
+}
+
+fn wish(old: u64, new: u64, bytes: Bytes) -> Result<Wish> {
+    check_max(bytes.len(), MEMBER_BYTES_MAX)?;
+    if new == 0 || new == old {
+        return Err(Error::Config(format!("node {new} cannot take the place of node {old}")));
+    }
+    Ok(Wish::new(old, new, bytes))
 }
 
 fn check_max(len: usize, max: usize) -> Result<()> {

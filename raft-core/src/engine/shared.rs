@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::event::Level;
 use super::host::Host;
 use super::inbox::Inbox;
+use super::members::Members;
 use super::metrics::{Counter, Metrics};
 use super::outcome::Outcome;
 use super::pending::Pending;
@@ -25,6 +26,10 @@ pub(super) struct Shared {
     pub(super) pending: Mutex<Pending>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) status: Mutex<Status>,
+    /// The members' bytes, as of the applied index.
+    pub(super) members: Mutex<Members>,
+    /// The group that this node belongs to: 0, or the number of one that was made by force.
+    pub(super) group: AtomicU64,
     /// How far the host's state machine is.
     pub(super) applied: AtomicU64,
     /// Where the newest snapshot stands that the log names.
@@ -51,6 +56,8 @@ impl Shared {
             pending: Mutex::new(Pending::new(applied, nonce, Arc::clone(&metrics))),
             metrics,
             status: Mutex::new(status),
+            members: Mutex::default(),
+            group: AtomicU64::new(0),
             applied: AtomicU64::new(applied),
             snapshot_index: AtomicU64::new(applied),
             disk_full: AtomicBool::new(false),
@@ -79,6 +86,15 @@ impl Shared {
         let own = pending.age(now).filter(|own| *own <= age)?;
         self.metrics.add(Counter::Reads, 1);
         Some(Outcome { age: own, ..Outcome::done(pending.applied_index(), 0) })
+    }
+
+    /// The table of the members has become this one.
+    pub(super) fn show_members(&self, members: &Members) {
+        // One who waited to be added knows the number from its leader before.
+        if members.group() != 0 {
+            self.group.store(members.group(), Ordering::Release);
+        }
+        self.members.lock().clone_from(members);
     }
 
     /// Calls the host and stops a panic there.

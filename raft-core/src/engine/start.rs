@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crossbeam_channel::unbounded;
@@ -13,12 +14,14 @@ use super::courier::receiver::Receiver;
 use super::courier::sender::Sender;
 use super::driver::Driver;
 use super::event::{Event, Level};
+use super::force;
 use super::forward::Served;
+use super::heard::Heard;
 use super::host::Host;
 use super::inbox::Inbox;
 use super::options::{Options, clock_number};
+use super::replicated::Replicated;
 use super::requests::InHand;
-use super::session::table::Sessions;
 use super::shared::{Shared, guarded};
 use super::work::ApplierJob;
 use super::writer::{Watch, Writer};
@@ -49,21 +52,18 @@ pub(super) fn start(
     dir: &Path,
     host: Arc<dyn Host>,
 ) -> Result<Parts> {
-    let identity = Identity { cluster_id: options.cluster_id, node_id: options.consensus.id };
-    let of_store = StoreOptions::of_member(identity, options.segment_bytes, options.disk_reserve_bytes);
-    let (store, mut recovered) = Store::open_member(volume, dir, of_store, &options.voters)?;
+    let (store, mut recovered, own) = restore_all(volume, options, dir, host.as_ref())?;
     let at = recovered.snapshot.clone();
-    // The snapshot that a new cluster starts from holds a membership and no state.
-    let mut sessions = Sessions::default();
-    if at.index > BOOTSTRAP_INDEX {
-        sessions = restore_found(&store, &at, host.as_ref())?;
-    }
     let boot_term = recovered.hard_state.term;
+    let committed = recovered.hard_state.commit;
+    let group = force::group_at_start(own.members.group(), &recovered);
     let node = node(options, &mut recovered)?;
     let last_index = node.storage().last_index();
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
     let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index, clock_number()));
+    shared.show_members(&own.members);
+    shared.group.store(group, Ordering::Release);
     let (to_driver, completions) = unbounded();
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
@@ -75,7 +75,7 @@ pub(super) fn start(
         (applier_jobs, to_driver.clone()),
         store.snapshots(),
         at.clone(),
-        sessions,
+        own,
     );
     let watch = Watch::new(options.disk_reserve_bytes);
     let writer = Writer::new(Arc::clone(&shared), store, writer_jobs, to_driver, watch);
@@ -107,11 +107,34 @@ pub(super) fn start(
         known_stores: recovered.known_stores,
         is_recovering: recovered.lost.is_some(),
         lead_term: 0,
+        heard: Heard::new(options.election_timeout(), now, committed),
         writing_since: Default::default(),
+        turned_away: None,
         offered: None,
         now,
     };
     Ok(Parts { shared, driver, writer, applier })
+}
+
+/// Opens the store, restores the host, and makes a group of this node alone if that is asked for.
+fn restore_all(
+    volume: Arc<dyn Volume>,
+    options: &Options,
+    dir: &Path,
+    host: &dyn Host,
+) -> Result<(Store, Recovered, Replicated)> {
+    let identity = Identity { cluster_id: options.cluster_id, node_id: options.consensus.id };
+    let of_store = StoreOptions::of_member(identity, options.segment_bytes, options.disk_reserve_bytes);
+    let (mut store, mut recovered) = Store::open_member(volume, dir, of_store, &options.voters)?;
+    // The snapshot that a new cluster starts from holds a membership and no state.
+    let mut own = Replicated::default();
+    if recovered.snapshot.index > BOOTSTRAP_INDEX {
+        own = restore_found(&store, &recovered.snapshot, host)?;
+    }
+    if options.force_new_cluster != 0 && own.members.group() != options.force_new_cluster {
+        force::force(&mut store, &mut recovered, options.consensus.id, options.force_new_cluster)?;
+    }
+    Ok((store, recovered, own))
 }
 
 /// Consensus as it was when it last ran here.
@@ -149,7 +172,7 @@ fn first_events(shared: &Shared, recovered: &Recovered, last_index: u64) -> Vec<
     events
 }
 
-fn restore_found(store: &Store, at: &SnapshotMetadata, host: &dyn Host) -> Result<Sessions> {
+fn restore_found(store: &Store, at: &SnapshotMetadata, host: &dyn Host) -> Result<Replicated> {
     let reader = store.snapshots().open_found(at.term, at.index)?;
     Ok(guarded(|| restore(host, reader))??.1)
 }

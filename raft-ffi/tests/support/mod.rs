@@ -10,9 +10,9 @@ use std::process::{Command, Output};
 use cbindgen::{Builder, Config, DocumentationLength};
 
 /// The header's parts, in the order in which it is read.
-pub(crate) const NOUNS: [&str; 15] = [
+pub(crate) const NOUNS: [&str; 16] = [
     "status", "error", "version", "data", "config", "snapshot", "host", "answer", "engine", "request",
-    "session", "metrics", "ready", "node", "store",
+    "replace", "session", "metrics", "ready", "node", "store",
 ];
 
 /// The workspace's root.

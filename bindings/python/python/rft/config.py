@@ -95,6 +95,12 @@ class Config:
     """Bytes of the disk that are kept for the log; 0 is none. With less left, an engine that leads refuses proposals by
     `DiskFullError`, and a snapshot that would leave less than half of them is not written."""
 
+    force_new_cluster: int = _default("force_new_cluster")
+    """Engine: the last resort when the quorum is lost for good, on one survivor; 0 is no. With another number the node
+    goes on as the only voter of a new group of that number, with all the entries that it holds. What only the others
+    held is lost, and they have to begin anew with empty directories: if they are not dead but cut off, there are two
+    truths. A restart with the same number is harmless."""
+
     def __post_init__(self) -> None:
         check_config(self)
         object.__setattr__(self, "voters", tuple(self.voters))
