@@ -12,6 +12,7 @@ use super::courier::files::{FileDone, Files};
 use super::event::{Event, Level};
 use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
 use super::metrics::{Counter, Timer};
+use super::mutants::{Mutant, is_planted};
 use super::outcome::{Outcome, Outcomes};
 use super::session::frame::Frame;
 use super::session::snapshot;
@@ -183,6 +184,9 @@ impl Applier {
         if !outcomes.peers.is_empty() {
             let _ = self.completions.send(Completion::Decided(outcomes.peers));
         }
+        if is_planted(Mutant::DoubleCompletion) {
+            self.tell(&outcomes.own)?;
+        }
         self.tell(&outcomes.own)
     }
 
@@ -294,6 +298,8 @@ pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Ses
 
 fn save(host: &dyn Host, snapshots: &SnapDir, at: &SnapshotMetadata, sessions: &Sessions) -> Result<Saved> {
     let mut file = snapshots.create(at.clone())?;
+    let none = Sessions::default();
+    let sessions = if is_planted(Mutant::ForgetSessionInSnapshot) { &none } else { sessions };
     let mut writer = snapshot::Writer::new(&mut file, sessions);
     let result = host.snapshot_save(&mut writer);
     // A failure stays with the file, which tells it now.

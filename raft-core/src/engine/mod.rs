@@ -14,6 +14,10 @@ mod forward;
 pub mod host;
 mod inbox;
 pub mod metrics;
+#[cfg(feature = "mutants")]
+pub mod mutants;
+#[cfg(not(feature = "mutants"))]
+mod mutants;
 pub mod node;
 pub mod options;
 pub mod outcome;
