@@ -183,6 +183,7 @@ test-python-in-venv:
 	cd $(PY) && $(IN_VENV) mypy
 	cd $(PY) && $(IN_VENV) python -m mypy.stubtest rft._native
 	cd $(PY) && $(IN_VENV) pytest
+	scripts/test-wheel.sh $(VENV) $(BUILT)/wheel
 	@scripts/need.sh --optional 'the Python binding without the global lock' python3.14t || true
 
 # The second run loses writes on purpose: the soak has to see it.
