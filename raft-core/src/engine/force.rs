@@ -4,6 +4,7 @@
 //! A node takes no message that carries another number than its own. So the members of old, which know nothing of
 //! the new group and may hold what it does not, can neither lead it nor vote in it, nor be led by it: each has to begin
 //! with an empty directory. Who has none of a membership yet takes the number of the leader that it hears of first.
+//! etcd's nodes send no number, so a group that was made like this takes none of them.
 //!
 //! The number stands in the log, in the context of the change that ends the transition, and from there in the table of
 //! the members and so in snapshots:
@@ -37,9 +38,13 @@ pub(super) fn group_of(change: &ConfChangeV2) -> Option<u64> {
 
 /// The number of the group that a node belongs to: by what it has committed, or by `snapshot`.
 pub(super) fn group_at_start(snapshot: u64, recovered: &Recovered) -> u64 {
+    groups_committed(recovered).last().unwrap_or(snapshot)
+}
+
+fn groups_committed(recovered: &Recovered) -> impl Iterator<Item = u64> {
     let commit = recovered.hard_state.commit;
-    let committed = recovered.entries.iter().take_while(|entry| entry.index <= commit);
-    changes(committed).filter_map(|change| group_of(&change)).last().unwrap_or(snapshot)
+    let committed = recovered.entries.iter().take_while(move |entry| entry.index <= commit);
+    changes(committed).filter_map(|change| group_of(&change))
 }
 
 fn changes<'a>(entries: impl Iterator<Item = &'a Entry>) -> impl Iterator<Item = ConfChangeV2> {
@@ -59,7 +64,8 @@ pub(super) fn force(store: &mut Store, recovered: &mut Recovered, id: u64, group
             "this node's disk has lost a part of the log: give that up first, with rft log repair",
         );
     }
-    if changes(recovered.entries.iter()).any(|change| group_of(&change) == Some(group)) {
+    // A crash may have left its entries without the word that they are committed.
+    if groups_committed(recovered).any(|known| known == group) {
         return Ok(());
     }
     let mut at = recovered.snapshot.conf_state.clone();
@@ -137,9 +143,9 @@ impl Driver {
         false
     }
 
-    /// Refuses a message of another group, says so once in a while, and tells a sender that knows of no new group.
+    /// Refuses a message of another group, says so once in a while, and lets the sender know, which then says so, too.
     pub(super) fn turn_away(&mut self, message: &Message) -> Result<()> {
-        let Message { from, group, .. } = *message;
+        let (from, group) = (message.from, message.group);
         let own = self.shared.group.load(Ordering::Acquire);
         if self.turned_away.is_none_or(|at| self.now.duration_since(at) >= self.election_timeout) {
             self.turned_away = Some(self.now);
@@ -149,7 +155,7 @@ impl Driver {
             );
             self.shared.log(Level::Warn, &text);
         }
-        if group != 0 || message.msg_type.is_response() {
+        if message.msg_type.is_response() {
             return Ok(());
         }
         let notice = Message { from: self.id, ..Message::new(MessageType::MsgHeartbeatResp, from) };
@@ -159,7 +165,12 @@ impl Driver {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::disk::os::OsVolume;
+    use crate::disk::recovered::Identity;
+    use crate::disk::store::StoreOptions;
 
     /// The memberships on the way.
     fn way(at: &ConfState, id: u64) -> Vec<ConfState> {
@@ -199,5 +210,35 @@ mod tests {
         assert_eq!((group_of(&own), host_context(&own)), (None, own.context.clone()));
         own.context = Bytes::from_static(b"rftforc1 and more than eight");
         assert_eq!(group_of(&own), None);
+    }
+
+    #[test]
+    fn a_crash_in_the_middle_of_it_is_made_good_by_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || {
+            let identity = Identity { cluster_id: 7, node_id: 1 };
+            let options = StoreOptions { zeroed_bytes: 0, ..StoreOptions::new(identity) };
+            Store::open_member(Arc::new(OsVolume), dir.path(), options, &[1, 2, 3]).unwrap()
+        };
+        let (mut store, recovered) = open();
+        let steps = transition(&recovered.snapshot.conf_state, 1, 7);
+        let entries: Entries = steps.iter().map(ConfChangeV2::to_entry).collect();
+        store.append(None, &entries.number(2, 2), true).unwrap();
+        drop(store);
+
+        let (mut store, mut recovered) = open();
+        assert_eq!((recovered.hard_state.commit, group_at_start(0, &recovered)), (1, 0));
+        force(&mut store, &mut recovered, 1, 7).unwrap();
+        drop(store);
+        let (mut store, mut again) = open();
+        assert_eq!((&again.hard_state, &again.entries), (&recovered.hard_state, &recovered.entries));
+        assert_eq!((again.hard_state.vote, again.entries.len(), group_at_start(0, &again)), (1, 4, 7));
+        assert_eq!(again.hard_state.commit, 5);
+        // And once more changes nothing, another number does.
+        force(&mut store, &mut again, 1, 7).unwrap();
+        assert_eq!(again.entries, recovered.entries);
+        force(&mut store, &mut again, 1, 8).unwrap();
+        assert_eq!((again.hard_state.commit, group_at_start(0, &again)), (6, 8));
+        assert!(again.hard_state.term > recovered.hard_state.term);
     }
 }

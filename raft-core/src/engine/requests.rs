@@ -156,8 +156,8 @@ impl Driver {
             |id| self.node.progress().find(|(member, _)| *member == id).map_or(0, |(_, of)| of.matched);
         let keeps_pace = |id| is_heard(id) && self.heard.keeps_pace(matched(id));
         let result = risk::check(&self.node.conf_state(), change, is_heard, keeps_pace);
-        if let Err(Error::QuorumAtRisk(_)) = &result {
-            self.tolerate(result.clone(), "a change")?;
+        if let Err(error @ Error::QuorumAtRisk(_)) = &result {
+            self.shared.log(Level::Warn, &error.to_string());
         }
         result
     }

@@ -1,10 +1,14 @@
 //! Changes of the membership as a person thinks of them: a member is replaced in one request, and what would cost the
 //! quorum is refused.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use raft_core::engine::code::Code;
+use raft_core::engine::node::Engine;
 use raft_core::engine::outcome::Outcome;
 use raft_core::error::Error;
 use raft_core::raftpb::conf_change::ConfChangeType::{self, AddLearnerNode, AddNode, RemoveNode};
@@ -215,4 +219,70 @@ fn a_small_group_grows_by_way_of_a_learner_and_never_loses_its_last_voter() {
     world.start(2, &[]);
     wait_until("a promotion", || ask(&world, AddNode, 2).code == Code::Ok);
     wait_for_voters(&world, 2, &[1, 2]);
+}
+
+#[test]
+fn every_member_is_replaced_under_load_and_nothing_acknowledged_is_lost() {
+    let mut world = world(&[1, 2, 3]);
+    world.leader();
+    // The network repeats every message, and loses one in eleven.
+    world.set_repeats(1);
+    let mut count = 0u32;
+    world.set_filter(move |_| {
+        count = count.wrapping_add(1);
+        count % 11 != 0
+    });
+    let done = Arc::new(AtomicBool::new(false));
+    let mut acknowledged = Vec::new();
+    for new in 4..=6 {
+        let old = new - 3;
+        world.start(new, &[]);
+        // Through two nodes at once, as someone does who has lost patience with the first.
+        let engines: Vec<Arc<Engine>> =
+            [new - 2, new - 1].iter().map(|id| Arc::clone(&world.node(*id).engine)).collect();
+        done.store(false, Ordering::SeqCst);
+        let writer = thread::spawn({
+            let (engine, done) = (Arc::clone(&engines[0]), Arc::clone(&done));
+            move || {
+                let mut written = Vec::new();
+                for n in 0.. {
+                    if done.load(Ordering::SeqCst) {
+                        return written;
+                    }
+                    let command = Bytes::from(format!("{new} {n}"));
+                    let outcome = engine.propose_wait(command.clone(), Duration::from_secs(2));
+                    if outcome.is_ok_and(|outcome| outcome.code == Code::Ok) {
+                        written.push(command);
+                    }
+                }
+                written
+            }
+        });
+        let bytes = Bytes::from(format!("address of {new}"));
+        let asked: Vec<_> = engines
+            .into_iter()
+            .map(|engine| {
+                let bytes = bytes.clone();
+                thread::spawn(move || engine.replace_wait(old, new, bytes, PATIENCE).unwrap())
+            })
+            .collect();
+        for outcome in asked.into_iter().map(|thread| thread.join().unwrap()) {
+            assert_eq!(outcome.code, Code::Ok, "{outcome:?}");
+        }
+        done.store(true, Ordering::SeqCst);
+        acknowledged.extend(writer.join().unwrap());
+        world.stop(old);
+    }
+    world.set_filter(|_| true);
+    world.write("end");
+    let held = world.agreed(acknowledged.len() + 1);
+    assert!(!acknowledged.is_empty());
+    for command in &acknowledged {
+        assert_eq!(held.iter().filter(|other| *other == command).count(), 1, "{command:?}");
+    }
+    wait_for_voters(&world, 6, &[4, 5, 6]);
+    let expected: Vec<(u64, Bytes)> = (4..=6).map(|id| (id, format!("address of {id}").into())).collect();
+    for id in 4..=6 {
+        assert_eq!(world.node(id).engine.status().member_bytes, expected);
+    }
 }
