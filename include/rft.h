@@ -70,7 +70,7 @@
  *
  * **Booleans** are uint8_t, 0 or 1. C99 or later, C++11 or later.
  *
- * Everything here is there since version 0.1.0, unless its text says otherwise.
+ * Types and constants are there since version 0.1.0, unless their text says otherwise; every function says it.
  *
  * This file is generated; include/ABI.md is the promise that goes with it.
  */
@@ -92,11 +92,13 @@
 #endif
 #endif
 
-/** The header's version. */
+/** The first part of the header's version. */
 #define RFT_VERSION_MAJOR 0
+/** Its second part: before 1.0 it rises when something breaks. */
 #define RFT_VERSION_MINOR 1
+/** Its third part. */
 #define RFT_VERSION_PATCH 0
-/** major * 65536 + minor * 256 + patch, to compare. */
+/** The header's version to compare: major * 65536 + minor * 256 + patch. */
 #define RFT_VERSION_NUMBER (RFT_VERSION_MAJOR * 65536u + RFT_VERSION_MINOR * 256u + RFT_VERSION_PATCH)
 /** The header's version as text. */
 #define RFT_VERSION_STRING "0.1.0"
@@ -115,8 +117,8 @@ extern "C" {
  * errors that are neither retryable nor fatal.
  *
  * For a proposal the codes say how certain its fate is. RFT_E_NOT_LEADER, RFT_E_DROPPED, RFT_E_CONF_CHANGE,
- * RFT_E_TOO_LARGE and RFT_E_DISK_FULL: it certainly was not applied. RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an
- * outcome, RFT_E_STOPPED: it may or may not be applied.
+ * RFT_E_TOO_LARGE, RFT_E_DISK_FULL, RFT_E_QUORUM_AT_RISK and RFT_E_LEARNER_BEHIND: it certainly was not applied.
+ * RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an outcome, RFT_E_STOPPED: it may or may not be applied.
  * ================================================================================================================ */
 
 /** The status codes. */
@@ -201,6 +203,13 @@ enum {
    * may have been.
    */
   RFT_E_SESSION = -29,
+  /**
+   * Of the voters after this membership change, those that the leader has heard of lately would be no quorum; the
+   * message names the others. Not applied, for certain. RFT_TRANSITION_FORCED has it made all the same.
+   */
+  RFT_E_QUORUM_AT_RISK = -30,
+  /** The learner that is to become a voter has not caught up yet. Not applied, for certain; later it may work. */
+  RFT_E_LEARNER_BEHIND = -31,
 };
 
 /** A status code: one of the constants above. */
@@ -214,6 +223,7 @@ typedef int32_t rft_status_t;
  * never freed.
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API const char *rft_status_name(rft_status_t status);
 
@@ -224,6 +234,7 @@ RFT_API const char *rft_status_name(rft_status_t status);
  * @return the sentence. Static: never freed.
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API const char *rft_status_str(rft_status_t status);
 
@@ -246,6 +257,7 @@ typedef struct rft_error rft_error_t;
  * @return the same number as the call returned
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_error_code(const rft_error_t *error);
 
@@ -256,17 +268,19 @@ RFT_API rft_status_t rft_error_code(const rft_error_t *error);
  * @return UTF-8, ends with NUL; borrowed until rft_error_free
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API const char *rft_error_message(const rft_error_t *error);
 
 /**
  * Whether the same call may succeed later and had no effect now: RFT_E_BUSY, RFT_E_NOT_LEADER (once the leader
- * is known, ask it), RFT_E_DROPPED, RFT_E_SNAPSHOT_UNAVAILABLE, RFT_E_LOCKED.
+ * is known, ask it), RFT_E_DROPPED, RFT_E_SNAPSHOT_UNAVAILABLE, RFT_E_LOCKED, RFT_E_DISK_FULL, RFT_E_LEARNER_BEHIND.
  *
  * @param error borrowed for the call; NULL gives 0
  * @return 1 or 0
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API uint8_t rft_error_is_retryable(const rft_error_t *error);
 
@@ -278,6 +292,7 @@ RFT_API uint8_t rft_error_is_retryable(const rft_error_t *error);
  * @return 1 or 0
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API uint8_t rft_error_is_fatal(const rft_error_t *error);
 
@@ -288,6 +303,7 @@ RFT_API uint8_t rft_error_is_fatal(const rft_error_t *error);
  * @return the leader's id; 0 when it is unknown, and for every other status
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API uint64_t rft_error_leader(const rft_error_t *error);
 
@@ -297,6 +313,7 @@ RFT_API uint64_t rft_error_leader(const rft_error_t *error);
  * @param error taken; NULL does nothing
  * @par Thread
  * Any, once.
+ * @since 0.1.0
  */
 RFT_API void rft_error_free(rft_error_t *error);
 
@@ -313,6 +330,7 @@ RFT_API void rft_error_free(rft_error_t *error);
  * @return major * 65536 + minor * 256 + patch, as RFT_VERSION_NUMBER is for the header
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API uint32_t rft_version_number(void);
 
@@ -322,6 +340,7 @@ RFT_API uint32_t rft_version_number(void);
  * @return ends with NUL. Static: never freed.
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API const char *rft_version_string(void);
 
@@ -331,6 +350,7 @@ RFT_API const char *rft_version_string(void);
  * @return a program works with the library when this equals the RFT_ABI_VERSION it was compiled with
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API uint32_t rft_abi_version(void);
 
@@ -376,6 +396,11 @@ enum {
   RFT_TRANSITION_JOINT_IMPLICIT = 1,
   /** Through a joint configuration that stays until a change without any step leaves it. */
   RFT_TRANSITION_JOINT_EXPLICIT = 2,
+  /**
+   * Engine: added to one of the others. The change is made even where it is refused with RFT_E_QUORUM_AT_RISK or
+   * RFT_E_LEARNER_BEHIND without, and may leave a group that cannot commit anything any more.
+   */
+  RFT_TRANSITION_FORCED = 256,
 };
 
 /** What a node is at the moment. */
@@ -621,34 +646,46 @@ enum {
    */
   RFT_CONFIG_DISK_RESERVE_BYTES = 22,
   /**
+   * Engine: the last resort when the quorum is lost for good: any number, default 0, which is no. With another one
+   * the node goes on as the only voter of a new group of that number, with all the entries that it holds. Start one
+   * survivor with it, the one with the longest log, when the other voters are stopped and will never be started again
+   * as they are. DANGER: what the others had acknowledged and the survivor does not hold is lost; if they are not dead
+   * but only cut off, there are two groups with two truths; what was not committed becomes so. Members of old are
+   * refused (the log says so, here and there): each has to begin with an empty directory and be added again. Take a
+   * number that was never used in this cluster, a date for instance. Where the node has it already, nothing is done, so
+   * a restart with the same one is harmless. RFT_E_CONFIG from rft_engine_open: the node has no membership, or has lost
+   * a part of its log.
+   */
+  RFT_CONFIG_FORCE_NEW_CLUSTER = 23,
+  /**
    * Engine: whether a leader answers reads by its lease, without asking the others: 0 or 1, default 0. All members
    * must agree on it, and keep RFT_CONFIG_CHECK_QUORUM. Without a lease, and for a follower's own reads before they
    * reach the leader, nothing changes. A lease trusts that no member's clock runs faster than another's by more than
    * RFT_CONFIG_CLOCK_DRIFT_PERCENT. A process that was stopped and a machine that slept end it; a virtual machine
    * whose clocks stand still while it is paused cannot know, and must not use it. Setting the wall clock is harmless.
    */
-  RFT_CONFIG_LEASE_READS = 23,
+  RFT_CONFIG_LEASE_READS = 24,
   /**
    * Engine: how much faster the fastest clock of the cluster may run than the slowest: 0 to 99, default 10. A lease is
    * shorter than an election timeout by as much and by a tick; where nothing is left, reads ask the others.
    */
-  RFT_CONFIG_CLOCK_DRIFT_PERCENT = 24,
+  RFT_CONFIG_CLOCK_DRIFT_PERCENT = 25,
   /**
    * Engine: whether the calls that wait for an outcome also wait for room in a full queue, instead of returning
    * RFT_E_BUSY at once: 0 or 1, default 0. They wait no longer than their timeout, and then return RFT_E_BUSY: nothing
    * was taken. Calls that do not wait never do.
    */
-  RFT_CONFIG_WAIT_FOR_ROOM = 25,
+  RFT_CONFIG_WAIT_FOR_ROOM = 26,
   /**
    * Engine: bytes of applied entries after which a snapshot is taken, whichever comes first: any number, default 0,
    * which is only RFT_CONFIG_SNAPSHOT_ENTRIES.
    */
-  RFT_CONFIG_SNAPSHOT_BYTES = 26,
+  RFT_CONFIG_SNAPSHOT_BYTES = 27,
   /**
    * Engine: bytes of snapshots that a leader sends in a second, to all members together: 0 to 1 TiB, default 0, which is
    * as fast as they take them. Anything else must be at least 1024.
    */
-  RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND = 27,
+  RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND = 28,
 };
 
 /**
@@ -664,6 +701,7 @@ typedef struct rft_config rft_config_t;
  * memory
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API rft_config_t *rft_config_new(void);
 
@@ -678,6 +716,7 @@ RFT_API rft_config_t *rft_config_new(void);
  * configuration stays as it was); RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_set(rft_config_t *config,
                                     int32_t key,
@@ -694,6 +733,7 @@ RFT_API rft_status_t rft_config_set(rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, no such key; RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_get(const rft_config_t *config,
                                     int32_t key,
@@ -712,6 +752,7 @@ RFT_API rft_status_t rft_config_get(const rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, an id that is none, one that was added before; RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_add_voter(rft_config_t *config,
                                           uint64_t id,
@@ -726,6 +767,7 @@ RFT_API rft_status_t rft_config_add_voter(rft_config_t *config,
  * other, or the voters leave this node out; RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_validate(const rft_config_t *config,
                                          rft_error_t **err);
@@ -736,6 +778,7 @@ RFT_API rft_status_t rft_config_validate(const rft_config_t *config,
  * @param config taken; NULL does nothing
  * @par Thread
  * Any, once, while no other call uses it.
+ * @since 0.1.0
  */
 RFT_API void rft_config_free(rft_config_t *config);
 
@@ -767,6 +810,7 @@ typedef struct rft_snapshot_writer rft_snapshot_writer_t;
  * return from the callback
  * @par Thread
  * That of the callback.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_snapshot_write(rft_snapshot_writer_t *writer,
                                         const uint8_t *data,
@@ -784,6 +828,7 @@ RFT_API rft_status_t rft_snapshot_write(rft_snapshot_writer_t *writer,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO or RFT_E_CORRUPT: the engine stops, return from the callback
  * @par Thread
  * That of the callback.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_snapshot_read(rft_snapshot_reader_t *reader,
                                        uint8_t *buf,
@@ -798,6 +843,7 @@ RFT_API rft_status_t rft_snapshot_read(rft_snapshot_reader_t *reader,
  * @return the bytes from the first to the last, whatever was read of them
  * @par Thread
  * That of the callback.
+ * @since 0.1.0
  */
 RFT_API uint64_t rft_snapshot_len(const rft_snapshot_reader_t *reader);
 
@@ -885,7 +931,10 @@ typedef struct rft_outcome_t {
   uint64_t term;
   /** With RFT_E_NOT_LEADER: the leader; 0 is unknown. */
   uint64_t leader;
-  /** With RFT_OK: what `apply` said with rft_answer_set. NULL when it said nothing. */
+  /**
+   * With RFT_OK: what `apply` said with rft_answer_set. NULL when it said nothing. Of a membership change that was
+   * refused: why, as a sentence in UTF-8.
+   */
   const uint8_t *answer;
   /** Its bytes. */
   size_t answer_len;
@@ -1003,6 +1052,7 @@ typedef struct rft_host_t {
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL; RFT_E_PANIC
  * @par Thread
  * That of `apply`.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_answer_set(rft_answer_t *answer,
                                     const uint8_t *data,
@@ -1047,6 +1097,7 @@ typedef struct rft_engine rft_engine_t;
  * RFT_E_FOREIGN; RFT_E_CORRUPT; RFT_E_IO; RFT_E_HOST: snapshot_restore failed; RFT_E_BUSY: the config is in use
  * @par Thread
  * Any, while no other call uses the config. Blocks for the disk and for snapshot_restore.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_open(const rft_config_t *config,
                                      const char *dir,
@@ -1067,6 +1118,7 @@ RFT_API rft_status_t rft_engine_open(const rft_config_t *config,
  * RFT_E_WRONG_RECEIVER; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_step(rft_engine_t *engine,
                                      const uint8_t *data,
@@ -1084,6 +1136,7 @@ RFT_API rft_status_t rft_engine_step(rft_engine_t *engine,
  * @return as rft_engine_step
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_step_many(rft_engine_t *engine,
                                           const rft_bytes_t *messages,
@@ -1102,6 +1155,7 @@ RFT_API rft_status_t rft_engine_step_many(rft_engine_t *engine,
  * engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_report_unreachable(rft_engine_t *engine,
                                                    uint64_t id,
@@ -1117,6 +1171,7 @@ RFT_API rft_status_t rft_engine_report_unreachable(rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC: a call on this handle panicked
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_status(const rft_engine_t *engine,
                                        rft_node_status_t *out,
@@ -1133,6 +1188,7 @@ RFT_API rft_status_t rft_engine_status(const rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC: a call on this handle panicked
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_members(const rft_engine_t *engine,
                                         rft_member_t *out,
@@ -1156,6 +1212,7 @@ RFT_API rft_status_t rft_engine_members(const rft_engine_t *engine,
  * ends when it returns; RFT_E_INVALID_ARG; RFT_E_REENTRANT: nothing was done
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_stop(rft_engine_t *engine,
                                      uint32_t timeout_ms,
@@ -1169,6 +1226,7 @@ RFT_API rft_status_t rft_engine_stop(rft_engine_t *engine,
  * @param engine taken; NULL does nothing; from inside a callback nothing is done but a line in the log
  * @par Thread
  * Any but those of the callbacks, once, while no other call uses it. May block for 30 seconds.
+ * @since 0.1.0
  */
 RFT_API void rft_engine_free(rft_engine_t *engine);
 
@@ -1202,6 +1260,7 @@ typedef struct rft_proposal_t {
  * or why the engine failed. Without RFT_OK there is no outcome
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_propose(rft_engine_t *engine,
                                         const rft_proposal_t *proposals,
@@ -1223,6 +1282,7 @@ RFT_API rft_status_t rft_engine_propose(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_propose_wait(rft_engine_t *engine,
                                              const uint8_t *data,
@@ -1246,6 +1306,7 @@ RFT_API rft_status_t rft_engine_propose_wait(rft_engine_t *engine,
  * @return see rft_engine_propose_wait
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_call(rft_engine_t *engine,
                                      const uint8_t *data,
@@ -1267,6 +1328,7 @@ RFT_API rft_status_t rft_engine_call(rft_engine_t *engine,
  * the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read(rft_engine_t *engine,
                                      uint64_t request,
@@ -1284,6 +1346,7 @@ RFT_API rft_status_t rft_engine_read(rft_engine_t *engine,
  * failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read_wait(rft_engine_t *engine,
                                           uint32_t timeout_ms,
@@ -1303,6 +1366,7 @@ RFT_API rft_status_t rft_engine_read_wait(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read_within(rft_engine_t *engine,
                                             uint32_t age_ms,
@@ -1320,6 +1384,7 @@ RFT_API rft_status_t rft_engine_read_within(rft_engine_t *engine,
  * @return see rft_engine_read_wait
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read_within_wait(rft_engine_t *engine,
                                                  uint32_t age_ms,
@@ -1330,19 +1395,28 @@ RFT_API rft_status_t rft_engine_read_within_wait(rft_engine_t *engine,
 /**
  * Proposes a membership change and returns at once. The outcome comes when it is in force here.
  *
+ * A leader refuses what would lose the quorum: RFT_E_QUORUM_AT_RISK where those of the new voters, in either half of
+ * a joint configuration, that it has heard of within the last two election timeouts are no majority, or where a
+ * group of one or two voters gets one that is no learner; RFT_E_LEARNER_BEHIND where a learner is to vote that does
+ * not hold what was committed two election timeouts ago. The outcome's answer says why, in a sentence, and
+ * RFT_TRANSITION_FORCED has it done all the same. The last voter cannot be removed. To promote a learner is to add
+ * it as a voter; rft_engine_replace waits until it has caught up.
+ *
  * @param engine borrowed for the call
  * @param changes the steps; borrowed for the call; NULL when there are none
  * @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
- * @param transition one of the RFT_TRANSITION_ constants
- * @param context bytes that every node's `apply` gets with the change, an address for instance; borrowed for the call
- * @param len how many bytes
+ * @param transition one of the RFT_TRANSITION_ constants, with RFT_TRANSITION_FORCED added or not
+ * @param context bytes that every node's `apply` gets with the change, an address for instance, and that
+ * rft_engine_member_bytes then tells of the member; borrowed for the call
+ * @param len how many bytes: at most 65536
  * @param request a number of your own for the outcome; 0 wants none
  * @param err see rft_error_t; may be NULL
- * @return RFT_OK: the request gets its one outcome (RFT_E_CONF_CHANGE: another change is pending, or this one does not
- * fit); RFT_E_INVALID_ARG: NULL, an id that is none, an unknown constant; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED;
- * RFT_E_PANIC; or why the engine failed
+ * @return RFT_OK: the request gets its one outcome (RFT_E_CONF_CHANGE: another change is pending, or this one does
+ * not fit; RFT_E_QUORUM_AT_RISK; RFT_E_LEARNER_BEHIND); RFT_E_INVALID_ARG: NULL, an id that is none, an unknown
+ * constant; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_change(rft_engine_t *engine,
                                        const rft_change_t *changes,
@@ -1359,17 +1433,19 @@ RFT_API rft_status_t rft_engine_change(rft_engine_t *engine,
  * @param engine borrowed for the call
  * @param changes the steps; borrowed for the call; NULL when there are none
  * @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
- * @param transition one of the RFT_TRANSITION_ constants
+ * @param transition one of the RFT_TRANSITION_ constants, with RFT_TRANSITION_FORCED added or not
  * @param context bytes that every node's `apply` gets with the change; borrowed for the call
  * @param len how many bytes
  * @param timeout_ms how long to wait at the most
  * @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
  * @param err see rft_error_t; may be NULL
- * @return the outcome's status. RFT_OK: in force; RFT_E_CONF_CHANGE: another change is pending, or this one does not
- * fit; RFT_E_NOT_LEADER; RFT_E_DROPPED; RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_TOO_LARGE;
- * RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * @return the outcome's status, see rft_engine_change. RFT_OK: in force; RFT_E_CONF_CHANGE: another change is
+ * pending, or this one does not fit; RFT_E_QUORUM_AT_RISK; RFT_E_LEARNER_BEHIND; RFT_E_NOT_LEADER; RFT_E_DROPPED;
+ * RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED;
+ * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_change_wait(rft_engine_t *engine,
                                             const rft_change_t *changes,
@@ -1391,6 +1467,7 @@ RFT_API rft_status_t rft_engine_change_wait(rft_engine_t *engine,
  * engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_transfer_leader(rft_engine_t *engine,
                                                 uint64_t to,
@@ -1406,6 +1483,7 @@ RFT_API rft_status_t rft_engine_transfer_leader(rft_engine_t *engine,
  * the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
                                          uint64_t request,
@@ -1424,6 +1502,7 @@ RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
  * RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_snapshot_wait(rft_engine_t *engine,
                                               uint32_t timeout_ms,
@@ -1439,9 +1518,100 @@ RFT_API rft_status_t rft_engine_snapshot_wait(rft_engine_t *engine,
  * why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
                                          rft_error_t **err);
+
+/* ================================================================================================================
+ * Members: to replace one in one call, and the bytes of each.
+ *
+ * The context of a change is the bytes of the one member that it adds or updates, an address for instance: at most 64
+ * KiB. They are part of the replicated state. Every node tells them with rft_engine_member_bytes and in
+ * rft_engine_status_json once it has applied the change, also after a restart and when it was brought up by a
+ * snapshot, until the member is updated or removed. A member that is added or promoted with an empty context keeps the
+ * bytes it has. The context of a change that adds or updates several members is for `apply` alone. The first members
+ * of a cluster have no bytes until RFT_CHANGE_UPDATE gives them some.
+ * ================================================================================================================ */
+
+/**
+ * Puts a node in the place of a member, and returns at once. The newcomer becomes a learner with these bytes, catches up,
+ * and votes from the moment on in which the old member leaves, by one joint change. Nothing is lost by the end of a
+ * leader or of this call: the same call, at this engine or any other, goes on from where the membership stands, and
+ * succeeds at once where it is as wished. What is refused for the moment is tried again until the time is up.
+ *
+ * @param engine borrowed for the call
+ * @param old_member who leaves, voter or learner; 0: nobody, the newcomer is added, or promoted where it is a learner
+ * @param new_member the newcomer, whose engine has been opened without voters
+ * @param bytes the newcomer's bytes, see rft_engine_member_bytes; borrowed for the call; NULL when `len` is 0
+ * @param len how many: at most 65536
+ * @param timeout_ms by when it has to be in force
+ * @param request a number of your own for the outcome; 0 wants none
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK: the request gets its one outcome, at the latest two ticks after its time. RFT_OK there: in force,
+ * with term 0 if nothing was left to do. RFT_E_LEARNER_BEHIND, RFT_E_QUORUM_AT_RISK, RFT_E_CONF_CHANGE,
+ * RFT_E_NOT_LEADER: the time is up, and this is what the last step was refused with; the old member is still one,
+ * the newcomer may be a learner. RFT_E_TIMED_OUT: the time is up, and a step under way. RFT_E_INVALID_ARG:
+ * old_member is no member. RFT_E_BUSY: 16 such requests are under way here. RFT_E_STOPPED. Without RFT_OK there is
+ * no outcome: RFT_E_INVALID_ARG; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any. Never blocks.
+ * @since 0.1.0
+ */
+RFT_API rft_status_t rft_engine_replace(rft_engine_t *engine,
+                                        uint64_t old_member,
+                                        uint64_t new_member,
+                                        const uint8_t *bytes,
+                                        size_t len,
+                                        uint32_t timeout_ms,
+                                        uint64_t request,
+                                        rft_error_t **err);
+
+/**
+ * Puts a node in the place of a member, see rft_engine_replace, and waits until that is in force.
+ *
+ * @param engine borrowed for the call
+ * @param old_member who leaves; 0: nobody
+ * @param new_member the newcomer
+ * @param bytes the newcomer's bytes; borrowed for the call; NULL when `len` is 0
+ * @param len how many: at most 65536
+ * @param timeout_ms how long to wait at the most, and two ticks
+ * @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return the outcome's status, see rft_engine_replace; RFT_E_REENTRANT; RFT_E_PANIC; or why the engine failed
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms and two ticks at the most.
+ * @since 0.1.0
+ */
+RFT_API rft_status_t rft_engine_replace_wait(rft_engine_t *engine,
+                                             uint64_t old_member,
+                                             uint64_t new_member,
+                                             const uint8_t *bytes,
+                                             size_t len,
+                                             uint32_t timeout_ms,
+                                             rft_outcome_t *out,
+                                             rft_error_t **err);
+
+/**
+ * Writes the bytes of a member, as of what this node has applied. Works after a failure and after rft_engine_stop.
+ *
+ * @param engine borrowed for the call
+ * @param id the member
+ * @param out receives as many of the bytes as fit; NULL when `max` is 0
+ * @param max how many fit; 65536 is always enough
+ * @param len receives how many there are, also when that is more than `max`; 0 where it has none or is no member
+ * @param err see rft_error_t; may be NULL
+ * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
+ * @par Thread
+ * Any. Never blocks.
+ * @since 0.1.0
+ */
+RFT_API rft_status_t rft_engine_member_bytes(const rft_engine_t *engine,
+                                             uint64_t id,
+                                             uint8_t *out,
+                                             size_t max,
+                                             size_t *len,
+                                             rft_error_t **err);
 
 /* ================================================================================================================
  * Sessions: a command that is proposed again, because its outcome was not known, is applied once.
@@ -1462,6 +1632,7 @@ RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
  * the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_session_open(rft_engine_t *engine,
                                              uint64_t request,
@@ -1477,6 +1648,7 @@ RFT_API rft_status_t rft_engine_session_open(rft_engine_t *engine,
  * @return see rft_engine_propose_wait
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_session_open_wait(rft_engine_t *engine,
                                                   uint32_t timeout_ms,
@@ -1494,6 +1666,7 @@ RFT_API rft_status_t rft_engine_session_open_wait(rft_engine_t *engine,
  * RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_session_close(rft_engine_t *engine,
                                               uint64_t session,
@@ -1515,6 +1688,7 @@ RFT_API rft_status_t rft_engine_session_close(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_propose_once(rft_engine_t *engine,
                                              uint64_t session,
@@ -1541,6 +1715,7 @@ RFT_API rft_status_t rft_engine_propose_once(rft_engine_t *engine,
  * @return see rft_engine_propose_wait; and RFT_E_SESSION: the session is closed or has gone on
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_call_once(rft_engine_t *engine,
                                           uint64_t session,
@@ -1597,6 +1772,7 @@ enum {
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or no such counter; RFT_E_PANIC
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_counter(const rft_engine_t *engine,
                                         int32_t counter,
@@ -1614,6 +1790,7 @@ RFT_API rft_status_t rft_engine_counter(const rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_metrics(const rft_engine_t *engine,
                                         uint8_t *out,
@@ -1633,6 +1810,7 @@ RFT_API rft_status_t rft_engine_metrics(const rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_status_json(const rft_engine_t *engine,
                                             uint8_t *out,
@@ -1760,6 +1938,7 @@ typedef struct rft_ready_t {
  * has its node already; RFT_E_INVARIANT: the store's state contradicts itself; RFT_E_BUSY
  * @par Thread
  * Any, while no other call uses the config or the store.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_create(const rft_config_t *config,
                                      rft_store_t *store,
@@ -1774,6 +1953,7 @@ RFT_API rft_status_t rft_node_create(const rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT: the node has stopped
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_tick(rft_node_t *node, rft_error_t **err);
 
@@ -1790,6 +1970,7 @@ RFT_API rft_status_t rft_node_tick(rft_node_t *node, rft_error_t **err);
  * a proposal that was sent on to this node; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_step(rft_node_t *node,
                                    const uint8_t *data,
@@ -1807,6 +1988,7 @@ RFT_API rft_status_t rft_node_step(rft_node_t *node,
  * @return as rft_node_step
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_step_many(rft_node_t *node,
                                         const rft_bytes_t *messages,
@@ -1828,6 +2010,7 @@ RFT_API rft_status_t rft_node_step_many(rft_node_t *node,
  * RFT_E_NOT_LEADER; RFT_E_DROPPED; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_propose(rft_node_t *node,
                                       const rft_bytes_t *payloads,
@@ -1852,6 +2035,7 @@ RFT_API rft_status_t rft_node_propose(rft_node_t *node,
  * RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_propose_change(rft_node_t *node,
                                              const rft_change_t *changes,
@@ -1871,6 +2055,7 @@ RFT_API rft_status_t rft_node_propose_change(rft_node_t *node,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_read_index(rft_node_t *node,
                                          uint64_t request,
@@ -1884,6 +2069,7 @@ RFT_API rft_status_t rft_node_read_index(rft_node_t *node,
  * @return RFT_OK, also where the node may not campaign; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_campaign(rft_node_t *node,
                                        rft_error_t **err);
@@ -1897,6 +2083,7 @@ RFT_API rft_status_t rft_node_campaign(rft_node_t *node,
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_transfer_leader(rft_node_t *node, uint64_t to, rft_error_t **err);
 
@@ -1910,6 +2097,7 @@ RFT_API rft_status_t rft_node_transfer_leader(rft_node_t *node, uint64_t to, rft
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_report_unreachable(rft_node_t *node,
                                                  uint64_t id,
@@ -1927,6 +2115,7 @@ RFT_API rft_status_t rft_node_report_unreachable(rft_node_t *node,
  * RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_report_snapshot(rft_node_t *node,
                                               uint64_t id,
@@ -1941,6 +2130,7 @@ RFT_API rft_status_t rft_node_report_snapshot(rft_node_t *node,
  * node has stopped
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API uint8_t rft_node_has_ready(const rft_node_t *node);
 
@@ -1954,6 +2144,7 @@ RFT_API uint8_t rft_node_has_ready(const rft_node_t *node);
  * RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_ready(rft_node_t *node,
                                     rft_ready_t *out,
@@ -1969,6 +2160,7 @@ RFT_API rft_status_t rft_node_ready(rft_node_t *node,
  * saved in it; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_advance(rft_node_t *node,
                                       rft_error_t **err);
@@ -1988,6 +2180,7 @@ RFT_API rft_status_t rft_node_advance(rft_node_t *node,
  * advance; RFT_E_IO: final for the store; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node and store. Blocks for the disk when there is a store.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_snapshot(rft_node_t *node,
                                        rft_store_t *store,
@@ -2005,6 +2198,7 @@ RFT_API rft_status_t rft_node_snapshot(rft_node_t *node,
  * @return RFT_OK, also when the node has stopped (see `failure`); RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_status(const rft_node_t *node,
                                      rft_node_status_t *out,
@@ -2021,6 +2215,7 @@ RFT_API rft_status_t rft_node_status(const rft_node_t *node,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_members(const rft_node_t *node,
                                       rft_member_t *out,
@@ -2034,6 +2229,7 @@ RFT_API rft_status_t rft_node_members(const rft_node_t *node,
  * @param node taken; NULL does nothing
  * @par Thread
  * Any, once, while no other call uses it.
+ * @since 0.1.0
  */
 RFT_API void rft_node_free(rft_node_t *node);
 
@@ -2062,6 +2258,7 @@ RFT_API void rft_node_free(rft_node_t *node);
  * RFT_E_CORRUPT; RFT_E_IO; RFT_E_BUSY
  * @par Thread
  * Any, while no other call uses the config. Blocks for the disk.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_store_open(const rft_config_t *config,
                                     const char *dir,
@@ -2079,6 +2276,7 @@ RFT_API rft_status_t rft_store_open(const rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_CORRUPT; RFT_E_IO; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same store. Blocks for the disk.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_store_snapshot(rft_store_t *store,
                                         rft_snapshot_t *out,
@@ -2095,6 +2293,7 @@ RFT_API rft_status_t rft_store_snapshot(rft_store_t *store,
  * ready; RFT_E_IO: final; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same node and store. Blocks for the disk.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_store_save(rft_store_t *store,
                                     rft_node_t *node,
@@ -2106,6 +2305,7 @@ RFT_API rft_status_t rft_store_save(rft_store_t *store,
  * @param store taken; NULL does nothing
  * @par Thread
  * Any, once, while no other call uses it.
+ * @since 0.1.0
  */
 RFT_API void rft_store_free(rft_store_t *store);
 
@@ -2115,6 +2315,7 @@ RFT_API void rft_store_free(rft_store_t *store);
  * @return RFT_OK; RFT_E_CONFIG: the library has another binary interface than this header, or is older
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 static inline rft_status_t rft_check_version(void)
 {

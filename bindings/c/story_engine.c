@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#define IDS 5 /* 1 to 4 are used */
+#define IDS 6 /* 1 to 5 are used */
 #define COMMANDS_MAX 128
 #define COMMAND_BYTES 16
 #define WAIT_MS 60000u
@@ -213,7 +213,9 @@ static const char *word(rft_status_t status) {
 
 /* Whether a request certainly had no effect, and may be made again. */
 static int again(rft_status_t status, uint64_t *until) {
-    return (status == RFT_E_NOT_LEADER || status == RFT_E_DROPPED || status == RFT_E_BUSY) && patient(until);
+    return (status == RFT_E_NOT_LEADER || status == RFT_E_DROPPED || status == RFT_E_BUSY ||
+            status == RFT_E_LEARNER_BEHIND) &&
+           patient(until);
 }
 
 static void propose(const char *text, const char *where, uint64_t (*at)(void)) {
@@ -348,6 +350,28 @@ static void hand_over(void) {
     puts("hand leadership on: OK");
 }
 
+static int knows(uint64_t at, uint64_t id, const char *bytes) {
+    uint8_t known[64];
+    size_t len = 0;
+    CHECK(rft_engine_member_bytes(engines[at], id, known, sizeof known, &len, NULL) == RFT_OK);
+    return len == strlen(bytes) && memcmp(known, bytes, len) == 0;
+}
+
+static void replace(void) {
+    const char *bytes = "address of 5";
+    uint64_t until = 0;
+    open_engine(5);
+    printf("replace 4 by 5: %s\n",
+           word(rft_engine_replace_wait(engines[follower()], 4, 5, (const uint8_t *)bytes, strlen(bytes),
+                                        WAIT_MS, NULL, NULL)));
+    rft_engine_free(put(4, NULL));
+    members();
+    while (!knows(1, 5, bytes) || !knows(5, 5, bytes)) {
+        patient(&until);
+    }
+    printf("1 and 5 know of 5: \"%s\"\n", bytes);
+}
+
 static void membership(void) {
     uint64_t until = 0;
     open_engine(4);
@@ -358,10 +382,11 @@ static void membership(void) {
     puts("4 holds 102");
     change("promote 4", RFT_CHANGE_ADD_VOTER, 4);
     members();
+    replace();
     change("leave a joint configuration that is not there", -1, 0);
     hand_over();
-    change("remove 4", RFT_CHANGE_REMOVE, 4);
-    rft_engine_free(put(4, NULL));
+    change("remove 5", RFT_CHANGE_REMOVE, 5);
+    rft_engine_free(put(5, NULL));
     members();
 }
 

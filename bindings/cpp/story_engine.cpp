@@ -68,7 +68,8 @@ template <class F> rft::Result<rft::Outcome> again(F &&ask) {
     rft::Result<rft::Outcome> result = ask();
     until("an answer", [&] {
         const rft::Code code = result.code();
-        if (code != rft::Code::not_leader && code != rft::Code::dropped && code != rft::Code::busy) {
+        if (code != rft::Code::not_leader && code != rft::Code::dropped && code != rft::Code::busy &&
+            code != rft::Code::learner_behind) {
             return true;
         }
         result = ask();
@@ -170,12 +171,33 @@ void bad_input() {
     std::printf("open without an id: %s\n", word(open_dir(rft::Config(), 9, other).code()));
 }
 
+void replace() {
+    const std::string bytes = "address of 5";
+    open(5);
+    rft::Result<rft::Outcome> result = engines[follower()]->replace_wait(4, 5, bytes, patience);
+    std::printf("replace 4 by 5: %s\n", word(result.code()));
+    close(4);
+    members();
+    until("the bytes of 5", [&] {
+        for (const std::uint64_t id : {1u, 5u}) {
+            rft::Result<std::string> known = engines[id]->member_bytes(5);
+            OK(known);
+            if (*known != bytes) {
+                return false;
+            }
+        }
+        return true;
+    });
+    std::printf("1 and 5 know of 5: \"%s\"\n", bytes.c_str());
+}
+
 void membership() {
     open(4);
     change("add 4 as a learner", {{rft::ChangeType::add_learner, 4}});
     hold("4 holds", 102, {4});
     change("promote 4", {{rft::ChangeType::add_voter, 4}});
     members();
+    replace();
     change("leave a joint configuration that is not there", {});
     const std::uint64_t old = leader();
     std::uint64_t next = old;
@@ -185,8 +207,8 @@ void membership() {
         next = leader();
     }
     std::puts("hand leadership on: OK");
-    change("remove 4", {{rft::ChangeType::remove, 4}});
-    close(4);
+    change("remove 5", {{rft::ChangeType::remove, 5}});
+    close(5);
     members();
 }
 

@@ -1,5 +1,6 @@
 // Everything of rft.hpp, compiled without exceptions and without run-time types.
 #include <rft.hpp>
+#include <rft/async.hpp>
 
 #include <cstdio>
 #include <string>

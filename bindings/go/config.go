@@ -72,6 +72,11 @@ type Config struct {
 	// DiskReserveBytes of the disk are kept for the log: with less left, an engine that leads answers proposals with
 	// ErrDiskFull. Default 64 MiB, negative none.
 	DiskReserveBytes int64
+	// ForceNewCluster is the last resort when the quorum is lost for good, on one survivor: the node goes on as the only
+	// voter of a new group of this number, with all the entries that it holds. What only the others held is lost, and
+	// they have to begin anew with empty directories: if they are not dead but cut off, there are two truths. A restart
+	// with the same number is harmless. Default 0, which is no.
+	ForceNewCluster uint64
 	// LeaseReads has a leader answer reads by its lease, without asking the others. All members must agree on it. It
 	// trusts that no member's clock runs faster than another's by more than ClockDriftPercent; a virtual machine whose
 	// clocks stand still while it is paused must not use it.
@@ -176,6 +181,7 @@ func (c *Config) settings() []setting {
 		{C.RFT_CONFIG_SEED, plain{&c.Seed}},
 		{C.RFT_CONFIG_FORWARD_PROPOSALS, without{&c.NoForwarding}},
 		{C.RFT_CONFIG_DISK_RESERVE_BYTES, orZero{&c.DiskReserveBytes}},
+		{C.RFT_CONFIG_FORCE_NEW_CLUSTER, plain{&c.ForceNewCluster}},
 		{C.RFT_CONFIG_LEASE_READS, with{&c.LeaseReads}},
 		{C.RFT_CONFIG_CLOCK_DRIFT_PERCENT, orZero{&c.ClockDriftPercent}},
 		{C.RFT_CONFIG_WAIT_FOR_ROOM, with{&c.WaitForRoom}},

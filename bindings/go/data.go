@@ -221,8 +221,20 @@ type Change struct {
 	Steps []ChangeStep
 	// Transition is how it gets there.
 	Transition Transition
-	// Context are bytes that every node's state machine gets with the change, an address for instance.
+	// Context are bytes that every node's state machine gets with the change, an address for instance, and that
+	// [Engine.MemberBytes] then tells of the one member that is added or updated: 64 KiB at the most.
 	Context []byte
+	// Forced has an engine make the change even where it is refused with ErrQuorumAtRisk or ErrLearnerBehind without. The
+	// group may not be able to commit anything after it.
+	Forced bool
+}
+
+// transition is the library's number for how an engine is to make the change.
+func (c Change) transition() C.int32_t {
+	if c.Forced {
+		return C.int32_t(c.Transition) | C.RFT_TRANSITION_FORCED
+	}
+	return C.int32_t(c.Transition)
 }
 
 // steps is the change as an array of the library's; nil when there is none.

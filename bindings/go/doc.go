@@ -17,7 +17,8 @@
 // # Errors
 //
 // Every error of the library is an [*Error], and errors.Is finds its code: errors.Is(err, rft.ErrNotLeader). For a
-// proposal [ErrNotLeader], [ErrDropped], [ErrConfChange], [ErrTooLarge] and [ErrDiskFull] say that it certainly was not applied;
+// proposal [ErrNotLeader], [ErrDropped], [ErrConfChange], [ErrTooLarge], [ErrDiskFull], [ErrQuorumAtRisk] and
+// [ErrLearnerBehind] say that it certainly was not applied;
 // [ErrTimedOut], [ErrUnknown] and [ErrStopped] that it may or may not be. A context that ends a wait gives
 // ErrTimedOut, and errors.Is finds the context's error as well.
 //

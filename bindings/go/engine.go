@@ -215,6 +215,14 @@ func (e *Engine) Members() ([]Member, error) {
 	})
 }
 
+// MemberBytes are the bytes of a member, the context of the change that added or updated it; empty where it has none. It
+// works after a failure, until Close.
+func (e *Engine) MemberBytes(id uint64) ([]byte, error) {
+	return e.told(func(engine *C.rft_engine_t, out *C.uint8_t, room C.size_t, n *C.size_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_engine_member_bytes(engine, C.uint64_t(id), out, room, n, object)
+	})
+}
+
 // Close stops the engine and frees it. Every request under way ends with ErrStopped. A second call waits for the first
 // and does nothing. From inside a callback it is ErrReentrant and nothing is done. A callback that does not return
 // within half a minute gives ErrTimedOut: the engine then ends with it.

@@ -114,7 +114,8 @@ func (p *pending) settle(outcomes []C.rft_outcome_t, h *host) {
 			Answer: copied(from.answer, from.answer_len),
 		}}
 		if from.status != C.RFT_OK {
-			err := newError(Code(from.status), "")
+			// What was refused says why in the place of an answer.
+			err := newError(Code(from.status), string(copied(from.answer, from.answer_len)))
 			err.Leader = uint64(from.leader)
 			result = Result{Err: h.explained(err)}
 		}

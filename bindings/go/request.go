@@ -149,11 +149,24 @@ func (e *Engine) Snapshot(ctx context.Context) (uint64, error) {
 }
 
 // Change proposes a membership change and waits until it is in force here. ErrConfChange: another one is pending, or
-// this one does not fit.
+// this one does not fit; ErrQuorumAtRisk and ErrLearnerBehind: it would be made only if it was forced.
 func (e *Engine) Change(ctx context.Context, change Change) (Outcome, error) {
 	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
-		return C.rft_engine_change(engine, change.steps(), C.size_t(len(change.Steps)), C.int32_t(change.Transition),
+		return C.rft_engine_change(engine, change.steps(), C.size_t(len(change.Steps)), change.transition(),
 			first(change.Context), C.size_t(len(change.Context)), request, object)
+	})
+}
+
+// Replace puts the node newMember in the place of the member oldMember, and waits until that is in force: the newcomer,
+// whose engine is open without voters, becomes a learner with these bytes, catches up, and votes from the moment on in
+// which the old one leaves. With 0 for the old one it is added, or promoted where it is a learner. It has the time
+// `within`, after which the error is that of the last step. After a change of leaders, a crash or an error the same call,
+// here or at any other node, goes on from where the membership stands.
+func (e *Engine) Replace(ctx context.Context, oldMember, newMember uint64, bytes []byte, within time.Duration) (Outcome, error) {
+	milliseconds := min(max(within.Milliseconds(), 0), math.MaxUint32)
+	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_engine_replace(engine, C.uint64_t(oldMember), C.uint64_t(newMember), first(bytes), C.size_t(len(bytes)),
+			C.uint32_t(milliseconds), request, object)
 	})
 }
 
@@ -167,7 +180,7 @@ func (e *Engine) AddVoter(ctx context.Context, id uint64, data []byte) (Outcome,
 	return e.one(ctx, ChangeAddVoter, id, data)
 }
 
-// Promote makes a learner a voter.
+// Promote makes a learner a voter that has caught up; Replace without an old member waits until it has.
 func (e *Engine) Promote(ctx context.Context, id uint64, data []byte) (Outcome, error) {
 	return e.one(ctx, ChangeAddVoter, id, data)
 }

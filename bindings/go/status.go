@@ -69,6 +69,11 @@ const (
 	// ErrSession says that the session is closed or has gone on to a higher number. This try was not applied; an earlier
 	// one of its number may have been.
 	ErrSession = Code(C.RFT_E_SESSION)
+	// ErrQuorumAtRisk says that of the voters after this membership change those that the leader has heard of lately would
+	// be no quorum; the message names the others. Not applied, for certain; see [Change.Forced].
+	ErrQuorumAtRisk = Code(C.RFT_E_QUORUM_AT_RISK)
+	// ErrLearnerBehind says that the learner that is to become a voter has not caught up yet. Not applied, for certain.
+	ErrLearnerBehind = Code(C.RFT_E_LEARNER_BEHIND)
 
 	codeOK = Code(C.RFT_OK)
 )
@@ -86,7 +91,7 @@ func (c Code) Name() string {
 // Retryable says whether the same call may succeed later and had no effect now.
 func (c Code) Retryable() bool {
 	switch c {
-	case ErrBusy, ErrNotLeader, ErrDropped, ErrSnapshotUnavailable, ErrLocked, ErrDiskFull:
+	case ErrBusy, ErrNotLeader, ErrDropped, ErrSnapshotUnavailable, ErrLocked, ErrDiskFull, ErrLearnerBehind:
 		return true
 	default:
 		return false

@@ -74,7 +74,8 @@ func (c *cluster) again(ask func(ctx context.Context) error) string {
 	ctx := within(c.t, patience)
 	for {
 		err := ask(ctx)
-		if !errors.Is(err, rft.ErrNotLeader) && !errors.Is(err, rft.ErrDropped) && !errors.Is(err, rft.ErrBusy) {
+		if !errors.Is(err, rft.ErrNotLeader) && !errors.Is(err, rft.ErrDropped) && !errors.Is(err, rft.ErrBusy) &&
+			!errors.Is(err, rft.ErrLearnerBehind) {
 			return nameOf(err)
 		}
 		if ctx.Err() != nil {
@@ -217,6 +218,26 @@ func (c *cluster) badInput() {
 	c.say("open without an id: %s", nameOf(err))
 }
 
+func (c *cluster) replace() {
+	c.open(5)
+	address := []byte("address of 5")
+	_, err := c.follower().Replace(within(c.t, patience), 4, 5, address, patience)
+	c.say("replace 4 by 5: %s", nameOf(err))
+	c.stop(4)
+	c.members()
+	until(c.t, "the bytes of 5", func() bool {
+		for _, id := range []uint64{1, 5} {
+			known, err := c.engines[id].MemberBytes(5)
+			must(c.t, err)
+			if !bytes.Equal(known, address) {
+				return false
+			}
+		}
+		return true
+	})
+	c.say("1 and 5 know of 5: %q", address)
+}
+
 func (c *cluster) membership() {
 	c.open(4)
 	c.change("add 4 as a learner", func(ctx context.Context, leader *rft.Engine) error {
@@ -229,6 +250,7 @@ func (c *cluster) membership() {
 		return err
 	})
 	c.members()
+	c.replace()
 	c.change("leave a joint configuration that is not there", func(ctx context.Context, leader *rft.Engine) error {
 		_, err := leader.Change(ctx, rft.Change{})
 		return err
@@ -243,11 +265,11 @@ func (c *cluster) membership() {
 		return id != old
 	})
 	c.say("hand leadership on: OK")
-	c.change("remove 4", func(ctx context.Context, leader *rft.Engine) error {
-		_, err := leader.Remove(ctx, 4, nil)
+	c.change("remove 5", func(ctx context.Context, leader *rft.Engine) error {
+		_, err := leader.Remove(ctx, 5, nil)
 		return err
 	})
-	c.stop(4)
+	c.stop(5)
 	c.members()
 }
 

@@ -42,6 +42,8 @@ enum class Code : rft_status_t {
     misuse = RFT_E_MISUSE,
     disk_full = RFT_E_DISK_FULL,
     session = RFT_E_SESSION,
+    quorum_at_risk = RFT_E_QUORUM_AT_RISK,
+    learner_behind = RFT_E_LEARNER_BEHIND,
 };
 
 /// The settings of a Config, see RFT_CONFIG_ID and those behind it.
@@ -68,6 +70,7 @@ enum class Setting : std::int32_t {
     seed = RFT_CONFIG_SEED,
     forward_proposals = RFT_CONFIG_FORWARD_PROPOSALS,
     disk_reserve_bytes = RFT_CONFIG_DISK_RESERVE_BYTES,
+    force_new_cluster = RFT_CONFIG_FORCE_NEW_CLUSTER,
     lease_reads = RFT_CONFIG_LEASE_READS,
     clock_drift_percent = RFT_CONFIG_CLOCK_DRIFT_PERCENT,
     wait_for_room = RFT_CONFIG_WAIT_FOR_ROOM,
@@ -103,6 +106,11 @@ enum class Transition : std::int32_t {
     joint_implicit = RFT_TRANSITION_JOINT_IMPLICIT,
     joint_explicit = RFT_TRANSITION_JOINT_EXPLICIT,
 };
+
+/// An engine's change that is made also where it puts the quorum at risk, see RFT_TRANSITION_FORCED.
+constexpr Transition forced(Transition transition = Transition::automatic) noexcept {
+    return static_cast<Transition>(static_cast<std::int32_t>(transition) | RFT_TRANSITION_FORCED);
+}
 
 /// How a leader serves a member, see RFT_PROGRESS_UNKNOWN.
 enum class Progress : std::int32_t {

@@ -197,6 +197,21 @@ class Engine {
                                           context.size(), detail::timeout(time), out, error);
         });
     }
+    /// Puts a node in the place of a member, or with 0 for that adds or promotes it, within this time, and
+    /// returns at once. The same call, at any node, goes on from where the membership stands.
+    Status replace(std::uint64_t old_member, std::uint64_t new_member, Bytes bytes, Time time, Done done) {
+        return request(std::move(done), [&](std::uint64_t number, rft_error_t **error) {
+            return rft_engine_replace(engine_.get(), old_member, new_member, bytes.data(), bytes.size(),
+                                      detail::timeout(time), number, error);
+        });
+    }
+    /// Puts a node in the place of a member and waits until that is in force.
+    Result<Outcome> replace_wait(std::uint64_t old_member, std::uint64_t new_member, Bytes bytes, Time time) {
+        return wait([&](rft_outcome_t *out, rft_error_t **error) {
+            return rft_engine_replace_wait(engine_.get(), old_member, new_member, bytes.data(), bytes.size(),
+                                           detail::timeout(time), out, error);
+        });
+    }
     /// Has a snapshot taken now. `done` gets its index once it is durable.
     Status snapshot(Done done = {}) {
         return request(std::move(done), [&](std::uint64_t number, rft_error_t **error) {
@@ -234,6 +249,13 @@ class Engine {
         return detail::members([&](rft_member_t *out, std::size_t room, std::size_t *n) {
             return attempt(
                 [&](rft_error_t **error) { return rft_engine_members(engine_.get(), out, room, n, error); });
+        });
+    }
+    /// The bytes of a member, the context of the change that added or updated it; empty where it has none.
+    /// Works after a failure and after stop().
+    Result<std::string> member_bytes(std::uint64_t id) const {
+        return text([&](std::uint8_t *out, std::size_t max, std::size_t *len, rft_error_t **error) {
+            return rft_engine_member_bytes(engine_.get(), id, out, max, len, error);
         });
     }
     /// Tells one of the counts. Works after a failure and after stop().

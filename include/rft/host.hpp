@@ -247,7 +247,9 @@ inline void rft_hpp_outcome(void *user, const rft_outcome_t *outcomes, std::size
                 continue;
             }
             if (from.status != RFT_OK) {
-                done(Status(static_cast<Code>(from.status), from.leader));
+                // What was refused says why in the place of an answer.
+                std::string why(reinterpret_cast<const char *>(from.answer), from.answer_len);
+                done(Status(static_cast<Code>(from.status), from.leader, std::move(why)));
                 continue;
             }
             const Bytes answer(from.answer, from.answer_len);

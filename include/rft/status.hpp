@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -34,7 +35,8 @@ class [[nodiscard]] Status {
     /// Success.
     Status() noexcept = default;
     /// A code without an error object.
-    explicit Status(Code code, std::uint64_t leader = 0) noexcept : code_(code), leader_(leader) {
+    explicit Status(Code code, std::uint64_t leader = 0, std::string why = {}) noexcept
+        : code_(code), leader_(leader), why_(std::move(why)) {
     }
     /// What a call of rft.h gave. The error object is taken.
     Status(rft_status_t code, rft_error_t *error) noexcept
@@ -51,7 +53,10 @@ class [[nodiscard]] Status {
     }
     /// What went wrong, with names and numbers. Valid as long as the status.
     const char *message() const noexcept {
-        return error_ == nullptr ? describe(code_) : rft_error_message(error_.get());
+        if (error_ != nullptr) {
+            return rft_error_message(error_.get());
+        }
+        return why_.empty() ? describe(code_) : why_.c_str();
     }
     /// With Code::not_leader, the leader to ask; 0 when it is unknown.
     std::uint64_t leader() const noexcept {
@@ -70,6 +75,7 @@ class [[nodiscard]] Status {
   private:
     Code code_ = Code::ok;
     std::uint64_t leader_ = 0;
+    std::string why_; // of an outcome that tells it
     detail::Owned<rft_error_t, rft_error_free> error_;
 };
 

@@ -34,6 +34,11 @@ pub enum Error {
     ProposalDropped(Dropped),
     /// Another membership change is not applied yet, or this one does not fit the configuration.
     ConfChange(String),
+    /// After this membership change the voters that have been heard of lately would be no quorum; the text names the
+    /// nodes. It is taken if it is forced.
+    QuorumAtRisk(String),
+    /// This learner is to become a voter and has not caught up yet; later it may, or now if it is forced.
+    LearnerBehind(u64),
     /// A message that only the node itself may step came from outside.
     StepLocalMessage(String),
     /// A response came from a node that is not a member.
@@ -96,6 +101,8 @@ pub enum Error {
     Host(i32),
     /// A panic was caught. The handle it happened in is poisoned.
     Panic(String),
+    /// Calls out of order; the text says which. Nothing has changed.
+    Misuse(&'static str),
     /// The call waits, and may not be made from inside a callback: it would wait for itself.
     Reentrant,
 }
@@ -128,6 +135,14 @@ impl Error {
         Error::Io(Arc::new(IoError { operation, path: path.to_owned(), source }))
     }
 
+    /// What a stream of the disk wing says: its own error, or the system's about `operation` on `path`.
+    pub fn of_stream(operation: &'static str, path: &Path, error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(own) => own.clone(),
+            None => Error::io(operation, path, error),
+        }
+    }
+
     /// Whether the disk has failed to keep what it was given. No later sync in that directory can be trusted then: the
     /// system may have dropped what it could not write. A full disk is not meant: what does not fit is refused at once.
     pub fn is_failed_write(&self) -> bool {
@@ -158,6 +173,10 @@ impl fmt::Display for Error {
             Error::Decode(text) => write!(f, "malformed bytes: {text}"),
             Error::ProposalDropped(reason) => write!(f, "proposal not taken: {reason}"),
             Error::ConfChange(text) => write!(f, "membership change refused: {text}"),
+            Error::QuorumAtRisk(text) => {
+                write!(f, "membership change refused, the quorum is at risk: {text}")
+            }
+            Error::LearnerBehind(id) => write!(f, "learner {id} has not caught up yet"),
             Error::StepLocalMessage(kind) => write!(f, "{kind} may not come from a peer"),
             Error::StepPeerNotFound(id) => write!(f, "a response from node {id}, which is not a member"),
             Error::ReplacedStore(id) => {
@@ -185,6 +204,7 @@ impl fmt::Display for Error {
             Error::Stopped => f.write_str("the engine has stopped"),
             Error::Host(code) => write!(f, "a callback of the host failed with {code}"),
             Error::Panic(text) => write!(f, "a panic was caught: {text}"),
+            Error::Misuse(text) => write!(f, "calls out of order: {text}"),
             Error::Reentrant => f.write_str("this call may not be made from inside a callback"),
         }
     }

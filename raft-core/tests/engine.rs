@@ -11,6 +11,8 @@ mod damage;
 mod failing;
 #[path = "engine/faults.rs"]
 mod faults;
+#[path = "engine/force.rs"]
+mod force;
 #[path = "engine/forward.rs"]
 mod forward;
 #[path = "engine/full.rs"]
@@ -25,6 +27,8 @@ mod leases;
 mod linear;
 #[path = "engine/machine.rs"]
 mod machine;
+#[path = "engine/members.rs"]
+mod members;
 #[path = "support/memory_volume.rs"]
 #[allow(dead_code)]
 mod memory_volume;
@@ -32,6 +36,8 @@ mod memory_volume;
 mod outcomes;
 #[path = "engine/registers.rs"]
 mod registers;
+#[path = "engine/replace.rs"]
+mod replace;
 #[path = "engine/room.rs"]
 mod room;
 #[path = "engine/sessions.rs"]

@@ -76,25 +76,35 @@ pub enum rft_config_key {
     /// leads answers proposals with RFT_E_DISK_FULL, and goes on with all else: reads, membership changes, what another
     /// leader sends. A snapshot that would leave less than half of them is not written.
     RFT_CONFIG_DISK_RESERVE_BYTES = 22,
+    /// Engine: the last resort when the quorum is lost for good: any number, default 0, which is no. With another one
+    /// the node goes on as the only voter of a new group of that number, with all the entries that it holds. Start one
+    /// survivor with it, the one with the longest log, when the other voters are stopped and will never be started again
+    /// as they are. DANGER: what the others had acknowledged and the survivor does not hold is lost; if they are not dead
+    /// but only cut off, there are two groups with two truths; what was not committed becomes so. Members of old are
+    /// refused (the log says so, here and there): each has to begin with an empty directory and be added again. Take a
+    /// number that was never used in this cluster, a date for instance. Where the node has it already, nothing is done, so
+    /// a restart with the same one is harmless. RFT_E_CONFIG from rft_engine_open: the node has no membership, or has lost
+    /// a part of its log.
+    RFT_CONFIG_FORCE_NEW_CLUSTER = 23,
     /// Engine: whether a leader answers reads by its lease, without asking the others: 0 or 1, default 0. All members
     /// must agree on it, and keep RFT_CONFIG_CHECK_QUORUM. Without a lease, and for a follower's own reads before they
     /// reach the leader, nothing changes. A lease trusts that no member's clock runs faster than another's by more than
     /// RFT_CONFIG_CLOCK_DRIFT_PERCENT. A process that was stopped and a machine that slept end it; a virtual machine
     /// whose clocks stand still while it is paused cannot know, and must not use it. Setting the wall clock is harmless.
-    RFT_CONFIG_LEASE_READS = 23,
+    RFT_CONFIG_LEASE_READS = 24,
     /// Engine: how much faster the fastest clock of the cluster may run than the slowest: 0 to 99, default 10. A lease is
     /// shorter than an election timeout by as much and by a tick; where nothing is left, reads ask the others.
-    RFT_CONFIG_CLOCK_DRIFT_PERCENT = 24,
+    RFT_CONFIG_CLOCK_DRIFT_PERCENT = 25,
     /// Engine: whether the calls that wait for an outcome also wait for room in a full queue, instead of returning
     /// RFT_E_BUSY at once: 0 or 1, default 0. They wait no longer than their timeout, and then return RFT_E_BUSY: nothing
     /// was taken. Calls that do not wait never do.
-    RFT_CONFIG_WAIT_FOR_ROOM = 25,
+    RFT_CONFIG_WAIT_FOR_ROOM = 26,
     /// Engine: bytes of applied entries after which a snapshot is taken, whichever comes first: any number, default 0,
     /// which is only RFT_CONFIG_SNAPSHOT_ENTRIES.
-    RFT_CONFIG_SNAPSHOT_BYTES = 26,
+    RFT_CONFIG_SNAPSHOT_BYTES = 27,
     /// Engine: bytes of snapshots that a leader sends in a second, to all members together: 0 to 1 TiB, default 0, which is
     /// as fast as they take them. Anything else must be at least 1024.
-    RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND = 27,
+    RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND = 28,
 }
 
 use rft_config_key::*;
@@ -105,7 +115,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Every setting with its least, default and greatest value, in the order of its key.
-const KEYS: [(rft_config_key, u64, u64, u64); 27] = [
+const KEYS: [(rft_config_key, u64, u64, u64); 28] = [
     (RFT_CONFIG_ID, 1, 0, u64::MAX - 2),
     (RFT_CONFIG_CLUSTER_ID, 0, 1, u64::MAX),
     (RFT_CONFIG_TICK_INTERVAL_MS, 1, 100, 60_000),
@@ -128,6 +138,7 @@ const KEYS: [(rft_config_key, u64, u64, u64); 27] = [
     (RFT_CONFIG_SEED, 0, 0, u64::MAX),
     (RFT_CONFIG_FORWARD_PROPOSALS, 0, 1, 1),
     (RFT_CONFIG_DISK_RESERVE_BYTES, 0, 64 * MIB, u64::MAX),
+    (RFT_CONFIG_FORCE_NEW_CLUSTER, 0, 0, u64::MAX),
     (RFT_CONFIG_LEASE_READS, 0, 0, 1),
     (RFT_CONFIG_CLOCK_DRIFT_PERCENT, 0, 10, 99),
     (RFT_CONFIG_WAIT_FOR_ROOM, 0, 0, 1),

@@ -108,6 +108,9 @@ pub enum rft_transition {
     RFT_TRANSITION_JOINT_IMPLICIT = 1,
     /// Through a joint configuration that stays until a change without any step leaves it.
     RFT_TRANSITION_JOINT_EXPLICIT = 2,
+    /// Engine: added to one of the others. The change is made even where it is refused with RFT_E_QUORUM_AT_RISK or
+    /// RFT_E_LEARNER_BEHIND without, and may leave a group that cannot commit anything any more.
+    RFT_TRANSITION_FORCED = 256,
 }
 
 /// What a node is at the moment.

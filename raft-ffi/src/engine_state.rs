@@ -113,6 +113,7 @@ fn options(settings: &Settings) -> Options {
     options.disk_reserve_bytes = settings.get(RFT_CONFIG_DISK_RESERVE_BYTES);
     options.cluster_id = settings.get(RFT_CONFIG_CLUSTER_ID);
     options.voters = settings.voters.clone();
+    options.force_new_cluster = settings.get(RFT_CONFIG_FORCE_NEW_CLUSTER);
     options
 }
 
@@ -134,6 +135,10 @@ pub(crate) fn answer_into(outcome: &Outcome, buffer: Buffer, out: Out<rft_outcom
 fn status_of(outcome: &Outcome) -> Checked<()> {
     match outcome.code {
         Code::Ok => Ok(()),
-        code => Err(Failure::Outcome(code.into(), outcome.leader)),
+        // What was refused says why in the place of an answer.
+        code => {
+            let why = String::from_utf8_lossy(&outcome.answer).into_owned();
+            Err(Failure::Outcome(code.into(), outcome.leader, why))
+        }
     }
 }

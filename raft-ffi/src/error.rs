@@ -34,8 +34,8 @@ pub(crate) fn into_raw(failure: &Failure) -> *mut rft_error_t {
     let (leader, text) = match failure {
         Failure::Core(error) => (leader_in(error), error.to_string()),
         Failure::InvalidArg(text) => (0, format!("bad argument: {text}")),
-        Failure::Misuse(text) => (0, format!("calls out of order: {text}")),
-        Failure::Outcome(status, leader) => (*leader, status.text().to_owned()),
+        Failure::Outcome(status, leader, why) if why.is_empty() => (*leader, status.text().to_owned()),
+        Failure::Outcome(_, leader, why) => (*leader, why.clone()),
     };
     let message = CString::new(text.replace('\0', "?")).unwrap_or_default();
     Handle::into_raw(ErrorObject { status: failure.status(), leader, message })
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn rft_error_message(error: *const rft_error_t) -> *const 
 }
 
 /// Whether the same call may succeed later and had no effect now: RFT_E_BUSY, RFT_E_NOT_LEADER (once the leader
-/// is known, ask it), RFT_E_DROPPED, RFT_E_SNAPSHOT_UNAVAILABLE, RFT_E_LOCKED.
+/// is known, ask it), RFT_E_DROPPED, RFT_E_SNAPSHOT_UNAVAILABLE, RFT_E_LOCKED, RFT_E_DISK_FULL, RFT_E_LEARNER_BEHIND.
 ///
 /// @param error borrowed for the call; NULL gives 0
 /// @return 1 or 0

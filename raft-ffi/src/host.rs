@@ -29,7 +29,8 @@ pub struct rft_outcome_t {
     pub term: u64,
     /// With RFT_E_NOT_LEADER: the leader; 0 is unknown.
     pub leader: u64,
-    /// With RFT_OK: what `apply` said with rft_answer_set. NULL when it said nothing.
+    /// With RFT_OK: what `apply` said with rft_answer_set. NULL when it said nothing. Of a membership change that was
+    /// refused: why, as a sentence in UTF-8.
     pub answer: *const u8,
     /// Its bytes.
     pub answer_len: usize,

@@ -35,6 +35,8 @@ mod outgoing;
 mod payload;
 pub mod ready;
 #[allow(unsafe_code)]
+pub mod replace;
+#[allow(unsafe_code)]
 pub mod request;
 #[allow(unsafe_code)]
 pub mod session;

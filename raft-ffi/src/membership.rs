@@ -109,6 +109,17 @@ pub(crate) unsafe fn write_members(
     Ok(())
 }
 
+/// The core's form of a membership change that an engine is asked for, and whether it is to be forced.
+pub(crate) fn engine_change(
+    steps: &[rft_change_t],
+    transition: i32,
+    context: Bytes,
+) -> Checked<(ConfChangeV2, bool)> {
+    let forced = rft_transition::RFT_TRANSITION_FORCED as i32;
+    // With a negative number the rest is unknown, and refused.
+    Ok((change(steps, transition & !forced, context)?, transition & forced != 0))
+}
+
 /// The core's form of a membership change.
 pub(crate) fn change(steps: &[rft_change_t], transition: i32, context: Bytes) -> Checked<ConfChangeV2> {
     let transition = match transition {
@@ -153,6 +164,19 @@ mod tests {
         let seen: Vec<(u64, u32, i32)> =
             members.iter().map(|member| (member.id, member.flags, member.progress)).collect();
         assert_eq!(seen, [(1, 1, -1), (2, 5, -1), (3, 12, -1), (4, 2, -1)]);
+    }
+
+    #[test]
+    fn an_engines_change_may_be_forced() {
+        let step = [rft_change_t { node_id: 1, r#type: 1, reserved: 0 }];
+        for (transition, forced) in [(0, false), (256, true), (257, true), (258, true)] {
+            let (change, is_forced) = engine_change(&step, transition, Bytes::new()).unwrap();
+            assert_eq!((change.transition, is_forced), (transition % 256, forced));
+        }
+        for transition in [259, 512, -1, -256, i32::MIN] {
+            assert!(engine_change(&step, transition, Bytes::new()).is_err(), "{transition}");
+        }
+        assert!(change(&step, 256, Bytes::new()).is_err(), "a node knows nobody to be heard of");
     }
 
     #[test]

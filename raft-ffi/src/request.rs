@@ -233,17 +233,25 @@ pub unsafe extern "C" fn rft_engine_read_within_wait(
 
 /// Proposes a membership change and returns at once. The outcome comes when it is in force here.
 ///
+/// A leader refuses what would lose the quorum: RFT_E_QUORUM_AT_RISK where those of the new voters, in either half of
+/// a joint configuration, that it has heard of within the last two election timeouts are no majority, or where a
+/// group of one or two voters gets one that is no learner; RFT_E_LEARNER_BEHIND where a learner is to vote that does
+/// not hold what was committed two election timeouts ago. The outcome's answer says why, in a sentence, and
+/// RFT_TRANSITION_FORCED has it done all the same. The last voter cannot be removed. To promote a learner is to add
+/// it as a voter; rft_engine_replace waits until it has caught up.
+///
 /// @param engine borrowed for the call
 /// @param changes the steps; borrowed for the call; NULL when there are none
 /// @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
-/// @param transition one of the RFT_TRANSITION_ constants
-/// @param context bytes that every node's `apply` gets with the change, an address for instance; borrowed for the call
-/// @param len how many bytes
+/// @param transition one of the RFT_TRANSITION_ constants, with RFT_TRANSITION_FORCED added or not
+/// @param context bytes that every node's `apply` gets with the change, an address for instance, and that
+/// rft_engine_member_bytes then tells of the member; borrowed for the call
+/// @param len how many bytes: at most 65536
 /// @param request a number of your own for the outcome; 0 wants none
 /// @param err see rft_error_t; may be NULL
-/// @return RFT_OK: the request gets its one outcome (RFT_E_CONF_CHANGE: another change is pending, or this one does not
-/// fit); RFT_E_INVALID_ARG: NULL, an id that is none, an unknown constant; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED;
-/// RFT_E_PANIC; or why the engine failed
+/// @return RFT_OK: the request gets its one outcome (RFT_E_CONF_CHANGE: another change is pending, or this one does
+/// not fit; RFT_E_QUORUM_AT_RISK; RFT_E_LEARNER_BEHIND); RFT_E_INVALID_ARG: NULL, an id that is none, an unknown
+/// constant; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
 /// @par Thread
 /// Any. Never blocks.
 #[unsafe(no_mangle)]
@@ -262,8 +270,11 @@ pub unsafe extern "C" fn rft_engine_change(
         call(err, || {
             let engine = shared::<EngineState>(engine)?;
             let context = payload::copy(context, len, "context")?;
-            let change = membership::change(array(changes, n, "changes")?, transition, context)?;
-            Ok(engine.engine.change(change, request)?)
+            let change = membership::engine_change(array(changes, n, "changes")?, transition, context)?;
+            match change {
+                (change, false) => Ok(engine.engine.change(change, request)?),
+                (change, true) => Ok(engine.engine.force_change(change, request)?),
+            }
         })
     }
 }
@@ -273,15 +284,16 @@ pub unsafe extern "C" fn rft_engine_change(
 /// @param engine borrowed for the call
 /// @param changes the steps; borrowed for the call; NULL when there are none
 /// @param n how many there are; 0 with RFT_TRANSITION_AUTO leaves a joint configuration
-/// @param transition one of the RFT_TRANSITION_ constants
+/// @param transition one of the RFT_TRANSITION_ constants, with RFT_TRANSITION_FORCED added or not
 /// @param context bytes that every node's `apply` gets with the change; borrowed for the call
 /// @param len how many bytes
 /// @param timeout_ms how long to wait at the most
 /// @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
 /// @param err see rft_error_t; may be NULL
-/// @return the outcome's status. RFT_OK: in force; RFT_E_CONF_CHANGE: another change is pending, or this one does not
-/// fit; RFT_E_NOT_LEADER; RFT_E_DROPPED; RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_TOO_LARGE;
-/// RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+/// @return the outcome's status, see rft_engine_change. RFT_OK: in force; RFT_E_CONF_CHANGE: another change is
+/// pending, or this one does not fit; RFT_E_QUORUM_AT_RISK; RFT_E_LEARNER_BEHIND; RFT_E_NOT_LEADER; RFT_E_DROPPED;
+/// RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED;
+/// RFT_E_PANIC; or why the engine failed
 /// @par Thread
 /// Any but those of the callbacks. Blocks for timeout_ms at the most.
 #[unsafe(no_mangle)]
@@ -302,8 +314,13 @@ pub unsafe extern "C" fn rft_engine_change_wait(
             let out = Out::optional(out, "out")?;
             let engine = shared::<EngineState>(engine)?;
             let context = payload::copy(context, len, "context")?;
-            let change = membership::change(array(changes, n, "changes")?, transition, context)?;
-            answer(&engine.engine.change_wait(change, milliseconds(timeout_ms))?, out)
+            let timeout = milliseconds(timeout_ms);
+            let change = membership::engine_change(array(changes, n, "changes")?, transition, context)?;
+            let outcome = match change {
+                (change, false) => engine.engine.change_wait(change, timeout)?,
+                (change, true) => engine.engine.force_change_wait(change, timeout)?,
+            };
+            answer(&outcome, out)
         })
     }
 }

@@ -5,8 +5,8 @@
 //! errors that are neither retryable nor fatal.
 //!
 //! For a proposal the codes say how certain its fate is. RFT_E_NOT_LEADER, RFT_E_DROPPED, RFT_E_CONF_CHANGE,
-//! RFT_E_TOO_LARGE and RFT_E_DISK_FULL: it certainly was not applied. RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an
-//! outcome, RFT_E_STOPPED: it may or may not be applied.
+//! RFT_E_TOO_LARGE, RFT_E_DISK_FULL, RFT_E_QUORUM_AT_RISK and RFT_E_LEARNER_BEHIND: it certainly was not applied.
+//! RFT_E_TIMED_OUT, RFT_E_UNKNOWN and, in an outcome, RFT_E_STOPPED: it may or may not be applied.
 
 use std::ffi::{CStr, c_char};
 
@@ -88,12 +88,17 @@ pub enum rft_status {
     /// The session is closed or has gone on to a higher number. This try was not applied; an earlier one of its number
     /// may have been.
     RFT_E_SESSION = -29,
+    /// Of the voters after this membership change, those that the leader has heard of lately would be no quorum; the
+    /// message names the others. Not applied, for certain. RFT_TRANSITION_FORCED has it made all the same.
+    RFT_E_QUORUM_AT_RISK = -30,
+    /// The learner that is to become a voter has not caught up yet. Not applied, for certain; later it may work.
+    RFT_E_LEARNER_BEHIND = -31,
 }
 
 use rft_status::*;
 
 /// Every code, in the order of its number.
-pub(crate) const ALL: [rft_status; 30] = [
+pub(crate) const ALL: [rft_status; 32] = [
     RFT_OK,
     RFT_E_INVALID_ARG,
     RFT_E_CONFIG,
@@ -124,6 +129,8 @@ pub(crate) const ALL: [rft_status; 30] = [
     RFT_E_MISUSE,
     RFT_E_DISK_FULL,
     RFT_E_SESSION,
+    RFT_E_QUORUM_AT_RISK,
+    RFT_E_LEARNER_BEHIND,
 ];
 
 impl rft_status {
@@ -151,6 +158,7 @@ impl rft_status {
                 | RFT_E_SNAPSHOT_UNAVAILABLE
                 | RFT_E_LOCKED
                 | RFT_E_DISK_FULL
+                | RFT_E_LEARNER_BEHIND
         )
     }
 
@@ -191,6 +199,8 @@ impl rft_status {
             RFT_E_MISUSE => c"RFT_E_MISUSE",
             RFT_E_DISK_FULL => c"RFT_E_DISK_FULL",
             RFT_E_SESSION => c"RFT_E_SESSION",
+            RFT_E_QUORUM_AT_RISK => c"RFT_E_QUORUM_AT_RISK",
+            RFT_E_LEARNER_BEHIND => c"RFT_E_LEARNER_BEHIND",
         }
     }
 
@@ -230,6 +240,8 @@ impl rft_status {
             RFT_E_MISUSE => c"Calls came out of order.",
             RFT_E_DISK_FULL => c"The disk has less room than is kept for the log; nothing was applied.",
             RFT_E_SESSION => c"The session is closed or has gone on; this try was not applied.",
+            RFT_E_QUORUM_AT_RISK => c"The voters heard of lately would be no quorum; nothing was applied.",
+            RFT_E_LEARNER_BEHIND => c"The learner has not caught up yet; it does not vote.",
         }
     }
 }
@@ -267,6 +279,8 @@ impl From<Code> for rft_status {
             Code::Misuse => RFT_E_MISUSE,
             Code::DiskFull => RFT_E_DISK_FULL,
             Code::Session => RFT_E_SESSION,
+            Code::QuorumAtRisk => RFT_E_QUORUM_AT_RISK,
+            Code::LearnerBehind => RFT_E_LEARNER_BEHIND,
         }
     }
 }

@@ -40,6 +40,7 @@ const BINDINGS: &[Binding] = &[
             ("rft_engine_call", PARKS),
             ("rft_engine_read_wait", PARKS),
             ("rft_engine_change_wait", PARKS),
+            ("rft_engine_replace_wait", PARKS),
             ("rft_engine_read_within_wait", PARKS),
             ("rft_engine_session_open_wait", PARKS),
             ("rft_engine_snapshot_wait", PARKS),

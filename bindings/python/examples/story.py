@@ -114,6 +114,10 @@ def members_of(engine: rft.Engine) -> str:
     return ", ".join(f"{member.id} {'voter' if member.voter else 'learner'}" for member in engine.members())
 
 
+def context_of(engine: rft.Engine, id: int) -> bytes:
+    return next((member.context for member in engine.members() if member.id == id), b"")
+
+
 def story(root: Path) -> None:
     cluster = Cluster(root)
     engines, machines = cluster.engines, cluster.machines
@@ -140,17 +144,25 @@ def story(root: Path) -> None:
     tell("add 4 as a learner", lambda: engines[leader].add_learner(4))
     wait_for(lambda: len(machines[4].held) == 102)
     print(f"4 holds {len(machines[4].held)}")
-    tell("promote 4", lambda: engines[leader].promote(4))
+    tell("promote 4", lambda: engines[leader].replace(None, 4))
     print("members:", members_of(engines[leader]))
+    follower = next(id for id in (1, 2, 3) if id != leader)
+    cluster.open(5)
+    tell("replace 4 by 5", lambda: engines[follower].replace(4, 5, context=b"address of 5"))
+    cluster.close(4)
+    leader = cluster.leader()
+    print("members:", members_of(engines[leader]))
+    wait_for(lambda: all(context_of(engines[id], 5) == b"address of 5" for id in (1, 5)))
+    print('1 and 5 know of 5: "address of 5"')
     tell("leave a joint configuration that is not there", engines[leader].leave_joint)
-    heir = cluster.follower()
+    heir = next(id for id in (1, 2, 3) if id != leader)
     while cluster.leader() != heir:
         engines[leader].transfer_leader(heir)
         time.sleep(0.1)
     print("hand leadership on: OK")
-    tell("remove 4", lambda: engines[heir].remove(4))
+    tell("remove 5", lambda: engines[heir].remove(5))
     print("members:", members_of(engines[heir]))
-    cluster.close(4)
+    cluster.close(5)
 
     print("stop the leader")
     stopped = engines.pop(heir)

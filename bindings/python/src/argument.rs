@@ -113,3 +113,18 @@ pub(crate) fn change(
     let context = context.map_or_else(Bytes::new, |payload| payload.0);
     Ok(ConfChangeV2 { transition: transition as i32, changes, context })
 }
+
+/// Who leaves for `new`; 0 is nobody.
+pub(crate) fn leaver(old: Option<NodeId>, new: &NodeId) -> Checked<u64> {
+    match old {
+        Some(NodeId(id)) if id == new.0 => {
+            Err(Fault::Invalid(format!("node {id} cannot take its own place")))
+        }
+        old => Ok(old.map_or(0, |id| id.0)),
+    }
+}
+
+/// How long the engine itself is to go on; without a limit, for ever.
+pub(crate) fn within(timeout: Option<f64>) -> Checked<Duration> {
+    Ok(seconds(timeout, "timeout")?.unwrap_or(Duration::MAX))
+}

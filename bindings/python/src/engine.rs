@@ -3,8 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use pyo3::prelude::*;
@@ -18,11 +17,12 @@ use raft_core::error::Error;
 use raft_core::raftpb::conf_change::ConfChangeV2;
 use raft_core::raftpb::message::Message;
 
-use crate::argument::{NodeId, Payload, change, not_zero, payloads, seconds};
+use crate::argument::{NodeId, Payload, change, leaver, not_zero, payloads, seconds, within};
 use crate::data::Outcome;
 use crate::fault::{Checked, Fault, call, settled};
 use crate::host::Host;
 use crate::hub::Hub;
+use crate::patience::Patience;
 use crate::process::Process;
 use crate::requests::Requests;
 use crate::settings::Settings;
@@ -66,28 +66,17 @@ impl Engine {
         if self.host.get().is_callback_thread() {
             return Err(Error::Reentrant.into());
         }
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let left = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let mut pause = ROOM_FIRST;
+        let mut patience = Patience::new(timeout, self.waits_for_room);
         loop {
             let (numbers, group) = self.requests().group(count);
             let outcomes = ask(core, numbers.clone())
                 .map_err(Fault::from)
-                .and_then(|()| group.wait(py, left()).map_err(Fault::from));
+                .and_then(|()| group.wait(py, patience.left()).map_err(Fault::from));
             // Those without an outcome have nobody who waits any more.
             self.requests().forget(numbers);
-            if !self.waits_for_room || !is_refused_for_room(&outcomes) {
+            if !patience.goes_on(py, &outcomes)? {
                 return outcomes;
             }
-            let left = left().unwrap_or(FOR_EVER);
-            // Whoever has little time left would not hear of another try that nothing was taken.
-            let is_last = left <= pause * 2;
-            py.detach(|| thread::sleep(if is_last { left } else { pause }));
-            py.check_signals()?;
-            if is_last {
-                return outcomes;
-            }
-            pause = (pause * 2).min(ROOM_MOST);
         }
     }
 
@@ -131,6 +120,16 @@ impl Drop for Engine {
             py.detach(|| drop(engine));
         });
     }
+}
+
+/// Proposes a change, also one that puts the quorum at risk if it is forced.
+fn propose_change(
+    engine: &node::Engine,
+    change: ConfChangeV2,
+    forced: bool,
+    number: u64,
+) -> raft_core::error::Result<()> {
+    if forced { engine.force_change(change, number) } else { engine.change(change, number) }
 }
 
 #[pymethods]
@@ -279,11 +278,12 @@ impl Engine {
         steps: Vec<(String, NodeId)>,
         transition: &str,
         context: Payload,
+        forced: bool,
         timeout: Option<f64>,
     ) -> PyResult<Outcome> {
         self.run(py, |core| {
             let change = change(steps, transition, Some(context))?;
-            let ask = |engine: &node::Engine, number| engine.change(change.clone(), number);
+            let ask = |engine: &node::Engine, number| propose_change(engine, change.clone(), forced, number);
             Ok(self.wait_for_one(py, core, timeout, ask)?.into())
         })
     }
@@ -295,10 +295,45 @@ impl Engine {
         steps: Vec<(String, NodeId)>,
         transition: &str,
         context: Payload,
+        forced: bool,
     ) -> PyResult<u64> {
         self.run(py, |core| {
             let change: ConfChangeV2 = change(steps, transition, Some(context))?;
-            self.start(core, 1, |engine, numbers| engine.change(change, numbers.start))
+            self.start(core, 1, |engine, numbers| propose_change(engine, change, forced, numbers.start))
+        })
+    }
+
+    /// Puts a node in the place of a member and waits until that is in force, for a second longer than it may take.
+    fn replace(
+        &self,
+        py: Python<'_>,
+        old: Option<NodeId>,
+        new: NodeId,
+        context: Payload,
+        timeout: Option<f64>,
+    ) -> PyResult<Outcome> {
+        self.run(py, |core| {
+            let (old, within) = (leaver(old, &new)?, within(timeout)?);
+            let ask =
+                |engine: &node::Engine, number| engine.replace(old, new.0, context.0.clone(), within, number);
+            Ok(self.wait_for_one(py, core, timeout.map(|seconds| seconds + 1.0), ask)?.into())
+        })
+    }
+
+    /// Puts a node in the place of a member for an event loop.
+    fn start_replace(
+        &self,
+        py: Python<'_>,
+        old: Option<NodeId>,
+        new: NodeId,
+        context: Payload,
+        timeout: Option<f64>,
+    ) -> PyResult<u64> {
+        self.run(py, |core| {
+            let (old, within) = (leaver(old, &new)?, within(timeout)?);
+            self.start(core, 1, |engine, numbers| {
+                engine.replace(old, new.0, context.0, within, numbers.start)
+            })
         })
     }
 
@@ -363,8 +398,9 @@ impl Engine {
     /// Who is a member, by ascending id.
     fn members(&self, py: Python<'_>) -> PyResult<Vec<Member>> {
         self.run(py, |core| {
-            let status = core.status().status;
-            Ok(Member::all(&status.membership.conf_state(), &status.progress))
+            let engine = core.status();
+            let members = Member::all(&engine.status.membership.conf_state(), &engine.status.progress);
+            Ok(Member::with_contexts(members, &engine.member_bytes))
         })
     }
 
@@ -409,21 +445,6 @@ impl Engine {
         visit.call(&self.host)
     }
 }
-
-/// Whether all that was asked for was refused because a queue was full, so that it can be asked for again.
-fn is_refused_for_room(outcomes: &Checked<Vec<Option<outcome::Outcome>>>) -> bool {
-    match outcomes {
-        Err(fault) => fault.code() == Some(Code::Busy),
-        Ok(outcomes) => {
-            !outcomes.is_empty()
-                && outcomes.iter().flatten().filter(|it| it.code == Code::Busy).count() == outcomes.len()
-        }
-    }
-}
-
-/// How long a call that waits for room does so before it asks again, the first time and later.
-const ROOM_FIRST: Duration = Duration::from_millis(1);
-const ROOM_MOST: Duration = Duration::from_millis(20);
 
 /// A year.
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -20,10 +20,8 @@ pub(crate) enum Fault {
     Core(Error),
     /// An argument cannot be right; the text says which.
     Invalid(String),
-    /// Calls come out of order.
-    Misuse(&'static str),
-    /// The request has an outcome that is not `Ok`, and this leader is known.
-    Outcome(Code, u64),
+    /// The request has an outcome that is not `Ok`, this leader is known, and why, if that is told.
+    Outcome(Code, u64, String),
     /// The interpreter's own exception.
     Python(PyErr),
 }
@@ -55,8 +53,7 @@ impl Fault {
         match self {
             Fault::Core(error) => Some(Code::from(error)),
             Fault::Invalid(_) => Some(Code::InvalidArg),
-            Fault::Misuse(_) => Some(Code::Misuse),
-            Fault::Outcome(code, _) => Some(*code),
+            Fault::Outcome(code, ..) => Some(*code),
             Fault::Python(_) => None,
         }
     }
@@ -71,8 +68,8 @@ impl Fault {
             Fault::Core(error @ Error::ProposalDropped(Dropped::NotLeader(id))) => (error.to_string(), *id),
             Fault::Core(error) => (error.to_string(), 0),
             Fault::Invalid(text) => (text.clone(), 0),
-            Fault::Misuse(text) => ((*text).to_owned(), 0),
-            Fault::Outcome(code, leader) => (sentence(*code).to_owned(), *leader),
+            Fault::Outcome(code, leader, why) if why.is_empty() => (sentence(*code).to_owned(), *leader),
+            Fault::Outcome(_, leader, why) => (why.clone(), *leader),
             Fault::Python(_) => (String::new(), 0),
         };
         static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -109,7 +106,11 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 pub(crate) fn settled(outcome: Outcome) -> Checked<Outcome> {
     match outcome.code {
         Code::Ok => Ok(outcome),
-        code => Err(Fault::Outcome(code, outcome.leader)),
+        // What was refused says why in the place of an answer.
+        code => {
+            let why = String::from_utf8_lossy(&outcome.answer).into_owned();
+            Err(Fault::Outcome(code, outcome.leader, why))
+        }
     }
 }
 
@@ -120,7 +121,7 @@ pub(crate) fn wrong_type(expected: &str, given: &Bound<'_, PyType>) -> PyErr {
 }
 
 /// Every code with its name, as `rft_status_name` gives it without `RFT_E_`.
-pub(crate) const CODES: [(&str, Code); 30] = [
+pub(crate) const CODES: [(&str, Code); 32] = [
     ("OK", Code::Ok),
     ("INVALID_ARG", Code::InvalidArg),
     ("CONFIG", Code::Config),
@@ -151,6 +152,8 @@ pub(crate) const CODES: [(&str, Code); 30] = [
     ("MISUSE", Code::Misuse),
     ("DISK_FULL", Code::DiskFull),
     ("SESSION", Code::Session),
+    ("QUORUM_AT_RISK", Code::QuorumAtRisk),
+    ("LEARNER_BEHIND", Code::LearnerBehind),
 ];
 
 /// What an outcome's code means. No arm for all others, so that a new code is noticed here.
@@ -186,5 +189,7 @@ fn sentence(code: Code) -> &'static str {
         Code::Misuse => "calls came out of order",
         Code::DiskFull => "the disk has less room than is kept for the log; nothing was applied",
         Code::Session => "the session is closed or has gone on; this try was not applied",
+        Code::QuorumAtRisk => "the voters heard of lately would be no quorum; nothing was applied",
+        Code::LearnerBehind => "the learner has not caught up yet; it does not vote",
     }
 }

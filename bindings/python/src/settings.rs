@@ -17,7 +17,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Every setting but `id`, `seed` and `voters`, with its least, default and greatest value.
-const RANGES: [(&str, u64, u64, u64); 25] = [
+const RANGES: [(&str, u64, u64, u64); 26] = [
     ("cluster_id", 0, 1, u64::MAX),
     ("tick_interval_ms", 1, 100, 60_000),
     ("election_ticks", 2, 10, 100_000),
@@ -38,6 +38,7 @@ const RANGES: [(&str, u64, u64, u64); 25] = [
     ("snapshot_chunk_bytes", KIB, 256 * KIB, 64 * MIB),
     ("forward_proposals", 0, 1, 1),
     ("disk_reserve_bytes", 0, 64 * MIB, u64::MAX),
+    ("force_new_cluster", 0, 0, u64::MAX),
     ("lease_reads", 0, 0, 1),
     ("clock_drift_percent", 0, 10, 99),
     ("wait_for_room", 0, 0, 1),
@@ -173,6 +174,7 @@ impl Settings {
         options.snapshot_chunk_bytes = self.size("snapshot_chunk_bytes");
         options.segment_bytes = self.get("segment_bytes");
         options.disk_reserve_bytes = self.get("disk_reserve_bytes");
+        options.force_new_cluster = self.get("force_new_cluster");
         options.cluster_id = self.get("cluster_id");
         options.voters = self.voters.clone();
         options

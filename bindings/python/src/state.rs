@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyAny;
 use raft_core::consensus::status;
@@ -127,6 +128,8 @@ pub(crate) struct Member {
     next: u64,
     /// At a leader: whether it was heard of within the last election timeout.
     recent_active: bool,
+    /// At an engine: its bytes, the context of the change that added or updated it.
+    context: Vec<u8>,
 }
 
 impl Member {
@@ -161,7 +164,14 @@ impl Member {
             matched: progress.map_or(0, |progress| progress.matched),
             next: progress.map_or(0, |progress| progress.next),
             recent_active: progress.is_some_and(|progress| progress.recent_active),
+            context: Vec::new(),
         }
+    }
+
+    /// With what an engine knows of the members' bytes.
+    pub(crate) fn with_contexts(members: Vec<Member>, contexts: &[(u64, Bytes)]) -> Vec<Member> {
+        let context = |id| contexts.iter().find(|(member, _)| *member == id).map(|(_, bytes)| bytes.to_vec());
+        members.into_iter().map(|of| Member { context: context(of.id).unwrap_or_default(), ..of }).collect()
     }
 }
 

@@ -329,6 +329,41 @@ def test_a_follower_hands_on_and_a_snapshot_reaches_a_newcomer(cluster: Cluster)
     assert sorted(m.id for m in cluster.engines[leader].members()) == sorted({1, 2, 3, 4} - {follower})
 
 
+def test_what_would_cost_the_quorum_is_refused_with_a_reason(engine: rft.Engine) -> None:
+    with pytest.raises(rft.QuorumAtRiskError, match="node 2"):
+        lead(engine).add_voter(2)
+    engine.add_learner(2, context=b"\x00 where 2 is")
+    assert [member.context for member in engine.members()] == [b"", b"\x00 where 2 is"]
+    with pytest.raises(rft.LearnerBehindError, match="learner 2"):
+        engine.promote(2)
+    with pytest.raises((rft.LearnerBehindError, rft.TimedOutError)):
+        engine.replace(1, 2, timeout=0.3)
+    with pytest.raises(rft.InvalidArgumentError, match="node 9"):
+        engine.replace(9, 8)
+    with pytest.raises(rft.InvalidArgumentError, match="place"):
+        engine.replace(2, 2)
+    with pytest.raises(rft.ChangeError):
+        engine.change([("remove", 1)], forced=True)
+    assert engine.replace(None, 1).term == 0
+    assert engine.propose(b"x").answer == b"1"
+    engine.change([("add_voter", 2)], forced=True)
+    assert all(member.voter for member in engine.members())
+
+
+def test_a_survivor_goes_on_alone_by_force(tmp_path: Path) -> None:
+    with (
+        rft.Engine(quick(voters=(1, 2, 3)), tmp_path, Commands()) as engine,
+        pytest.raises(rft.NotLeaderError),
+    ):
+        engine.propose(b"x", timeout=20)
+    with rft.Engine(quick(force_new_cluster=7), tmp_path, Commands()) as engine:
+        assert lead(engine).propose(b"x").answer == b"1"
+        assert json.loads(engine.status_json())["group"] == 7
+        assert [member.id for member in engine.members()] == [1]
+    with pytest.raises(rft.ConfigError, match="no membership"):
+        rft.Engine(quick(voters=(), force_new_cluster=7), tmp_path / "new", Commands())
+
+
 def test_the_fate_of_a_request_without_a_leader_is_told(tmp_path: Path) -> None:
     with rft.Engine(quick(voters=(1, 2, 3)), tmp_path, Commands()) as engine:
         with pytest.raises(rft.NotLeaderError) as caught:

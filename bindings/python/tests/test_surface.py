@@ -28,6 +28,8 @@ TWINS = {
     "rft_engine_read_wait": (rft.Engine, "read"),
     "rft_engine_snapshot_wait": (rft.Engine, "snapshot"),
     "rft_engine_change_wait": (rft.Engine, "change"),
+    "rft_engine_replace_wait": (rft.Engine, "replace"),
+    "rft_engine_member_bytes": (rft.Member, "context"),
     "rft_engine_read_within": (rft.Engine, "read"),
     "rft_engine_read_within_wait": (rft.Engine, "read"),
     "rft_engine_session_open": (rft.Engine, "open_session"),

@@ -200,6 +200,7 @@ fn message(source: &mut Source, status: &Status) -> Message {
         // Two disks, so that a member now and then comes with another one.
         store: u64::from(given & 3 == 3),
         stores: (given & 0x30 == 0x30).then(|| Box::from([(from, commit), (to, term)])),
+        group: term,
     }
 }
 

@@ -285,6 +285,11 @@ impl<S: Storage> RawNode<S> {
         self.raft.leader_state().into_iter().flat_map(|leader| leader.progress.iter())
     }
 
+    /// How far the log is known to be committed.
+    pub fn committed(&self) -> u64 {
+        self.raft.hard_state().commit
+    }
+
     /// Who leads, as far as this node knows; 0 is unknown.
     pub fn leader(&self) -> u64 {
         self.raft.leader()

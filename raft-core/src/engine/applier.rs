@@ -11,12 +11,14 @@ use super::calls::Thread;
 use super::code::Code;
 use super::courier::files::{FileDone, Files};
 use super::event::Event;
+use super::force;
 use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
 use super::metrics::{Counter, Timer};
+use super::mutants::{Mutant, is_planted};
 use super::outcome::{Outcome, Outcomes};
+use super::replicated::{self, Replicated};
 use super::saver::Saver;
 use super::session::frame::Frame;
-use super::session::snapshot;
 use super::session::table::{Sessions, Verdict};
 use super::shared::{Shared, guarded};
 use super::work::{ApplierJob, Completion};
@@ -36,7 +38,8 @@ pub(super) struct Applier {
     files: Files,
     /// How far the state machine is, and the membership there: what a snapshot taken now would carry.
     at: SnapshotMetadata,
-    sessions: Sessions,
+    /// What the engine itself keeps, as of there.
+    own: Replicated,
 }
 
 /// What an entry means for the state machine.
@@ -106,16 +109,16 @@ impl SnapshotRead for SnapReader {
 }
 
 impl Applier {
-    /// For a state machine that holds what the snapshot at `at` does, and these sessions.
+    /// For a state machine that holds what the snapshot at `at` does, and what the engine itself keeps there.
     pub(super) fn new(
         shared: Arc<Shared>,
         (jobs, completions): (Receiver<ApplierJob>, Sender<Completion>),
         saver: Saver,
         at: SnapshotMetadata,
-        sessions: Sessions,
+        own: Replicated,
     ) -> Self {
         let files = Files::new(saver.snapshots.clone());
-        Applier { shared, jobs, completions, saver, files, at, sessions }
+        Applier { shared, jobs, completions, saver, files, at, own }
     }
 
     /// Works until the driver is gone. Whatever ends the work early, outcomes are still delivered.
@@ -145,7 +148,7 @@ impl Applier {
                 _ if self.shared.is_stopping() => {}
                 ApplierJob::Apply(ticket) => self.apply(ticket)?,
                 ApplierJob::Restore(metadata) => self.restore(metadata)?,
-                ApplierJob::Save => self.saver.save(&self.at, &self.sessions)?,
+                ApplierJob::Save => self.saver.save(&self.at, &self.own)?,
                 ApplierJob::File(job) => {
                     if let Some(done) = self.files.work(job) {
                         if let FileDone::Written { result: Err(error), .. } = &done
@@ -182,6 +185,9 @@ impl Applier {
         if !outcomes.peers.is_empty() {
             let _ = self.completions.send(Completion::Decided(outcomes.peers));
         }
+        if is_planted(Mutant::DoubleCompletion) {
+            self.tell(&outcomes.own)?;
+        }
         self.tell(&outcomes.own)
     }
 
@@ -190,11 +196,12 @@ impl Applier {
         let changes = read_changes(&entries)?;
         let mut requests = Vec::new();
         self.shared.pending.lock().requests(&entries, &mut requests);
-        let mut contexts = changes.iter().map(|(_, change)| change.context.as_ref());
+        let contexts: Vec<Bytes> = changes.iter().map(|(_, change)| force::host_context(change)).collect();
+        let mut contexts = contexts.iter().map(Bytes::as_ref);
         let deeds: Vec<Deed<'_>> = entries
             .iter()
             .map(|entry| match entry.entry_type {
-                EntryType::Normal => Deed::of(entry, &mut self.sessions),
+                EntryType::Normal => Deed::of(entry, &mut self.own.sessions),
                 EntryType::ConfChange | EntryType::ConfChangeV2 => {
                     Deed::Apply(contexts.next().unwrap_or_default())
                 }
@@ -227,7 +234,7 @@ impl Applier {
         let results: Vec<Outcome> = entries
             .iter()
             .zip(deeds.into_iter().zip(slots))
-            .map(|(entry, (deed, slot))| deed.result(entry, slot.into_answer(), &mut self.sessions))
+            .map(|(entry, (deed, slot))| deed.result(entry, slot.into_answer(), &mut self.own.sessions))
             .collect();
         let mut outcomes = Outcomes::default();
         self.shared.pending.lock().applied(&entries, &results, &mut outcomes);
@@ -244,16 +251,21 @@ impl Applier {
             // A change that is not possible has no effect, here as in consensus.
             if let Ok(conf_state) = conf_state_after(&self.at.conf_state, change) {
                 self.at.conf_state = conf_state;
+                self.own.members.follow(change, &self.at.conf_state);
                 events.push(Event::Membership { index: *index, conf_state: self.at.conf_state.clone() });
             }
+        }
+        if !events.is_empty() {
+            self.shared.show_members(&self.own.members);
         }
         events
     }
 
     fn restore(&mut self, metadata: SnapshotMetadata) -> Result<()> {
         let reader = self.saver.snapshots.open(metadata.term, metadata.index)?;
-        let (bytes, sessions) = self.shared.call(|host| restore(host, reader))??;
-        self.sessions = sessions;
+        let (bytes, own) = self.shared.call(|host| restore(host, reader))??;
+        self.shared.show_members(&own.members);
+        self.own = own;
         let (index, term) = (metadata.index, metadata.term);
         self.at = metadata;
         self.saver.is_saved(index);
@@ -266,12 +278,12 @@ impl Applier {
     }
 }
 
-/// Gives the host a snapshot; returns its length, and the sessions in it.
-pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Sessions)> {
-    let (mut reader, sessions) = snapshot::Reader::new(&mut file)?;
+/// Gives the host a snapshot; returns its length, and what is the engine's own in it.
+pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Replicated)> {
+    let (mut reader, own) = replicated::Reader::new(&mut file)?;
     let bytes = reader.len();
     host.snapshot_restore(&mut reader).map_err(Error::Host)?;
-    Ok((bytes, sessions))
+    Ok((bytes, own))
 }
 
 /// The membership changes among `entries`, with their indices.

@@ -66,6 +66,10 @@ pub enum Code {
     DiskFull = -28,
     /// The session has been closed or has gone on: this try was not applied. An earlier one of its number may have been.
     Session = -29,
+    /// Certainly not applied: the voters heard of lately would be no quorum after this membership change. It can be forced.
+    QuorumAtRisk = -30,
+    /// Certainly not applied: a learner that is to become a voter has not caught up yet.
+    LearnerBehind = -31,
 }
 
 impl From<&Error> for Code {
@@ -79,6 +83,8 @@ impl From<&Error> for Code {
                 Code::Dropped
             }
             Error::ConfChange(_) => Code::ConfChange,
+            Error::QuorumAtRisk(_) => Code::QuorumAtRisk,
+            Error::LearnerBehind(_) => Code::LearnerBehind,
             Error::StepLocalMessage(_) => Code::LocalMessage,
             Error::StepPeerNotFound(_) | Error::ReplacedStore(_) => Code::UnknownPeer,
             Error::WrongReceiver(_) => Code::WrongReceiver,
@@ -99,6 +105,7 @@ impl From<&Error> for Code {
             Error::Host(_) => Code::Host,
             Error::Panic(_) => Code::Panic,
             Error::Reentrant => Code::Reentrant,
+            Error::Misuse(_) => Code::Misuse,
         }
     }
 }

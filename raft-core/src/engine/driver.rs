@@ -17,7 +17,9 @@ use super::courier::receiver::Receiver as SnapshotReceiver;
 use super::courier::sender::Sender as SnapshotSender;
 use super::event::{Event, Level};
 use super::forward::{self, Served};
+use super::heard::Heard;
 use super::metrics::Counter;
+use super::mutants::{Mutant, is_planted};
 use super::outcome::{Asker, Outcome, Outcomes};
 use super::requests::InHand;
 use super::shared::{Shared, guarded};
@@ -67,8 +69,12 @@ pub(super) struct Driver {
     /// The term in which the pending proposals were appended.
     pub(super) lead_term: u64,
     pub(super) role: RoleKind,
+    /// Who was heard of lately.
+    pub(super) heard: Heard,
     /// When the tickets that the writer holds were given to it.
     pub(super) writing_since: VecDeque<Instant>,
+    /// When a message of another group was last spoken of.
+    pub(super) turned_away: Option<Instant>,
     /// When leadership was last offered to somebody with a better disk.
     pub(super) offered: Option<Instant>,
     /// Since when the disk has been at a write that takes too long.
@@ -109,6 +115,7 @@ impl Driver {
             self.note_refilled();
             self.checkpoint();
             self.publish()?;
+            self.pursue()?;
         }
     }
 
@@ -189,6 +196,7 @@ impl Driver {
             self.carry_out(effects)?;
         }
         if self.due.ticks > 0 {
+            self.heard.tick(self.now, self.node.committed());
             self.expire()?;
             self.watch_disk()?;
         }
@@ -211,13 +219,23 @@ impl Driver {
                 }
                 self.writing_since.push_back(self.now);
                 self.hand_to_writer(WriterJob::Append(ticket));
+                self.hold_up(Mutant::HeartbeatBehindFsync, || !self.completions.is_empty());
             }
             if let Some(ticket) = ready.apply {
                 self.applying += 1;
+                let last = ticket.entries().last().map_or(0, |entry| entry.index);
                 self.hand_to_applier(ApplierJob::Apply(ticket));
+                self.hold_up(Mutant::HeartbeatBehindApply, || self.applied() >= last);
             }
         }
         Ok(())
+    }
+
+    /// Waits for one of the other threads, which the driver never does.
+    fn hold_up(&self, mutant: Mutant, is_done: impl Fn() -> bool) {
+        while is_planted(mutant) && !is_done() && !self.shared.is_stopping() {
+            std::thread::yield_now();
+        }
     }
 
     /// Campaigns for a leader that has asked for it, once all is durable that it sent before: a candidate speaks only for
@@ -283,7 +301,7 @@ impl Driver {
     /// Does what the courier wants done.
     pub(super) fn carry_out(&mut self, effects: Effects) -> Result<()> {
         let Effects { messages, jobs, reports, steps, notes } = effects;
-        self.send(&messages)?;
+        self.send(messages)?;
         jobs.into_iter().for_each(|job| self.hand_to_applier(ApplierJob::File(job)));
         for (id, arrived) in reports {
             let result = self.node.report_snapshot(id, arrived);
@@ -326,7 +344,11 @@ impl Driver {
         let mut outcomes = Outcomes::default();
         loop {
             let in_hand = std::mem::take(&mut self.in_hand);
-            in_hand.into_replies().for_each(|reply| reply.answer(outcome.clone(), &mut outcomes));
+            let kept = !is_planted(Mutant::ForgetInHand);
+            in_hand
+                .into_replies()
+                .filter(|_| kept)
+                .for_each(|reply| reply.answer(outcome.clone(), &mut outcomes));
             self.shared.inbox.take(&mut self.in_hand.inputs);
             if self.in_hand.inputs.is_empty() {
                 break;
@@ -354,7 +376,7 @@ impl Driver {
         {
             ready.messages.retain(|message| message.msg_type == MessageType::MsgTimeoutNow);
             // It is an offer; if the transport does not take it, time will tell the others.
-            let _ = self.shared.call(|host| host.send(&ready.messages));
+            let _ = self.send(ready.messages);
         }
     }
 
@@ -375,16 +397,18 @@ impl Driver {
         if outcomes.is_empty() {
             return Ok(());
         }
-        self.send(&forward::answers(self.id, outcomes))
+        self.send(forward::answers(self.id, outcomes))
     }
 
     /// Gives messages to the host.
-    pub(super) fn send(&self, messages: &[Message]) -> Result<()> {
+    pub(super) fn send(&self, mut messages: Vec<Message>) -> Result<()> {
         if messages.is_empty() {
             return Ok(());
         }
+        let group = self.shared.group.load(Ordering::Acquire);
+        messages.iter_mut().for_each(|message| message.group = group);
         self.shared.metrics.add(Counter::Sent, messages.len() as u64);
-        self.shared.call(|host| host.send(messages))
+        self.shared.call(|host| host.send(&messages))
     }
 
     pub(super) fn hand_to_applier(&self, job: ApplierJob) {

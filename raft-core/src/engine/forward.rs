@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! 0        8       16       24     32
-//! rftprop1 | nonce | number | term |        context of a request
+//! rftprop1 | nonce | number | term | kind   context of a request; the kind is one byte, or none for a plain one
 //! rftdone1 | nonce |                        context of outcomes
 //!
 //! 0        8      12       20
@@ -26,6 +26,7 @@ use std::time::Instant;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::code::Code;
+use super::mutants::{Mutant, is_planted};
 use super::outcome::{Asker, Outcome, Outcomes, Reply, Waiter};
 use crate::raftpb::entry::{Entries, Entry};
 use crate::raftpb::message::{Message, MessageType};
@@ -40,7 +41,7 @@ const RUNS_MAX: usize = 256;
 const ANSWERS_BYTES_MAX: usize = 1 << 20;
 
 /// What a leader can say for certain.
-const CERTAIN: [Code; 8] = [
+const CERTAIN: [Code; 11] = [
     Code::Ok,
     Code::NotLeader,
     Code::Dropped,
@@ -49,7 +50,22 @@ const CERTAIN: [Code; 8] = [
     Code::Busy,
     Code::DiskFull,
     Code::Session,
+    Code::QuorumAtRisk,
+    Code::LearnerBehind,
+    Code::InvalidArg,
 ];
+
+/// What is wanted with the entries of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// They are to be appended.
+    #[default]
+    Plain,
+    /// So is this change, also where it puts the quorum at risk.
+    Forced,
+    /// The next step towards what this change would do at once, see [`replace`](super::replace).
+    Replace,
+}
 
 /// The context of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,25 +76,38 @@ pub(super) struct Header {
     pub(super) number: u64,
     /// The term whose leader is asked.
     pub(super) term: u64,
+    pub(super) kind: Kind,
 }
 
 impl Header {
     fn to_bytes(self) -> Bytes {
-        let mut bytes = BytesMut::with_capacity(32);
+        let mut bytes = BytesMut::with_capacity(33);
         bytes.put_slice(REQUEST);
         bytes.put_u64_le(self.nonce);
         bytes.put_u64_le(self.number);
         bytes.put_u64_le(self.term);
+        match self.kind {
+            Kind::Plain => {}
+            Kind::Forced => bytes.put_u8(1),
+            Kind::Replace => bytes.put_u8(2),
+        }
         bytes.freeze()
     }
 
     /// The header of a request that was forwarded, if `message` is one.
     pub(super) fn of(message: &Message) -> Option<Self> {
         let mut fields = message.context.strip_prefix(REQUEST)?;
-        if message.msg_type != MessageType::MsgProp || fields.len() != 24 {
+        let kind = match fields.get(24..) {
+            Some([]) => Kind::Plain,
+            Some([1]) => Kind::Forced,
+            Some([2]) => Kind::Replace,
+            _ => return None,
+        };
+        if message.msg_type != MessageType::MsgProp {
             return None;
         }
-        Some(Header { nonce: fields.get_u64_le(), number: fields.get_u64_le(), term: fields.get_u64_le() })
+        let mut next = || fields.get_u64_le();
+        Some(Header { nonce: next(), number: next(), term: next(), kind })
     }
 }
 
@@ -135,7 +164,7 @@ fn read_outcome(entry: &Entry) -> Option<(u64, Outcome)> {
     let code = CERTAIN.into_iter().find(|known| *known as i32 == code).unwrap_or(Code::Unknown);
     let outcome = match code {
         Code::Ok => Outcome { answer: data, ..Outcome::done(entry.index, entry.term) },
-        code => Outcome { leader, ..Outcome::not(code) },
+        code => Outcome { leader, answer: data, ..Outcome::not(code) },
     };
     Some((number, outcome))
 }
@@ -167,13 +196,13 @@ impl Served {
 
     /// Whether the `count` requests behind `header`, from `node`, are surely new.
     pub(super) fn admits(&mut self, node: u64, header: Header, count: usize) -> bool {
-        let Header { nonce, number, term } = header;
+        let Header { nonce, number, term, .. } = header;
         if term <= self.boot_term {
             return false;
         }
         let next = number.saturating_add(count as u64);
         match self.runs.iter_mut().find(|run| (run.node, run.nonce) == (node, nonce)) {
-            Some(run) if number < run.next => return false,
+            Some(run) if number < run.next && !is_planted(Mutant::ForwardTwice) => return false,
             Some(run) => run.next = next,
             None => {
                 if self.runs.len() == RUNS_MAX {
@@ -221,7 +250,7 @@ impl Forwarded {
         deadline: Instant,
         replies: impl IntoIterator<Item = Reply>,
     ) -> Header {
-        let header = Header { nonce: self.nonce, number: self.next, term };
+        let header = Header { nonce: self.nonce, number: self.next, term, kind: Kind::Plain };
         let before = self.sent.len();
         self.sent.extend(replies.into_iter().map(|reply| Sent { to, deadline, reply }));
         self.next = self.next.saturating_add((self.sent.len() - before) as u64);
@@ -297,9 +326,15 @@ mod tests {
 
     #[test]
     fn headers_come_back_and_nothing_else_is_taken_for_one() {
-        let header = Header { nonce: 3, number: u64::MAX, term: 7 };
-        let message = request(2, 1, header, Entries::proposals(vec![Bytes::from_static(b"x")]));
-        assert_eq!(Header::of(&message), Some(header));
+        let mut header = Header { nonce: 3, number: u64::MAX, term: 7, kind: Kind::Plain };
+        let entries = Entries::proposals(vec![Bytes::from_static(b"x")]);
+        for kind in [Kind::Forced, Kind::Replace, Kind::Plain] {
+            header.kind = kind;
+            assert_eq!(Header::of(&request(2, 1, header, entries.clone())), Some(header));
+        }
+        let message = request(2, 1, header, entries);
+        let unknown = [message.context.as_ref(), b"\x03"].concat().into();
+        assert_eq!(Header::of(&Message { context: unknown, ..message.clone() }), None);
         for len in 0..message.context.len() {
             assert_eq!(
                 Header::of(&Message { context: message.context.slice(..len), ..message.clone() }),
@@ -314,7 +349,7 @@ mod tests {
         let mut forwarded = Forwarded::new(9);
         let now = Instant::now();
         let header = forwarded.send(1, 5, now, [Reply::Request(11), Reply::Request(12)]);
-        assert_eq!(header, Header { nonce: 9, number: 0, term: 5 });
+        assert_eq!(header, Header { nonce: 9, number: 0, term: 5, kind: Kind::Plain });
         assert_eq!(forwarded.send(1, 5, now, [Reply::Request(13)]).number, 2);
         let done = Outcome { answer: Bytes::from_static(b"yes"), ..Outcome::done(30, 5) };
         let stopped = Outcome::not(Code::Stopped);
@@ -383,7 +418,7 @@ mod tests {
     #[test]
     fn a_request_is_taken_once() {
         let mut served = Served::new(4);
-        let header = |nonce, number, term| Header { nonce, number, term };
+        let header = |nonce, number, term| Header { nonce, number, term, kind: Kind::Plain };
         assert!(!served.admits(2, header(9, 0, 4), 1), "of a time before this process");
         assert!(served.admits(2, header(9, 0, 5), 2));
         assert!(!served.admits(2, header(9, 0, 5), 2), "repeated");

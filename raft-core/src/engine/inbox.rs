@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::forward::Kind;
 use super::lock::{Condvar, Mutex};
+use super::mutants::{Mutant, is_planted};
 use super::outcome::Reply;
+use super::replace::Wish;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfChangeV2;
 use crate::raftpb::message::Message;
@@ -23,8 +26,10 @@ pub(super) enum Input {
     Read(Reply),
     /// A read that may see a state of at most this age.
     ReadWithin(Duration, Reply),
-    /// A membership change.
-    Change(ConfChangeV2, Reply),
+    /// A membership change, plain or forced.
+    Change(ConfChangeV2, Kind, Reply),
+    /// A member is to be replaced or added by this time.
+    Replace(Wish, Instant, Reply),
     /// Leadership is to go to this node.
     TransferLeader(u64),
     /// A snapshot is to be taken.
@@ -47,7 +52,8 @@ impl Input {
                 (proposals.len(), proposals.iter().map(|(data, _)| data.len().saturating_add(OVERHEAD)).sum())
             }
             Input::ProposeWait(data, _) => (1, data.len().saturating_add(OVERHEAD)),
-            Input::Change(change, _) => (1, change.context.len().saturating_add(OVERHEAD)),
+            Input::Change(change, ..) => (1, change.context.len().saturating_add(OVERHEAD)),
+            Input::Replace(wish, ..) => (1, wish.len().saturating_add(OVERHEAD)),
             Input::Step(message) => (1, message.encoded_len().saturating_add(OVERHEAD)),
             Input::Read(_)
             | Input::ReadWithin(..)
@@ -116,7 +122,7 @@ impl Inbox {
             if let Some(error) = &state.closed {
                 return Err(error.clone());
             }
-            if !has_room(&state) {
+            if !has_room(&state) && !is_planted(Mutant::InboxWithoutBound) {
                 return Err(Error::Busy);
             }
             state.items += items;

@@ -4,6 +4,7 @@
 //! touches a file. The writer owns the store. The applier calls the state machine, and reads and writes snapshots.
 
 mod applier;
+mod ask;
 mod calls;
 mod checkpoint;
 mod clock;
@@ -11,19 +12,29 @@ pub mod code;
 mod courier;
 mod driver;
 pub mod event;
+mod force;
 mod forward;
+mod heard;
 mod hold_ups;
 pub mod host;
 mod inbox;
 mod lock;
+pub mod members;
 pub mod metrics;
+#[cfg(feature = "mutants")]
+pub mod mutants;
+#[cfg(not(feature = "mutants"))]
+mod mutants;
 pub mod node;
 pub mod options;
 pub mod outcome;
 mod pending;
 mod process;
+mod replace;
+mod replicated;
 mod report;
 mod requests;
+mod risk;
 mod saver;
 mod session;
 mod shared;

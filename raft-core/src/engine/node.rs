@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::code::Code;
 use super::courier::header::Header;
 use super::event::Level;
-use super::forward;
+use super::forward::{self, Kind};
 use super::host::Host;
 use super::inbox::Input;
 use super::lock::Mutex;
+use super::members::MEMBER_BYTES_MAX;
 use super::metrics::{Counter, Histogram, Timer};
 use super::options::Options;
-use super::outcome::{Outcome, Reply, Waiter};
+use super::outcome::{Outcome, Reply};
+use super::replace::Wish;
 use super::report::{self, Waiting};
 use super::session::frame::{self, Frame};
 use super::shared::Shared;
@@ -37,22 +38,20 @@ type Body = Box<dyn FnOnce() + Send>;
 /// How long dropping an engine waits for a callback that is still at work.
 const DROP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a call waits before it asks again whether the leader has taken some of what is on its way.
-const ROOM_EVERY: Duration = Duration::from_millis(5);
-
 /// One node of a cluster, with its directory, its clock and its threads. All methods may be called from any thread.
 ///
 /// A request with a number other than 0 that was accepted gets exactly one [`Outcome`] through [`Host::outcome`]; one
 /// that was not accepted gets none. Once the engine has failed, every call returns the failure, except
 /// [`status`](Self::status) and [`stop`](Self::stop). Dropping an engine stops it.
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     id: u64,
     cluster_id: u64,
     proposal_bytes_max: usize,
     queue_items_max: usize,
     queue_bytes_max: usize,
-    waits_for_room: bool,
+    pub(super) waits_for_room: bool,
+    tick_interval: Duration,
     // Disconnected once every thread is done with its work.
     done: Receiver<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -71,6 +70,10 @@ pub struct EngineStatus {
     pub in_host: Duration,
     /// How long the disk has been at the write to the log that is under way; zero if none is.
     pub in_disk: Duration,
+    /// The bytes of each member that has some, by ascending id: the context of the change that added or updated it.
+    pub member_bytes: Vec<(u64, Bytes)>,
+    /// The number of the group, see [`Options::force_new_cluster`]; 0 is the first one.
+    pub group: u64,
     /// Why the engine has ended, if it was not told to.
     pub failure: Option<Error>,
 }
@@ -102,6 +105,7 @@ impl Engine {
             queue_items_max: options.queue_items_max,
             queue_bytes_max: options.queue_bytes_max,
             waits_for_room: options.wait_for_room,
+            tick_interval: options.tick_interval,
             done,
             threads: Mutex::default(),
         };
@@ -219,15 +223,64 @@ impl Engine {
     }
 
     /// Proposes a change of the membership and returns at once. The outcome comes when it is in force here.
+    ///
+    /// The context, 64 KiB at the most, is the bytes of the one member that the change adds or updates: every node shows
+    /// them in its status from then on, until the member is updated or removed. An added member keeps those that it has if
+    /// the context is empty. Of a change that adds or updates several members the context is for `apply` alone.
+    ///
+    /// A leader refuses what would lose the quorum, see [`force_change`](Self::force_change) for the way around it.
+    /// `QuorumAtRisk`: of the new voters, in either half of a joint configuration, those that were heard of within the last
+    /// two election timeouts are no majority; or a group of one or two voters gets one that is no learner. `LearnerBehind`:
+    /// a learner is to vote that does not hold what was committed two election timeouts ago. Both are certain, and the
+    /// outcome's answer says why.
     pub fn change(&self, change: ConfChangeV2, request: u64) -> Result<()> {
-        self.check_len(change.context.len())?;
-        self.push(Input::Change(change, Reply::to(request)))
+        check_max(change.context.len(), MEMBER_BYTES_MAX)?;
+        self.push(Input::Change(change, Kind::Plain, Reply::to(request)))
     }
 
     /// Proposes a change of the membership and waits for its outcome, for `timeout` at the most.
     pub fn change_wait(&self, change: ConfChangeV2, timeout: Duration) -> Result<Outcome> {
-        self.check_len(change.context.len())?;
-        self.wait(timeout, |reply| Input::Change(change.clone(), reply))
+        check_max(change.context.len(), MEMBER_BYTES_MAX)?;
+        self.wait(timeout, |reply| Input::Change(change.clone(), Kind::Plain, reply))
+    }
+
+    /// Like [`change`](Self::change), and takes what that refuses as `QuorumAtRisk` or `LearnerBehind`. What does not fit
+    /// the membership is refused all the same, and so is the removal of the last voter.
+    pub fn force_change(&self, change: ConfChangeV2, request: u64) -> Result<()> {
+        check_max(change.context.len(), MEMBER_BYTES_MAX)?;
+        self.push(Input::Change(change, Kind::Forced, Reply::to(request)))
+    }
+
+    /// Like [`force_change`](Self::force_change), and waits for the outcome, for `timeout` at the most.
+    pub fn force_change_wait(&self, change: ConfChangeV2, timeout: Duration) -> Result<Outcome> {
+        check_max(change.context.len(), MEMBER_BYTES_MAX)?;
+        self.wait(timeout, |reply| Input::Change(change.clone(), Kind::Forced, reply))
+    }
+
+    /// Puts node `new` with these bytes in the place of the member `old`, and returns at once. `new` becomes a
+    /// learner, catches up, and votes from the moment on in which `old` leaves, by one joint change. `old` 0: nobody
+    /// leaves, `new` is added or promoted.
+    ///
+    /// The outcome comes when that is in force, or when `timeout` has passed. Whatever becomes of this node or of the
+    /// leader meanwhile, the same request, here or at any other node, goes on from where the membership stands; where
+    /// it is as wished, it is `Ok` at once, with term 0. What is refused for the moment is tried again until the time
+    /// has passed, and is the outcome then: `LearnerBehind`, `QuorumAtRisk`, `ConfChange`, `NotLeader` (`new` may
+    /// have become a learner). `TimedOut`: a step is under way. `InvalidArg`: `old` is no member. `Busy`: 16 such
+    /// requests are under way here.
+    ///
+    /// With [`forward_proposals`](crate::consensus::config::Config::forward_proposals) off, only a leader can be asked.
+    /// `Config`: `new` is 0 or `old`.
+    pub fn replace(&self, old: u64, new: u64, bytes: Bytes, timeout: Duration, request: u64) -> Result<()> {
+        let wish = wish(old, new, bytes)?;
+        self.push(Input::Replace(wish, after(timeout), Reply::to(request)))
+    }
+
+    /// Like [`replace`](Self::replace), and waits for the outcome, for `timeout` and two ticks at the most.
+    pub fn replace_wait(&self, old: u64, new: u64, bytes: Bytes, timeout: Duration) -> Result<Outcome> {
+        let wish = wish(old, new, bytes)?;
+        let deadline = after(timeout);
+        let patience = timeout.saturating_add(self.tick_interval * 2);
+        self.wait(patience, |reply| Input::Replace(wish.clone(), deadline, reply))
     }
 
     /// Asks the leader, this node or another, to hand leadership to node `to`. Whether it does shows in the status.
@@ -296,6 +349,8 @@ impl Engine {
             disk_full: self.shared.disk_full.load(Ordering::Acquire),
             in_host: self.shared.calls.in_host(),
             in_disk: self.shared.calls.in_disk(),
+            member_bytes: self.shared.members.lock().list(),
+            group: self.shared.group.load(Ordering::Acquire),
             failure: self.shared.failure().cloned(),
         }
     }
@@ -360,57 +415,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes a request and waits for its outcome. Where it may wait for room, it makes one again that was certainly not
-    /// taken for want of it.
-    fn wait(&self, timeout: Duration, input: impl Fn(Reply) -> Input) -> Result<Outcome> {
-        self.check_process()?;
-        if self.shared.is_own_thread() {
-            return Err(Error::Reentrant);
-        }
-        // A year is for ever, and does not overflow.
-        let deadline = Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600));
-        loop {
-            let outcome = self.wait_once(deadline, &input)?;
-            if outcome.code != Code::Busy || !self.waits_for_room {
-                return Ok(outcome);
-            }
-            // Too many are on their way to the leader, whose answers make room. Whoever has little time left would not
-            // hear of another try that nothing was taken.
-            let left = deadline.saturating_duration_since(Instant::now());
-            let is_last = left <= ROOM_EVERY * 2;
-            std::thread::sleep(if is_last { left } else { ROOM_EVERY });
-            if is_last {
-                return Ok(outcome);
-            }
-        }
-    }
-
-    fn wait_once(&self, deadline: Instant, input: impl Fn(Reply) -> Input) -> Result<Outcome> {
-        let waiter = Arc::new(Waiter::default());
-        let until = self.waits_for_room.then_some(deadline);
-        self.push_until(input(Reply::Waiter(Arc::clone(&waiter))), until)?;
-        if let Some(outcome) = waiter.wait_until(deadline) {
-            return Ok(outcome);
-        }
-        self.shared.pending.lock().forget(&waiter);
-        // It may have come in the last moment.
-        waiter.wait_until(deadline).ok_or(Error::TimedOut)
-    }
-
-    /// Queues a request.
-    fn push(&self, input: Input) -> Result<()> {
-        self.push_until(input, None)
-    }
-
-    fn push_until(&self, input: Input, deadline: Option<Instant>) -> Result<()> {
-        self.check_process()?;
-        let result = self.shared.inbox.push(input, deadline);
-        if result == Err(Error::Busy) {
-            self.shared.metrics.add(Counter::Busy, 1);
-        }
-        result
-    }
-
     /// Whether this is the process in which the engine was opened. In one that was forked off, where its threads are not,
     /// every other call that can fail is `Stopped`; the directory belongs to the first process.
     pub fn check_process(&self) -> Result<()> {
@@ -437,6 +441,19 @@ impl Drop for Engine {
             }
         }
     }
+}
+
+/// When `timeout` has passed. A year is for ever, and does not overflow.
+pub(super) fn after(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(Duration::from_secs(365 * 24 * 3600))
+}
+
+fn wish(old: u64, new: u64, bytes: Bytes) -> Result<Wish> {
+    check_max(bytes.len(), MEMBER_BYTES_MAX)?;
+    if new == 0 || new == old {
+        return Err(Error::Config(format!("node {new} cannot take the place of node {old}")));
+    }
+    Ok(Wish::new(old, new, bytes))
 }
 
 fn check_max(len: usize, max: usize) -> Result<()> {

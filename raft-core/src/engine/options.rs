@@ -46,6 +46,16 @@ pub struct Options {
     /// The first members of a new cluster, the same on each of them. None: this node waits to be added. Read only when
     /// the directory is fresh.
     pub voters: Vec<u64>,
+    /// The last resort when the quorum is lost for good; default 0, which is no. Any other number has this node go on as
+    /// the only voter of a new group of that number, with all the entries that it holds: start one survivor with it, the
+    /// one with the longest log, when the other voters are stopped and will never be started again as they are.
+    ///
+    /// What the others had acknowledged and the survivor does not hold is lost, and if they are not dead but only cut
+    /// off, there are two groups with two truths. What was not committed becomes so. Members of old are refused: each
+    /// has to begin with an empty directory and be added again. The number must differ from any that was used in this
+    /// cluster before; where the node has it already, nothing is done, so a restart with the same one is harmless.
+    /// `Config` if the node has no membership, or has lost a part of its log.
+    pub force_new_cluster: u64,
 }
 
 impl Options {
@@ -69,6 +79,7 @@ impl Options {
             disk_reserve_bytes: 64 << 20,
             cluster_id: 1,
             voters: Vec::new(),
+            force_new_cluster: 0,
         }
     }
 

@@ -25,7 +25,8 @@ pub struct Outcome {
     pub leader: u64,
     /// How old the state may be that a read sees, at the most; zero for a linearizable one.
     pub age: Duration,
-    /// What `apply` answered, see [`Applied::answer`](super::host::Applied::answer); empty if it did not.
+    /// What `apply` answered, see [`Applied::answer`](super::host::Applied::answer); empty if it did not. Of a membership
+    /// change that was refused: why, as a sentence in UTF-8.
     pub answer: Bytes,
 }
 
@@ -63,7 +64,13 @@ impl Outcome {
 
 impl From<&Error> for Outcome {
     fn from(error: &Error) -> Self {
-        Outcome { leader: leader_in(error), ..Outcome::not(Code::from(error)) }
+        let answer = match error {
+            Error::ConfChange(_) | Error::QuorumAtRisk(_) | Error::LearnerBehind(_) => {
+                error.to_string().into()
+            }
+            _ => Bytes::new(),
+        };
+        Outcome { leader: leader_in(error), answer, ..Outcome::not(Code::from(error)) }
     }
 }
 
@@ -122,6 +129,11 @@ impl Waiter {
     /// Waits until `deadline`. None: there is no outcome yet.
     pub(super) fn wait_until(&self, deadline: Instant) -> Option<Outcome> {
         self.answered.wait_while(self.outcome.lock(), deadline, |outcome| outcome.is_none()).take()
+    }
+
+    /// The outcome, if it is there already.
+    pub(super) fn take(&self) -> Option<Outcome> {
+        self.outcome.lock().take()
     }
 
     fn answer(&self, outcome: Outcome) {

@@ -19,7 +19,7 @@ pub(super) struct Waiting {
 
 /// One JSON object on one line, ASCII. Fields may be added, and keep their names and meanings.
 pub(super) fn json(engine: &EngineStatus, waiting: Waiting, metrics: &Metrics) -> String {
-    let EngineStatus { status, snapshot_index, failure, disk_full, in_host, in_disk } = engine;
+    let EngineStatus { status, snapshot_index, failure, disk_full, in_host, in_disk, group, .. } = engine;
     let hard_state = status.hard_state;
     let mut text = String::new();
     let mut put = |args: Arguments<'_>| {
@@ -40,12 +40,38 @@ pub(super) fn json(engine: &EngineStatus, waiting: Waiting, metrics: &Metrics) -
     put(format_args!(",\"last_index\":{},\"snapshot_index\":{snapshot_index}", status.last_index));
     put(format_args!(",\"transferee\":{},\"disk_full\":{disk_full}", status.transferee));
     put(format_args!(",\"host_call_ms\":{},\"disk_call_ms\":{}", millis(*in_host), millis(*in_disk)));
-    put(format_args!(",\"failure\":"));
+    put(format_args!(",\"group\":{group},\"failure\":"));
     match failure {
         Some(error) => put(format_args!("\"{}\"", escaped(&error.to_string()))),
         None => put(format_args!("null")),
     }
-    put(format_args!(",\"members\":["));
+    put(format_args!(",\"members\":[{}]", json_of_members(engine)));
+    let Waiting { queue_items, queue_bytes, requests } = waiting;
+    put(format_args!(",\"queue_items\":{queue_items},\"queue_bytes\":{queue_bytes},\"requests\":{requests}"));
+    for (counter, name, _) in Counter::ALL {
+        put(format_args!(",\"{name}\":{}", metrics.count(counter)));
+    }
+    for (timer, name, _) in Timer::ALL {
+        let histogram = metrics.histogram(timer);
+        let name = name.trim_end_matches("_seconds");
+        put(format_args!(
+            ",\"{name}_us\":{{\"count\":{},\"sum\":{},\"p50\":{},\"p99\":{}}}",
+            histogram.count(),
+            histogram.sum_us,
+            histogram.percentile_us(50),
+            histogram.percentile_us(99)
+        ));
+    }
+    put(format_args!("}}"));
+    text
+}
+
+fn json_of_members(engine: &EngineStatus) -> String {
+    let EngineStatus { status, member_bytes, .. } = engine;
+    let mut text = String::new();
+    let mut put = |args: Arguments<'_>| {
+        let _ = text.write_fmt(args);
+    };
     let conf_state = status.membership.conf_state();
     for (at, id) in members(&conf_state).iter().enumerate() {
         let comma = if at > 0 { "," } else { "" };
@@ -67,36 +93,10 @@ pub(super) fn json(engine: &EngineStatus, waiting: Waiting, metrics: &Metrics) -
                 progress.matched, progress.next, progress.recent_active
             ));
         }
+        if let Some((_, bytes)) = member_bytes.iter().find(|(member, _)| member == id) {
+            put(format_args!(",\"bytes\":\"{}\"", escaped(&characters(bytes))));
+        }
         put(format_args!("}}"));
-    }
-    put(format_args!("]"));
-    text.push_str(&work(waiting, metrics));
-    text.push('}');
-    text
-}
-
-/// What waits, what was counted and what was timed, as the end of the object.
-fn work(waiting: Waiting, metrics: &Metrics) -> String {
-    let mut text = String::new();
-    let mut put = |args: Arguments<'_>| {
-        // Writing to a string does not fail.
-        let _ = text.write_fmt(args);
-    };
-    let Waiting { queue_items, queue_bytes, requests } = waiting;
-    put(format_args!(",\"queue_items\":{queue_items},\"queue_bytes\":{queue_bytes},\"requests\":{requests}"));
-    for (counter, name, _) in Counter::ALL {
-        put(format_args!(",\"{name}\":{}", metrics.count(counter)));
-    }
-    for (timer, name, _) in Timer::ALL {
-        let histogram = metrics.histogram(timer);
-        let name = name.trim_end_matches("_seconds");
-        put(format_args!(
-            ",\"{name}_us\":{{\"count\":{},\"sum\":{},\"p50\":{},\"p99\":{}}}",
-            histogram.count(),
-            histogram.sum_us,
-            histogram.percentile_us(50),
-            histogram.percentile_us(99)
-        ));
     }
     text
 }
@@ -162,6 +162,12 @@ fn members(conf_state: &ConfState) -> Vec<u64> {
     ids
 }
 
+/// Bytes as text from which they come back, and which can be read where they are ASCII: each is the character of its
+/// number.
+fn characters(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
 /// For the inside of a JSON string, in ASCII.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -185,5 +191,6 @@ mod tests {
     #[test]
     fn what_a_string_must_not_hold_is_escaped() {
         assert_eq!(escaped("a \"b\" \\ \n é 😀"), "a \\\"b\\\" \\\\ \\u000a \\u00e9 \\ud83d\\ude00");
+        assert_eq!(escaped(&characters(b"10.0.0.1\xff\0")), "10.0.0.1\\u00ff\\u0000");
     }
 }

@@ -11,15 +11,17 @@ use super::courier::effects::Effects;
 use super::courier::header::Header;
 use super::driver::{Driver, snapshot_index};
 use super::event::Level;
-use super::forward;
+use super::forward::{self, Kind};
 use super::inbox::Input;
 use super::metrics::Counter;
 use super::outcome::{Asker, Outcome, Outcomes, Reply};
 use super::pending::Situation;
+use super::replace::Replacement;
+use super::risk;
 use crate::consensus::log::entry_id::EntryId;
 use crate::consensus::ready::ReadState;
 use crate::consensus::status::RoleKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfChangeV2;
 use crate::raftpb::entry::{Entries, EntryType};
 use crate::raftpb::message::{Message, MessageType};
@@ -36,6 +38,7 @@ pub(super) struct InHand {
     payload_bytes: u64,
     replies: VecDeque<Reply>,
     reads: Vec<Reply>,
+    pub(super) replacements: Vec<Replacement>,
 }
 
 impl InHand {
@@ -52,11 +55,13 @@ impl InHand {
             Input::ProposeWait(_, reply)
             | Input::Read(reply)
             | Input::ReadWithin(_, reply)
-            | Input::Change(_, reply)
+            | Input::Change(_, _, reply)
+            | Input::Replace(_, _, reply)
             | Input::Snapshot(reply) => vec![reply],
             Input::TransferLeader(_) | Input::Campaign | Input::Step(_) | Input::Unreachable(_) => Vec::new(),
         });
-        self.replies.into_iter().chain(self.reads).chain(queued)
+        let replacements = self.replacements.into_iter().map(|replacement| replacement.reply);
+        self.replies.into_iter().chain(self.reads).chain(replacements).chain(queued)
     }
 }
 
@@ -74,7 +79,8 @@ impl Driver {
                 Input::ProposeWait(data, reply) => self.in_hand.push(data, reply),
                 Input::Read(reply) => self.in_hand.reads.push(reply),
                 Input::ReadWithin(age, reply) => self.read_within(age, reply)?,
-                Input::Change(change, reply) => self.change(&change, reply)?,
+                Input::Change(change, kind, reply) => self.change(&change, kind, reply)?,
+                Input::Replace(wish, deadline, reply) => self.replace(wish, deadline, reply)?,
                 Input::Snapshot(reply) => {
                     self.shared.pending.lock().snapshot_asked(reply);
                     self.checkpoint.ask();
@@ -112,7 +118,7 @@ impl Driver {
         let payloads = std::mem::take(&mut self.in_hand.payloads);
         self.in_hand.payload_bytes = 0;
         if let Some(leader) = self.to_forward_to() {
-            return self.forward(leader, Entries::proposals(payloads));
+            return self.forward(leader, Entries::proposals(payloads), Kind::Plain);
         }
         if self.shared.disk_full.load(Ordering::Acquire) && self.role == RoleKind::Leader {
             // What is left is for what the log holds already, for changes of the membership and for other leaders.
@@ -123,14 +129,37 @@ impl Driver {
         self.proposed(result, false)
     }
 
-    fn change(&mut self, change: &ConfChangeV2, reply: Reply) -> Result<()> {
+    pub(super) fn change(&mut self, change: &ConfChangeV2, kind: Kind, reply: Reply) -> Result<()> {
         self.propose()?;
+        let leads = self.node.leader() == self.id;
+        if leads && kind == Kind::Replace {
+            return self.make_step(change, reply);
+        }
         self.in_hand.replies.push_back(reply);
         if let (Some(leader), Ok(_)) = (self.to_forward_to(), change.enter_joint()) {
-            return self.forward(leader, Entries::from(change.to_entry()));
+            return self.forward(leader, Entries::from(change.to_entry()), kind);
         }
-        let result = self.node.propose_conf_change(change);
+        if kind == Kind::Replace {
+            let replies = std::mem::take(&mut self.in_hand.replies);
+            return self
+                .refuse(replies, &Outcome { leader: self.node.leader(), ..Outcome::not(Code::NotLeader) });
+        }
+        let risk = if leads && kind == Kind::Plain { self.check_risk(change) } else { Ok(()) };
+        let result = risk.and_then(|()| self.node.propose_conf_change(change));
         self.proposed(result, true)
+    }
+
+    /// Whether a leader may make this change without being forced to.
+    fn check_risk(&self, change: &ConfChangeV2) -> Result<()> {
+        let is_heard = |id| id == self.id || self.heard.lately(id, self.now);
+        let matched =
+            |id| self.node.progress().find(|(member, _)| *member == id).map_or(0, |(_, of)| of.matched);
+        let keeps_pace = |id| is_heard(id) && self.heard.keeps_pace(matched(id));
+        let result = risk::check(&self.node.conf_state(), change, is_heard, keeps_pace);
+        if let Err(error @ Error::QuorumAtRisk(_)) = &result {
+            self.shared.log(Level::Warn, &error.to_string());
+        }
+        result
     }
 
     /// The leader, if requests go there.
@@ -139,10 +168,10 @@ impl Driver {
     }
 
     /// Sends what the replies in hand are for to the leader.
-    fn forward(&mut self, leader: u64, entries: Entries) -> Result<()> {
+    fn forward(&mut self, leader: u64, entries: Entries, kind: Kind) -> Result<()> {
         let replies = std::mem::take(&mut self.in_hand.replies);
         let deadline = self.now + self.election_timeout * FORWARD_TIMEOUTS;
-        let header = {
+        let mut header = {
             let mut pending = self.shared.pending.lock();
             if pending.forwarded.len().saturating_add(replies.len()) > self.forwarded_max {
                 drop(pending);
@@ -151,8 +180,9 @@ impl Driver {
             self.shared.metrics.add(Counter::Forwarded, replies.len() as u64);
             pending.forwarded.send(leader, self.node.term(), deadline, replies)
         };
+        header.kind = kind;
         let message = forward::request(self.id, leader, header, entries);
-        self.send(&[message])
+        self.send(vec![message])
     }
 
     /// Takes what a follower forwards, if this node leads and has not seen it before.
@@ -175,7 +205,7 @@ impl Driver {
             match entry.entry_type {
                 EntryType::Normal => self.in_hand.push(entry.data.clone(), reply),
                 EntryType::ConfChange | EntryType::ConfChangeV2 => match ConfChangeV2::of(entry) {
-                    Ok(change) => self.change(&change, reply)?,
+                    Ok(change) => self.change(&change, header.kind, reply)?,
                     Err(error) => self.refuse([reply].into(), &Outcome::from(&error))?,
                 },
             }
@@ -183,7 +213,7 @@ impl Driver {
         Ok(())
     }
 
-    fn refuse(&mut self, replies: VecDeque<Reply>, outcome: &Outcome) -> Result<()> {
+    pub(super) fn refuse(&mut self, replies: VecDeque<Reply>, outcome: &Outcome) -> Result<()> {
         let mut outcomes = Outcomes::default();
         replies.into_iter().for_each(|reply| reply.answer(outcome.clone(), &mut outcomes));
         self.tell(outcomes)
@@ -260,6 +290,9 @@ impl Driver {
 
     /// Takes a message from a peer. Snapshots and what is said about them are the courier's.
     fn step(&mut self, message: Message) -> Result<()> {
+        if !self.is_of_group(&message) {
+            return self.turn_away(&message);
+        }
         let mut effects = Effects::default();
         match message.msg_type {
             MessageType::MsgSnap => {
@@ -289,7 +322,11 @@ impl Driver {
                     self.called = Some(message);
                     return Ok(());
                 }
+                let from = message.from;
                 let result = self.node.step(message);
+                if result.is_ok() {
+                    self.heard.note(from, self.now);
+                }
                 return self.tolerate(result, "message");
             }
         }

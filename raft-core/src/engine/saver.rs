@@ -10,7 +10,8 @@ use crossbeam_channel::Sender;
 use super::calls::Thread;
 use super::event::Level;
 use super::host::SnapshotView;
-use super::session::snapshot;
+use super::mutants::{Mutant, is_planted};
+use super::replicated::{self, Replicated};
 use super::session::table::Sessions;
 use super::shared::Shared;
 use super::work::{Completion, Saved};
@@ -52,7 +53,7 @@ impl Saver {
 
     /// Takes a snapshot of the state machine, which is at `at`. That it fails is no reason to stop, because the log still
     /// has everything; a panic is, and a disk that failed.
-    pub(super) fn save(&self, at: &SnapshotMetadata, sessions: &Sessions) -> Result<()> {
+    pub(super) fn save(&self, at: &SnapshotMetadata, own: &Replicated) -> Result<()> {
         if at.index == self.saved_index.load(Ordering::Acquire) {
             let _ = self.completions.send(Completion::Saved(Ok(None)));
             return Ok(());
@@ -61,10 +62,10 @@ impl Saver {
             Err(code) => self.ended(Err(Error::Host(code))),
             Ok(None) => {
                 let body = |writer: &mut dyn Write| self.shared.host.snapshot_save(writer);
-                let result = self.shared.call(|_| self.write(at, sessions, body))?;
+                let result = self.shared.call(|_| self.write(at, own, body))?;
                 self.ended(result)
             }
-            Ok(Some(view)) => self.save_beside(view, at.clone(), sessions.clone()),
+            Ok(Some(view)) => self.save_beside(view, at.clone(), own.clone()),
         }
     }
 
@@ -73,13 +74,13 @@ impl Saver {
         &self,
         mut view: Box<dyn SnapshotView>,
         at: SnapshotMetadata,
-        sessions: Sessions,
+        own: Replicated,
     ) -> Result<()> {
         let saver = self.clone();
         let body = move || {
             saver.shared.enter(Thread::Saver);
             let write = |writer: &mut dyn Write| view.save(writer);
-            let result = saver.shared.call(|_| saver.write(&at, &sessions, write));
+            let result = saver.shared.call(|_| saver.write(&at, &own, write));
             // The host's own code, which may panic as well.
             let dropped = saver.shared.call(|_| drop(view));
             if let Err(error) = result.and_then(|result| dropped.and_then(|()| saver.ended(result))) {
@@ -100,11 +101,18 @@ impl Saver {
     fn write(
         &self,
         at: &SnapshotMetadata,
-        sessions: &Sessions,
+        own: &Replicated,
         body: impl FnOnce(&mut dyn Write) -> std::result::Result<(), i32>,
     ) -> Result<Saved> {
         let mut file = self.snapshots.create(at.clone())?;
-        let mut writer = snapshot::Writer::new(&mut file, sessions);
+        let forgetful;
+        let own = if is_planted(Mutant::ForgetSessionInSnapshot) {
+            forgetful = Replicated { sessions: Sessions::default(), ..own.clone() };
+            &forgetful
+        } else {
+            own
+        };
+        let mut writer = replicated::Writer::new(&mut file, own);
         let result = body(&mut Stoppable { inner: &mut writer, shared: &self.shared });
         // A failure stays with the file, which tells it now.
         let _ = writer.finish();

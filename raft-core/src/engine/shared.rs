@@ -12,6 +12,7 @@ use super::event::Level;
 use super::host::Host;
 use super::inbox::Inbox;
 use super::lock::Mutex;
+use super::members::Members;
 use super::metrics::{Counter, Metrics};
 use super::outcome::Outcome;
 use super::pending::Pending;
@@ -27,6 +28,10 @@ pub(super) struct Shared {
     pub(super) pending: Mutex<Pending>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) status: Mutex<Status>,
+    /// The members' bytes, as of the applied index.
+    pub(super) members: Mutex<Members>,
+    /// The group that this node belongs to: 0, or the number of one that was made by force.
+    pub(super) group: AtomicU64,
     /// How far the host's state machine is.
     pub(super) applied: AtomicU64,
     /// Where the newest snapshot stands that the log names.
@@ -39,6 +44,8 @@ pub(super) struct Shared {
     pub(super) process: Process,
     failure: OnceLock<Error>,
     stopping: AtomicBool,
+    #[cfg(feature = "mutants")]
+    planted: Option<super::mutants::Mutant>,
 }
 
 thread_local! {
@@ -55,6 +62,8 @@ impl Shared {
             pending: Mutex::new(Pending::new(applied, nonce, Arc::clone(&metrics))),
             metrics,
             status: Mutex::new(status),
+            members: Mutex::default(),
+            group: AtomicU64::new(0),
             applied: AtomicU64::new(applied),
             snapshot_index: AtomicU64::new(applied),
             disk_full: AtomicBool::new(false),
@@ -62,6 +71,8 @@ impl Shared {
             process: Process::current(),
             failure: OnceLock::new(),
             stopping: AtomicBool::new(false),
+            #[cfg(feature = "mutants")]
+            planted: super::mutants::planted(),
         }
     }
 
@@ -69,6 +80,8 @@ impl Shared {
     pub(super) fn enter(self: &Arc<Self>, thread: Thread) {
         Calls::enter(thread);
         ENGINE.set(Arc::as_ptr(self).addr());
+        #[cfg(feature = "mutants")]
+        super::mutants::plant(self.planted);
     }
 
     /// Whether the current thread is one of this engine's own, that is: whether a callback is calling.
@@ -82,6 +95,15 @@ impl Shared {
         let own = pending.age(now).filter(|own| *own <= age)?;
         self.metrics.add(Counter::Reads, 1);
         Some(Outcome { age: own, ..Outcome::done(pending.applied_index(), 0) })
+    }
+
+    /// The table of the members has become this one.
+    pub(super) fn show_members(&self, members: &Members) {
+        // One who waited to be added knows the number from its leader before.
+        if members.group() != 0 {
+            self.group.store(members.group(), Ordering::Release);
+        }
+        self.members.lock().clone_from(members);
     }
 
     /// Calls the host and stops a panic there.

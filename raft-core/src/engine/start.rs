@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
@@ -14,13 +15,15 @@ use super::courier::receiver::Receiver;
 use super::courier::sender::Sender;
 use super::driver::Driver;
 use super::event::{Event, Level};
+use super::force;
 use super::forward::Served;
+use super::heard::Heard;
 use super::host::Host;
 use super::inbox::Inbox;
 use super::options::{Options, clock_number};
+use super::replicated::Replicated;
 use super::requests::InHand;
 use super::saver::{Alive, Saver};
-use super::session::table::Sessions;
 use super::shared::{Shared, guarded};
 use super::uptime::Uptime;
 use super::work::ApplierJob;
@@ -30,16 +33,12 @@ use crate::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
 use crate::consensus::log::storage::Storage as _;
 use crate::consensus::lost::Lost;
 use crate::consensus::raw_node::RawNode;
-use crate::disk::damage::OnDamage;
 use crate::disk::loss::Loss;
 use crate::disk::recovered::{Identity, Recovered};
-use crate::disk::store::{Store, StoreOptions, drawn_store_id};
+use crate::disk::store::{Store, StoreOptions};
 use crate::disk::volume::Volume;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::raftpb::message::SnapshotMetadata;
-
-/// From how many snapshots a restart stays possible, should the newest turn out unreadable.
-const SNAPSHOTS_KEPT: usize = 3;
 
 /// An engine whose threads have not started.
 pub(super) struct Parts {
@@ -57,19 +56,18 @@ pub(super) fn start(
     host: Arc<dyn Host>,
     alive: Alive,
 ) -> Result<Parts> {
-    let (store, mut recovered) = open_store(volume, options, dir)?;
+    let (store, mut recovered, own) = restore_all(volume, options, dir, host.as_ref())?;
     let at = recovered.snapshot.clone();
-    // The snapshot that a new cluster starts from holds a membership and no state.
-    let mut sessions = Sessions::default();
-    if at.index > BOOTSTRAP_INDEX {
-        sessions = restore_found(&store, &at, host.as_ref())?;
-    }
     let boot_term = recovered.hard_state.term;
+    let committed = recovered.hard_state.commit;
+    let group = force::group_at_start(own.members.group(), &recovered);
     let node = node(options, &mut recovered)?;
     let last_index = node.storage().last_index();
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
     let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index, clock_number()));
+    shared.show_members(&own.members);
+    shared.group.store(group, Ordering::Release);
     let (to_driver, completions) = unbounded();
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
@@ -78,7 +76,7 @@ pub(super) fn start(
     }
     let saver = Saver::new(Arc::clone(&shared), to_driver.clone(), store.snapshots(), at.index, alive);
     let applier =
-        Applier::new(Arc::clone(&shared), (applier_jobs, to_driver.clone()), saver, at.clone(), sessions);
+        Applier::new(Arc::clone(&shared), (applier_jobs, to_driver.clone()), saver, at.clone(), own);
     let watch = Watch::new(options.disk_reserve_bytes);
     let writer = Writer::new(Arc::clone(&shared), store, writer_jobs, to_driver, watch);
     let (now, uptime) = (Instant::now(), Uptime::now());
@@ -109,7 +107,9 @@ pub(super) fn start(
         known_stores: recovered.known_stores,
         is_recovering: recovered.lost.is_some(),
         lead_term: 0,
+        heard: Heard::new(options.election_timeout(), now, committed),
         writing_since: Default::default(),
+        turned_away: None,
         offered: None,
         stalled: None,
         now,
@@ -135,6 +135,27 @@ fn sender(options: &Options) -> Sender {
         }
     };
     Sender::new(clock_number(), chunk, options.consensus.election_ticks, pace)
+}
+
+/// Opens the store, restores the host, and makes a group of this node alone if that is asked for.
+fn restore_all(
+    volume: Arc<dyn Volume>,
+    options: &Options,
+    dir: &Path,
+    host: &dyn Host,
+) -> Result<(Store, Recovered, Replicated)> {
+    let identity = Identity { cluster_id: options.cluster_id, node_id: options.consensus.id };
+    let of_store = StoreOptions::of_member(identity, options.segment_bytes, options.disk_reserve_bytes);
+    let (mut store, mut recovered) = Store::open_member(volume, dir, of_store, &options.voters)?;
+    // The snapshot that a new cluster starts from holds a membership and no state.
+    let mut own = Replicated::default();
+    if recovered.snapshot.index > BOOTSTRAP_INDEX {
+        own = restore_found(&store, &recovered.snapshot, host)?;
+    }
+    if options.force_new_cluster != 0 && own.members.group() != options.force_new_cluster {
+        force::force(&mut store, &mut recovered, options.consensus.id, options.force_new_cluster)?;
+    }
+    Ok((store, recovered, own))
 }
 
 /// Consensus as it was when it last ran here.
@@ -172,26 +193,7 @@ fn first_events(shared: &Shared, recovered: &Recovered, last_index: u64) -> Vec<
     events
 }
 
-fn restore_found(store: &Store, at: &SnapshotMetadata, host: &dyn Host) -> Result<Sessions> {
+fn restore_found(store: &Store, at: &SnapshotMetadata, host: &dyn Host) -> Result<Replicated> {
     let reader = store.snapshots().open_found(at.term, at.index)?;
     Ok(guarded(|| restore(host, reader))??.1)
-}
-
-/// Opens the store and makes a fresh one a first member, if it is to be one.
-fn open_store(volume: Arc<dyn Volume>, options: &Options, dir: &Path) -> Result<(Store, Recovered)> {
-    let identity = Identity { cluster_id: options.cluster_id, node_id: options.consensus.id };
-    let store_options = StoreOptions {
-        segment_bytes: options.segment_bytes,
-        zeroed_bytes: options.segment_bytes,
-        reserve_bytes: options.disk_reserve_bytes,
-        snapshots_kept: SNAPSHOTS_KEPT,
-        store_id: drawn_store_id(),
-        on_damage: OnDamage::Recover,
-        ..StoreOptions::new(identity)
-    };
-    let (store, recovered) = Store::open_member(volume, dir, store_options, &options.voters)?;
-    if recovered.snapshot.index == 0 && !recovered.entries.is_empty() {
-        return Err(Error::corrupt(dir, 0, "a log without the snapshot it follows"));
-    }
-    Ok((store, recovered))
 }

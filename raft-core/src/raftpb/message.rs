@@ -194,11 +194,14 @@ pub struct Message {
     pub store: u64,
     /// In a heartbeat: the disks of the members, by id. Not etcd's: field 102.
     pub stores: Option<Box<[(u64, u64)]>>,
+    /// The group that was made by force of a survivor, see `engine/force.rs`; 0 is the first one. Not etcd's: field 103.
+    pub group: u64,
 }
 
-/// Keys of the two fields that etcd does not have: a varint, and sixteen bytes for each pair.
+/// Keys of the three fields that etcd does not have: a varint, sixteen bytes for each pair, and a varint.
 const STORE_KEY: [u8; 2] = [0xa8, 0x06];
 const STORES_KEY: [u8; 2] = [0xb2, 0x06];
+const GROUP_KEY: [u8; 2] = [0xb8, 0x06];
 
 impl Message {
     /// A message of kind `msg_type` to `to`, all else empty.
@@ -220,8 +223,9 @@ impl Message {
             .sum::<usize>();
         let store = if self.store == 0 { 0 } else { 2 + encoded_len_varint(self.store) };
         let stores = self.stores.as_ref().map_or(0, |stores| 1 + delimited(16 * stores.len()));
+        let group = if self.group == 0 { 0 } else { 2 + encoded_len_varint(self.group) };
         // type and reject are one byte each behind their tags
-        4 + scalars + entries + snapshot + context + store + stores
+        4 + scalars + entries + snapshot + context + store + stores + group
     }
 
     /// Appends the encoded message to `buf`, without a length before it.
@@ -253,6 +257,10 @@ impl Message {
             buf.put_slice(&STORES_KEY);
             encode_varint(16 * stores.len() as u64, buf);
             stores.iter().flat_map(|&(id, store)| [id, store]).for_each(|number| buf.put_u64_le(number));
+        }
+        if self.group != 0 {
+            buf.put_slice(&GROUP_KEY);
+            encode_varint(self.group, buf);
         }
     }
 
@@ -286,6 +294,7 @@ impl Message {
                 13 => message.vote = field.varint()?,
                 101 => message.store = field.varint()?,
                 102 => message.stores = Some(read_stores(&field.bytes()?)?),
+                103 => message.group = field.varint()?,
                 _ => field.skip()?,
             }
             Ok(())

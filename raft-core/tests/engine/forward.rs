@@ -63,6 +63,8 @@ fn without_a_leader_the_refusal_is_certain_and_at_once() {
     let world = world();
     let leader = world.leader();
     let follower = other_than(leader);
+    // One that has not heard of its leader yet may do so from a message that is under way now.
+    wait_until("it to follow", || world.node(follower).engine.status().status.leader == leader);
     world.set_cut(follower, true);
     wait_until("no leader", || world.node(follower).engine.status().status.leader == 0);
     let outcome = world.node(follower).engine.propose_wait(Bytes::from_static(b"x"), PATIENCE).unwrap();

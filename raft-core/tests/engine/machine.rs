@@ -31,9 +31,12 @@ pub(crate) struct Machine {
     /// Whether `apply` and `send` panic.
     pub(crate) apply_panics: AtomicBool,
     pub(crate) send_panics: AtomicBool,
-    /// `snapshot_save` waits here, and `send` there.
+    /// `snapshot_save` waits here.
     pub(crate) save_gate: Arc<Gate>,
+    /// `send` waits here, and so does the driver.
     pub(crate) send_gate: Gate,
+    /// `apply` waits here, before it does anything.
+    pub(crate) apply_gate: Gate,
     /// Whether snapshots are written from a view, which waits at the gate of `snapshot_save` then.
     pub(crate) gives_views: AtomicBool,
     /// Called at the end of `apply`.
@@ -111,6 +114,7 @@ impl Machine {
             send_panics: AtomicBool::new(false),
             save_gate: Arc::new(Gate::open()),
             send_gate: Gate::open(),
+            apply_gate: Gate::open(),
             gives_views: AtomicBool::new(false),
             hook: Mutex::new(None),
             transport,
@@ -145,6 +149,7 @@ impl Host for Machine {
 
     fn apply(&self, entries: &[Applied<'_>]) -> Result<(), i32> {
         assert!(!self.apply_panics.load(Ordering::SeqCst), "apply panics");
+        self.apply_gate.pass();
         match self.apply_code.load(Ordering::SeqCst) {
             0 => {}
             code => return Err(code),

@@ -32,7 +32,8 @@ static uint64_t leader_of(const uint64_t *ids, size_t n)
 static int try_again(rft_status_t status)
 {
   return status == RFT_E_NOT_LEADER || status == RFT_E_DROPPED || status == RFT_E_UNKNOWN ||
-         status == RFT_E_TIMED_OUT || status == RFT_E_BUSY || status == RFT_E_CONF_CHANGE;
+         status == RFT_E_TIMED_OUT || status == RFT_E_BUSY || status == RFT_E_CONF_CHANGE ||
+         status == RFT_E_LEARNER_BEHIND;
 }
 
 /* Writes `count` entries, each until it certainly is applied; says how many may be there twice or more. */

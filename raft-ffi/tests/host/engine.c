@@ -93,6 +93,33 @@ static void outcomes_come_once(void)
   CHECK(apps[1].saves == 1 && apps[1].view_saves == 1);
 }
 
+static void what_is_risky_is_refused_with_a_reason(void)
+{
+  rft_engine_t *engine = app_engine(1);
+  rft_change_t change = {2, RFT_CHANGE_ADD_VOTER, 0};
+  rft_error_t *error = NULL;
+  uint8_t known[2];
+  size_t len = 0;
+  CHECK(rft_engine_member_bytes(engine, 1, known, sizeof known, &len, NULL) == RFT_OK);
+  CHECK(len == 4 && memcmp(known, "ad", 2) == 0);
+  CHECK(rft_engine_change_wait(engine, &change, 1, RFT_TRANSITION_AUTO, NULL, 0, 10000, NULL, &error) ==
+        RFT_E_QUORUM_AT_RISK);
+  CHECK(strstr(rft_error_message(error), "node 2") != NULL && !rft_error_is_retryable(error));
+  rft_error_free(error);
+  change.node_id = 1;
+  change.type = RFT_CHANGE_REMOVE;
+  GIVES(RFT_E_CONF_CHANGE, rft_engine_change_wait(engine, &change, 1, RFT_TRANSITION_AUTO + RFT_TRANSITION_FORCED,
+                                                  NULL, 0, 10000, NULL, ERR));
+  GIVES(RFT_E_INVALID_ARG, rft_engine_change_wait(engine, &change, 1, RFT_TRANSITION_FORCED + 3, NULL, 0, 10000,
+                                                  NULL, ERR));
+  GIVES(RFT_E_INVALID_ARG, rft_engine_replace_wait(engine, 1, 1, NULL, 0, 10000, NULL, ERR));
+  GIVES(RFT_E_INVALID_ARG, rft_engine_replace_wait(engine, 1, 0, NULL, 0, 10000, NULL, ERR));
+  GIVES(RFT_E_INVALID_ARG, rft_engine_replace_wait(engine, 9, 2, NULL, 0, 10000, NULL, ERR));
+  OK(rft_engine_replace(engine, 0, 1, NULL, 0, 10000, 315, ERR)); /* it votes already */
+  WAIT(answered(1, 315, 316) == 1);
+  CHECK(apps[1].last[315].status == RFT_OK && apps[1].last[315].term == 0);
+}
+
 static void limits_are_kept(void)
 {
   static uint8_t bytes[2001];
@@ -115,6 +142,7 @@ static void limits_are_kept(void)
   OK(rft_engine_change_wait(app_engine(1), &change, 1, RFT_TRANSITION_AUTO, (const uint8_t *)"addr", 4, 10000,
                             &outcome, ERR));
   CHECK(outcome.status == RFT_OK && strcmp(apps[1].context, "addr") == 0);
+  what_is_risky_is_refused_with_a_reason();
   CHECK(answered(1, 310, 313) == 0);
 
   const uint8_t hup[] = {0x08, 0}, stranger[] = {0x08, 4, 0x10, 1, 0x18, 9, 0x20, 1};

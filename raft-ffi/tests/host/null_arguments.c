@@ -223,6 +223,15 @@ static void request_functions(rft_engine_t *engine)
   BAD(rft_engine_change_wait(engine, NULL, 1, RFT_TRANSITION_AUTO, &byte, 1, 9999, &outcome, ERR));
   BAD(rft_engine_change_wait(engine, &change, 1, RFT_TRANSITION_AUTO, NULL, 1, 9999, &outcome, ERR));
   CHECK(rft_engine_change_wait(engine, &change, 1, RFT_TRANSITION_AUTO, NULL, 0, 9999, NULL, NULL) == RFT_OK);
+  BAD(rft_engine_replace(NULL, 0, 1, &byte, 1, 9999, 0, ERR));
+  BAD(rft_engine_replace(engine, 0, 1, NULL, 1, 9999, 0, ERR));
+  BAD(rft_engine_replace_wait(NULL, 0, 1, &byte, 1, 9999, &outcome, ERR));
+  BAD(rft_engine_replace_wait(engine, 0, 1, NULL, 1, 9999, &outcome, ERR));
+  CHECK(rft_engine_replace_wait(engine, 0, 1, NULL, 0, 9999, NULL, NULL) == RFT_OK); /* it is a voter */
+  BAD(rft_engine_member_bytes(NULL, 1, &answer, 1, &len, ERR));
+  BAD(rft_engine_member_bytes(engine, 1, NULL, 1, &len, ERR));
+  BAD(rft_engine_member_bytes(engine, 1, &answer, 1, NULL, ERR));
+  CHECK(rft_engine_member_bytes(engine, 1, NULL, 0, &len, NULL) == RFT_OK && len == 0);
   BAD(rft_engine_transfer_leader(NULL, 1, ERR));
   CHECK(rft_engine_transfer_leader(engine, 1, NULL) == RFT_OK);
   BAD(rft_engine_snapshot(NULL, 1, ERR));

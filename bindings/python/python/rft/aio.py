@@ -180,10 +180,20 @@ class Engine(EngineBase):
         *,
         transition: Transition = "auto",
         context: Bytes = b"",
+        forced: bool = False,
         timeout: float | None = TIMEOUT,
     ) -> Outcome:
         """Change the membership, see `rft.Engine.change`."""
-        return await self._request(lambda: self._native.start_change(steps, transition, context), timeout)
+        return await self._request(
+            lambda: self._native.start_change(steps, transition, context, forced), timeout
+        )
+
+    async def replace(
+        self, old: int | None, new: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT
+    ) -> Outcome:
+        """Put a node in the place of a member, see `rft.Engine.replace`."""
+        number = self._native.start_replace(old, new, context, timeout)
+        return await self._wait(self._pending.add(number), None if timeout is None else timeout + 1.0)
 
     async def add_voter(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
         """Make a node a voter. A newcomer is better added as a learner, and promoted when it has caught up."""
@@ -194,7 +204,7 @@ class Engine(EngineBase):
         return await self.change([("add_learner", id)], context=context, timeout=timeout)
 
     async def promote(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
-        """Make a learner a voter."""
+        """Make a learner a voter that has caught up; `replace(None, id)` waits until it has."""
         return await self.change([("add_voter", id)], context=context, timeout=timeout)
 
     async def remove(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:

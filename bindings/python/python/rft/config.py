@@ -95,6 +95,12 @@ class Config:
     """Bytes of the disk that are kept for the log; 0 is none. With less left, an engine that leads refuses proposals by
     `DiskFullError`, and a snapshot that would leave less than half of them is not written."""
 
+    force_new_cluster: int = _default("force_new_cluster")
+    """Engine: the last resort when the quorum is lost for good, on one survivor; 0 is no. With another number the node
+    goes on as the only voter of a new group of that number, with all the entries that it holds. What only the others
+    held is lost, and they have to begin anew with empty directories: if they are not dead but cut off, there are two
+    truths. A restart with the same number is harmless."""
+
     lease_reads: bool = bool(_default("lease_reads"))
     """Engine: whether a leader answers reads by its lease, without asking the others. All members must agree on it,
     and keep `check_quorum`. It trusts that no member's clock runs faster than another's by more than

@@ -238,14 +238,31 @@ class Engine(EngineBase):
         *,
         transition: Transition = "auto",
         context: Bytes = b"",
+        forced: bool = False,
         timeout: float | None = TIMEOUT,
     ) -> Outcome:
         """Change the membership and wait until the change is in force.
 
         Several steps go through a joint configuration. No step at all leaves one that was entered with
-        "joint_explicit". Every node's `apply` gets the context, an address for instance.
+        "joint_explicit". Every node's `apply` gets the context, an address for instance, and every node's `members`
+        tells it of the one member that is added or updated: 64 KiB at the most.
+
+        What would lose the quorum is refused with `QuorumAtRiskError`, a learner that is to vote before it has caught
+        up with `LearnerBehindError`, unless it is `forced`.
         """
-        return self._native.change(steps, transition, context, timeout)
+        return self._native.change(steps, transition, context, forced, timeout)
+
+    def replace(
+        self, old: int | None, new: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT
+    ) -> Outcome:
+        """Put a node in the place of a member and wait until that is in force, a second longer at the most.
+
+        The newcomer, whose engine is open without voters, becomes a learner with this context, catches up, and votes
+        from the moment on in which the old one leaves. With None for the old one it is added, or promoted. After a
+        change of leaders, a crash or an exception the same call, here or at any other node, goes on from where the
+        membership stands.
+        """
+        return self._native.replace(old, new, context, timeout)
 
     def add_voter(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
         """Make a node a voter. A newcomer is better added as a learner, and promoted when it has caught up."""
@@ -256,7 +273,7 @@ class Engine(EngineBase):
         return self.change([("add_learner", id)], context=context, timeout=timeout)
 
     def promote(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
-        """Make a learner a voter."""
+        """Make a learner a voter that has caught up; `replace(None, id)` waits until it has."""
         return self.change([("add_voter", id)], context=context, timeout=timeout)
 
     def remove(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:

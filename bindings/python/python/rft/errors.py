@@ -9,6 +9,8 @@ RaftError
         NotLeaderError
         DroppedError
         ChangeError
+            QuorumAtRiskError
+            LearnerBehindError
         TooLargeError (also a ValueError)
         DiskFullError
     UncertainError                      it may or may not be carried out
@@ -42,11 +44,13 @@ __all__ = [
     "ForeignError",
     "InternalError",
     "InvalidArgumentError",
+    "LearnerBehindError",
     "LockedError",
     "MessageError",
     "MisuseError",
     "NotAppliedError",
     "NotLeaderError",
+    "QuorumAtRiskError",
     "RaftError",
     "SessionError",
     "SnapshotError",
@@ -101,6 +105,14 @@ class DroppedError(NotAppliedError):
 
 class ChangeError(NotAppliedError):
     """Another membership change is pending, or this one does not fit the membership."""
+
+
+class QuorumAtRiskError(ChangeError):
+    """The voters heard of lately would be no quorum after this change; the text names the others. It can be forced."""
+
+
+class LearnerBehindError(ChangeError):
+    """The learner that is to become a voter has not caught up yet."""
 
 
 class TooLargeError(NotAppliedError, ValueError):
@@ -193,6 +205,8 @@ _CLASSES: dict[str, type[RaftError]] = {
     "MISUSE": MisuseError,
     "DISK_FULL": DiskFullError,
     "SESSION": SessionError,
+    "QUORUM_AT_RISK": QuorumAtRiskError,
+    "LEARNER_BEHIND": LearnerBehindError,
 }
 _NAMES = {code: name for name, code in CODES.items()}
 

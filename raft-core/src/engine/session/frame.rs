@@ -12,7 +12,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-pub(super) const MAGIC: &[u8; 8] = b"rftsess1";
+pub(in crate::engine) const MAGIC: &[u8; 8] = b"rftsess1";
 
 /// The most bytes that a frame adds to a payload.
 pub(in crate::engine) const OVERHEAD: usize = 25;

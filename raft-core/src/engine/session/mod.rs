@@ -1,5 +1,4 @@
 //! Client sessions (thesis 6.3): a command that is proposed again, because its outcome was not known, is applied once.
 
 pub(super) mod frame;
-pub(super) mod snapshot;
 pub(super) mod table;
