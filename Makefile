@@ -10,7 +10,7 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := librft.so.$(basename $(VERSION))
-C_FILES = $(wildcard examples/*/*.c examples/*/*.h include/*.hpp include/rft/*.hpp bindings/c/*.c \
+C_FILES = $(wildcard examples/*/*.c examples/*/*.cpp examples/*/*.h include/*.hpp include/rft/*.hpp bindings/c/*.c \
 	bindings/cpp/*.cpp bindings/cpp/*.hpp bindings/go/*.c bindings/go/*.h)
 C_STYLE := --style=file:examples/.clang-format
 DEMO := examples/demo
@@ -24,6 +24,7 @@ help:
 	@echo '              one language of them: make test-rust test-c test-cpp test-go'
 	@echo 'make check    format, lints, header: looks and changes nothing'
 	@echo 'make fix      formats the sources and generates the header'
+	@echo 'make abi      takes a change of the C interface over into include/abi, and tells it'
 	@echo 'make fuzz     arbitrary bytes for what reads them: SECONDS=60 for all targets, or TARGET=wal for one'
 	@echo 'make soak     four hunts, each for SECONDS=600, from SEED=7 on if that is given:'
 	@echo '              make soak-simulation  clusters in virtual time, watched by an oracle'
@@ -32,7 +33,8 @@ help:
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
-	@echo 'make install  library, headers, rft.pc and the program rft: PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make docs-c   the manual of rft.h and rft.hpp, by Doxygen'
+	@echo 'make install  library, headers, rft.pc, a CMake package and the program rft: PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make go-static  what the Go package links with the build tag rft_static'
 	@echo 'make clean    deletes what was built'
 
@@ -123,10 +125,11 @@ test-rust:
 	@scripts/need.sh cargo gcc
 	@scripts/need.sh --optional 'the run of the C host under valgrind' valgrind || true
 	@scripts/need.sh --optional 'the header under clang' clang || true
+	@scripts/need.sh --optional 'the binary interface of the header' abigail-tools || true
 	$(CARGO) build --workspace # the C hosts in the tests link what lies in target/debug
 	$(CARGO) test --workspace
 	$(CARGO) test -p raft-core --features tool --test tool
-	$(CARGO) test -p raft-core --features mutants --test mutants # the simulation finds what is planted
+	$(CARGO) test -p raft-core --features mutants --test mutants --test planted # what is planted is found
 
 # A Go module of its own, which nothing else needs.
 test-etcd:
@@ -138,6 +141,8 @@ test-c: kv three-nodes
 	$(MAKE) -C examples/kv-c test
 	$(MAKE) -C examples/three-nodes-c test TARGET=$(BUILT)
 	$(MAKE) -C bindings/c test TARGET=$(BUILT)
+	@if scripts/need.sh --optional 'a program with two libraries of Raft' libraft-dev; then \
+		$(MAKE) -C bindings/c test-beside-libraft TARGET=$(BUILT); fi
 
 test-cpp: lib
 	@if scripts/need.sh --optional 'the tests of rft.hpp' g++; then $(MAKE) -C bindings/cpp test TARGET=$(BUILT); fi
@@ -190,22 +195,26 @@ test-disk: kv
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $(BUILT)/demo/disk_fault.so $(DEMO)/disk_fault.c -ldl
 	$(PYTHON) $(DEMO)/disk_faults.py $(BUILT)/demo/disk_fault.so
 
-# A program that knows only what `make install` puts down, linked both ways.
+# Programs that know only what `make install` puts down.
 STAGE := $(BUILT)/stage
-FROM_STAGE = PKG_CONFIG_LIBDIR=$(STAGE)$(LIBDIR)/pkgconfig PKG_CONFIG_SYSROOT_DIR=$(STAGE) pkg-config
 test-install: lib
-	rm -rf $(STAGE)
+	rm -rf $(STAGE) $(STAGE)-moved
 	$(MAKE) install DESTDIR=$(STAGE)
-	$(CC) -o $(STAGE)/smoke examples/smoke/smoke.c $$($(FROM_STAGE) --cflags --libs rft)
-	cd $(STAGE) && LD_LIBRARY_PATH=$(STAGE)$(LIBDIR) ./smoke
-	@if scripts/need.sh --optional 'rft.hpp as it is installed' g++; then \
-		$(CXX) -std=c++17 -o $(STAGE)/plain bindings/cpp/without_exceptions.cpp $$($(FROM_STAGE) --cflags --libs rft) && \
-		cd $(STAGE) && LD_LIBRARY_PATH=$(STAGE)$(LIBDIR) ./plain data; fi
-	$(STAGE)$(PREFIX)/bin/rft log verify $(STAGE)/smoke.data
-	rm -f $(STAGE)$(LIBDIR)/librft.so*
-	$(CC) -o $(STAGE)/smoke-static examples/smoke/smoke.c $$($(FROM_STAGE) --cflags --libs --static rft)
-	cd $(STAGE) && ./smoke-static
+	scripts/test-install.sh $(STAGE) $(PREFIX) $(LIBDIR)
 	rm -rf $(STAGE)
+	@if scripts/need.sh --optional 'the tree that cargo-c installs' cargo-cinstall; then $(MAKE) test-cinstall; fi
+
+# cargo-c lays down the same files, but for the program; where CMake looks it has another folder.
+.PHONY: test-cinstall
+FILES_OF = (cd $(1)$(PREFIX) && find include lib share -not -type d 2>/dev/null | sed 's|^share/cmake|lib/cmake|' | sort)
+test-cinstall:
+	rm -rf $(STAGE) $(STAGE)-cinstall
+	$(MAKE) install DESTDIR=$(STAGE) >/dev/null
+	$(CARGO) cinstall --release -p raft-ffi --destdir $(STAGE)-cinstall --prefix $(PREFIX) --libdir $(LIBDIR)
+	$(call FILES_OF,$(STAGE)) >$(BUILT)/installed
+	$(call FILES_OF,$(STAGE)-cinstall) | diff $(BUILT)/installed -
+	scripts/test-install.sh $(STAGE)-cinstall $(PREFIX) $(LIBDIR)
+	rm -rf $(STAGE) $(STAGE)-cinstall $(BUILT)/installed
 
 # ---- style ----
 
@@ -221,9 +230,18 @@ check-rust:
 	$(CARGO) fmt --all --check
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
 	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants -- -D warnings
-	$(CARGO) test -p raft-ffi --test header
+	$(CARGO) test -p raft-ffi --test header --test abi
+
+# Doxygen fails where something has no text, and where a text names what is not there.
+.PHONY: docs-c
+docs-c:
+	@scripts/need.sh doxygen
+	@mkdir -p $(BUILT)/docs-c
+	RFT_DOCS=$(BUILT)/docs-c doxygen include/Doxyfile
+	@echo 'make docs-c: $(BUILT)/docs-c/html/index.html'
 
 check-c:
+	@if scripts/need.sh --optional 'whether Doxygen takes rft.h and rft.hpp' doxygen; then $(MAKE) docs-c; fi
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then \
 		clang-format $(C_STYLE) --dry-run -Werror $(C_FILES); fi
 
@@ -246,6 +264,12 @@ fix:
 	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding'; then \
 		cd $(PY) && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .; fi
 
+# A change of the binary interface is taken over by hand, so that it is seen and meant.
+.PHONY: abi
+abi:
+	@scripts/need.sh cargo gcc abigail-tools
+	UPDATE=1 $(CARGO) test -p raft-ffi --test abi the_interface -- --nocapture
+
 # ---- the rest ----
 
 .PHONY: bench install clean
@@ -257,7 +281,8 @@ bench:
 	cd benches && BENCH_DIR=$(abspath $(BENCH_DIR)) $(CARGO) bench --bench core --bench wal --bench recovery
 
 install: lib
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(PREFIX)/include/rft $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/rft $(DESTDIR)$(PREFIX)/include/rft \
+		$(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILT)/release/rft $(DESTDIR)$(PREFIX)/bin/rft
 	install -m 644 include/rft.h include/rft.hpp $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/rft/*.hpp $(DESTDIR)$(PREFIX)/include/rft
@@ -267,6 +292,7 @@ install: lib
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/librft.so
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
 		scripts/rft.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/rft.pc
+	install -m 644 raft-ffi/cmake/*.cmake $(DESTDIR)$(LIBDIR)/cmake/rft
 
 clean:
 	$(CARGO) clean

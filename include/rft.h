@@ -70,7 +70,7 @@
  *
  * **Booleans** are uint8_t, 0 or 1. C99 or later, C++11 or later.
  *
- * Everything here is there since version 0.1.0, unless its text says otherwise.
+ * Types and constants are there since version 0.1.0, unless their text says otherwise; every function says it.
  *
  * This file is generated; include/ABI.md is the promise that goes with it.
  */
@@ -92,11 +92,13 @@
 #endif
 #endif
 
-/** The header's version. */
+/** The first part of the header's version. */
 #define RFT_VERSION_MAJOR 0
+/** Its second part: before 1.0 it rises when something breaks. */
 #define RFT_VERSION_MINOR 1
+/** Its third part. */
 #define RFT_VERSION_PATCH 0
-/** major * 65536 + minor * 256 + patch, to compare. */
+/** The header's version to compare: major * 65536 + minor * 256 + patch. */
 #define RFT_VERSION_NUMBER (RFT_VERSION_MAJOR * 65536u + RFT_VERSION_MINOR * 256u + RFT_VERSION_PATCH)
 /** The header's version as text. */
 #define RFT_VERSION_STRING "0.1.0"
@@ -218,6 +220,7 @@ typedef int32_t rft_status_t;
  * never freed.
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API const char *rft_status_name(rft_status_t status);
 
@@ -228,6 +231,7 @@ RFT_API const char *rft_status_name(rft_status_t status);
  * @return the sentence. Static: never freed.
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API const char *rft_status_str(rft_status_t status);
 
@@ -250,6 +254,7 @@ typedef struct rft_error rft_error_t;
  * @return the same number as the call returned
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_error_code(const rft_error_t *error);
 
@@ -260,6 +265,7 @@ RFT_API rft_status_t rft_error_code(const rft_error_t *error);
  * @return UTF-8, ends with NUL; borrowed until rft_error_free
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API const char *rft_error_message(const rft_error_t *error);
 
@@ -271,6 +277,7 @@ RFT_API const char *rft_error_message(const rft_error_t *error);
  * @return 1 or 0
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API uint8_t rft_error_is_retryable(const rft_error_t *error);
 
@@ -282,6 +289,7 @@ RFT_API uint8_t rft_error_is_retryable(const rft_error_t *error);
  * @return 1 or 0
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API uint8_t rft_error_is_fatal(const rft_error_t *error);
 
@@ -292,6 +300,7 @@ RFT_API uint8_t rft_error_is_fatal(const rft_error_t *error);
  * @return the leader's id; 0 when it is unknown, and for every other status
  * @par Thread
  * One at a time on the same object.
+ * @since 0.1.0
  */
 RFT_API uint64_t rft_error_leader(const rft_error_t *error);
 
@@ -301,6 +310,7 @@ RFT_API uint64_t rft_error_leader(const rft_error_t *error);
  * @param error taken; NULL does nothing
  * @par Thread
  * Any, once.
+ * @since 0.1.0
  */
 RFT_API void rft_error_free(rft_error_t *error);
 
@@ -317,6 +327,7 @@ RFT_API void rft_error_free(rft_error_t *error);
  * @return major * 65536 + minor * 256 + patch, as RFT_VERSION_NUMBER is for the header
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API uint32_t rft_version_number(void);
 
@@ -326,6 +337,7 @@ RFT_API uint32_t rft_version_number(void);
  * @return ends with NUL. Static: never freed.
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API const char *rft_version_string(void);
 
@@ -335,6 +347,7 @@ RFT_API const char *rft_version_string(void);
  * @return a program works with the library when this equals the RFT_ABI_VERSION it was compiled with
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API uint32_t rft_abi_version(void);
 
@@ -652,6 +665,7 @@ typedef struct rft_config rft_config_t;
  * memory
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 RFT_API rft_config_t *rft_config_new(void);
 
@@ -666,6 +680,7 @@ RFT_API rft_config_t *rft_config_new(void);
  * configuration stays as it was); RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_set(rft_config_t *config,
                                     int32_t key,
@@ -682,6 +697,7 @@ RFT_API rft_status_t rft_config_set(rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, no such key; RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_get(const rft_config_t *config,
                                     int32_t key,
@@ -700,6 +716,7 @@ RFT_API rft_status_t rft_config_get(const rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, an id that is none, one that was added before; RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_add_voter(rft_config_t *config,
                                           uint64_t id,
@@ -714,6 +731,7 @@ RFT_API rft_status_t rft_config_add_voter(rft_config_t *config,
  * other, or the voters leave this node out; RFT_E_BUSY
  * @par Thread
  * One at a time on the same configuration.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_config_validate(const rft_config_t *config,
                                          rft_error_t **err);
@@ -724,6 +742,7 @@ RFT_API rft_status_t rft_config_validate(const rft_config_t *config,
  * @param config taken; NULL does nothing
  * @par Thread
  * Any, once, while no other call uses it.
+ * @since 0.1.0
  */
 RFT_API void rft_config_free(rft_config_t *config);
 
@@ -752,6 +771,7 @@ typedef struct rft_snapshot_writer rft_snapshot_writer_t;
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO: there will be no snapshot this time, return from the callback
  * @par Thread
  * That of the callback.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_snapshot_write(rft_snapshot_writer_t *writer,
                                         const uint8_t *data,
@@ -769,6 +789,7 @@ RFT_API rft_status_t rft_snapshot_write(rft_snapshot_writer_t *writer,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_IO or RFT_E_CORRUPT: the engine stops, return from the callback
  * @par Thread
  * That of the callback.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_snapshot_read(rft_snapshot_reader_t *reader,
                                        uint8_t *buf,
@@ -783,6 +804,7 @@ RFT_API rft_status_t rft_snapshot_read(rft_snapshot_reader_t *reader,
  * @return the bytes from the first to the last, whatever was read of them
  * @par Thread
  * That of the callback.
+ * @since 0.1.0
  */
 RFT_API uint64_t rft_snapshot_len(const rft_snapshot_reader_t *reader);
 
@@ -961,6 +983,7 @@ typedef struct rft_host_t {
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL; RFT_E_PANIC
  * @par Thread
  * That of `apply`.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_answer_set(rft_answer_t *answer,
                                     const uint8_t *data,
@@ -998,6 +1021,7 @@ typedef struct rft_engine rft_engine_t;
  * RFT_E_FOREIGN; RFT_E_CORRUPT; RFT_E_IO; RFT_E_HOST: snapshot_restore failed; RFT_E_BUSY: the config is in use
  * @par Thread
  * Any, while no other call uses the config. Blocks for the disk and for snapshot_restore.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_open(const rft_config_t *config,
                                      const char *dir,
@@ -1018,6 +1042,7 @@ RFT_API rft_status_t rft_engine_open(const rft_config_t *config,
  * RFT_E_WRONG_RECEIVER; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_step(rft_engine_t *engine,
                                      const uint8_t *data,
@@ -1035,6 +1060,7 @@ RFT_API rft_status_t rft_engine_step(rft_engine_t *engine,
  * @return as rft_engine_step
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_step_many(rft_engine_t *engine,
                                           const rft_bytes_t *messages,
@@ -1053,6 +1079,7 @@ RFT_API rft_status_t rft_engine_step_many(rft_engine_t *engine,
  * engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_report_unreachable(rft_engine_t *engine,
                                                    uint64_t id,
@@ -1068,6 +1095,7 @@ RFT_API rft_status_t rft_engine_report_unreachable(rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC: a call on this handle panicked
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_status(const rft_engine_t *engine,
                                        rft_node_status_t *out,
@@ -1084,6 +1112,7 @@ RFT_API rft_status_t rft_engine_status(const rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC: a call on this handle panicked
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_members(const rft_engine_t *engine,
                                         rft_member_t *out,
@@ -1102,6 +1131,7 @@ RFT_API rft_status_t rft_engine_members(const rft_engine_t *engine,
  * ends when it returns; RFT_E_INVALID_ARG; RFT_E_REENTRANT: nothing was done
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_stop(rft_engine_t *engine,
                                      uint32_t timeout_ms,
@@ -1115,6 +1145,7 @@ RFT_API rft_status_t rft_engine_stop(rft_engine_t *engine,
  * @param engine taken; NULL does nothing; from inside a callback nothing is done but a line in the log
  * @par Thread
  * Any but those of the callbacks, once, while no other call uses it. May block for 30 seconds.
+ * @since 0.1.0
  */
 RFT_API void rft_engine_free(rft_engine_t *engine);
 
@@ -1148,6 +1179,7 @@ typedef struct rft_proposal_t {
  * or why the engine failed. Without RFT_OK there is no outcome
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_propose(rft_engine_t *engine,
                                         const rft_proposal_t *proposals,
@@ -1169,6 +1201,7 @@ RFT_API rft_status_t rft_engine_propose(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_propose_wait(rft_engine_t *engine,
                                              const uint8_t *data,
@@ -1192,6 +1225,7 @@ RFT_API rft_status_t rft_engine_propose_wait(rft_engine_t *engine,
  * @return see rft_engine_propose_wait
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_call(rft_engine_t *engine,
                                      const uint8_t *data,
@@ -1213,6 +1247,7 @@ RFT_API rft_status_t rft_engine_call(rft_engine_t *engine,
  * the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read(rft_engine_t *engine,
                                      uint64_t request,
@@ -1230,6 +1265,7 @@ RFT_API rft_status_t rft_engine_read(rft_engine_t *engine,
  * failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read_wait(rft_engine_t *engine,
                                           uint32_t timeout_ms,
@@ -1249,6 +1285,7 @@ RFT_API rft_status_t rft_engine_read_wait(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read_within(rft_engine_t *engine,
                                             uint32_t age_ms,
@@ -1266,6 +1303,7 @@ RFT_API rft_status_t rft_engine_read_within(rft_engine_t *engine,
  * @return see rft_engine_read_wait
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_read_within_wait(rft_engine_t *engine,
                                                  uint32_t age_ms,
@@ -1297,6 +1335,7 @@ RFT_API rft_status_t rft_engine_read_within_wait(rft_engine_t *engine,
  * constant; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_change(rft_engine_t *engine,
                                        const rft_change_t *changes,
@@ -1325,6 +1364,7 @@ RFT_API rft_status_t rft_engine_change(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_change_wait(rft_engine_t *engine,
                                             const rft_change_t *changes,
@@ -1346,6 +1386,7 @@ RFT_API rft_status_t rft_engine_change_wait(rft_engine_t *engine,
  * engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_transfer_leader(rft_engine_t *engine,
                                                 uint64_t to,
@@ -1361,6 +1402,7 @@ RFT_API rft_status_t rft_engine_transfer_leader(rft_engine_t *engine,
  * the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
                                          uint64_t request,
@@ -1375,6 +1417,7 @@ RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
  * why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
                                          rft_error_t **err);
@@ -1412,6 +1455,7 @@ RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
  * no outcome: RFT_E_INVALID_ARG; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_replace(rft_engine_t *engine,
                                         uint64_t old_member,
@@ -1436,6 +1480,7 @@ RFT_API rft_status_t rft_engine_replace(rft_engine_t *engine,
  * @return the outcome's status, see rft_engine_replace; RFT_E_REENTRANT; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms and two ticks at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_replace_wait(rft_engine_t *engine,
                                              uint64_t old_member,
@@ -1458,6 +1503,7 @@ RFT_API rft_status_t rft_engine_replace_wait(rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_member_bytes(const rft_engine_t *engine,
                                              uint64_t id,
@@ -1485,6 +1531,7 @@ RFT_API rft_status_t rft_engine_member_bytes(const rft_engine_t *engine,
  * the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_session_open(rft_engine_t *engine,
                                              uint64_t request,
@@ -1500,6 +1547,7 @@ RFT_API rft_status_t rft_engine_session_open(rft_engine_t *engine,
  * @return see rft_engine_propose_wait
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_session_open_wait(rft_engine_t *engine,
                                                   uint32_t timeout_ms,
@@ -1517,6 +1565,7 @@ RFT_API rft_status_t rft_engine_session_open_wait(rft_engine_t *engine,
  * RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_session_close(rft_engine_t *engine,
                                               uint64_t session,
@@ -1538,6 +1587,7 @@ RFT_API rft_status_t rft_engine_session_close(rft_engine_t *engine,
  * RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_propose_once(rft_engine_t *engine,
                                              uint64_t session,
@@ -1564,6 +1614,7 @@ RFT_API rft_status_t rft_engine_propose_once(rft_engine_t *engine,
  * @return see rft_engine_propose_wait; and RFT_E_SESSION: the session is closed or has gone on
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_call_once(rft_engine_t *engine,
                                           uint64_t session,
@@ -1618,6 +1669,7 @@ enum {
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or no such counter; RFT_E_PANIC
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_counter(const rft_engine_t *engine,
                                         int32_t counter,
@@ -1635,6 +1687,7 @@ RFT_API rft_status_t rft_engine_counter(const rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_metrics(const rft_engine_t *engine,
                                         uint8_t *out,
@@ -1654,6 +1707,7 @@ RFT_API rft_status_t rft_engine_metrics(const rft_engine_t *engine,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_PANIC
  * @par Thread
  * Any. Never blocks.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_status_json(const rft_engine_t *engine,
                                             uint8_t *out,
@@ -1781,6 +1835,7 @@ typedef struct rft_ready_t {
  * has its node already; RFT_E_INVARIANT: the store's state contradicts itself; RFT_E_BUSY
  * @par Thread
  * Any, while no other call uses the config or the store.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_create(const rft_config_t *config,
                                      rft_store_t *store,
@@ -1795,6 +1850,7 @@ RFT_API rft_status_t rft_node_create(const rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT: the node has stopped
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_tick(rft_node_t *node, rft_error_t **err);
 
@@ -1811,6 +1867,7 @@ RFT_API rft_status_t rft_node_tick(rft_node_t *node, rft_error_t **err);
  * a proposal that was sent on to this node; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_step(rft_node_t *node,
                                    const uint8_t *data,
@@ -1828,6 +1885,7 @@ RFT_API rft_status_t rft_node_step(rft_node_t *node,
  * @return as rft_node_step
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_step_many(rft_node_t *node,
                                         const rft_bytes_t *messages,
@@ -1849,6 +1907,7 @@ RFT_API rft_status_t rft_node_step_many(rft_node_t *node,
  * RFT_E_NOT_LEADER; RFT_E_DROPPED; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_propose(rft_node_t *node,
                                       const rft_bytes_t *payloads,
@@ -1873,6 +1932,7 @@ RFT_API rft_status_t rft_node_propose(rft_node_t *node,
  * RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_propose_change(rft_node_t *node,
                                              const rft_change_t *changes,
@@ -1892,6 +1952,7 @@ RFT_API rft_status_t rft_node_propose_change(rft_node_t *node,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_read_index(rft_node_t *node,
                                          uint64_t request,
@@ -1905,6 +1966,7 @@ RFT_API rft_status_t rft_node_read_index(rft_node_t *node,
  * @return RFT_OK, also where the node may not campaign; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_campaign(rft_node_t *node,
                                        rft_error_t **err);
@@ -1918,6 +1980,7 @@ RFT_API rft_status_t rft_node_campaign(rft_node_t *node,
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_transfer_leader(rft_node_t *node, uint64_t to, rft_error_t **err);
 
@@ -1931,6 +1994,7 @@ RFT_API rft_status_t rft_node_transfer_leader(rft_node_t *node, uint64_t to, rft
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_report_unreachable(rft_node_t *node,
                                                  uint64_t id,
@@ -1948,6 +2012,7 @@ RFT_API rft_status_t rft_node_report_unreachable(rft_node_t *node,
  * RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_report_snapshot(rft_node_t *node,
                                               uint64_t id,
@@ -1962,6 +2027,7 @@ RFT_API rft_status_t rft_node_report_snapshot(rft_node_t *node,
  * node has stopped
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API uint8_t rft_node_has_ready(const rft_node_t *node);
 
@@ -1975,6 +2041,7 @@ RFT_API uint8_t rft_node_has_ready(const rft_node_t *node);
  * RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_ready(rft_node_t *node,
                                     rft_ready_t *out,
@@ -1990,6 +2057,7 @@ RFT_API rft_status_t rft_node_ready(rft_node_t *node,
  * saved in it; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_advance(rft_node_t *node,
                                       rft_error_t **err);
@@ -2009,6 +2077,7 @@ RFT_API rft_status_t rft_node_advance(rft_node_t *node,
  * advance; RFT_E_IO: final for the store; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node and store. Blocks for the disk when there is a store.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_snapshot(rft_node_t *node,
                                        rft_store_t *store,
@@ -2026,6 +2095,7 @@ RFT_API rft_status_t rft_node_snapshot(rft_node_t *node,
  * @return RFT_OK, also when the node has stopped (see `failure`); RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_status(const rft_node_t *node,
                                      rft_node_status_t *out,
@@ -2042,6 +2112,7 @@ RFT_API rft_status_t rft_node_status(const rft_node_t *node,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same node.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_node_members(const rft_node_t *node,
                                       rft_member_t *out,
@@ -2055,6 +2126,7 @@ RFT_API rft_status_t rft_node_members(const rft_node_t *node,
  * @param node taken; NULL does nothing
  * @par Thread
  * Any, once, while no other call uses it.
+ * @since 0.1.0
  */
 RFT_API void rft_node_free(rft_node_t *node);
 
@@ -2083,6 +2155,7 @@ RFT_API void rft_node_free(rft_node_t *node);
  * RFT_E_CORRUPT; RFT_E_IO; RFT_E_BUSY
  * @par Thread
  * Any, while no other call uses the config. Blocks for the disk.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_store_open(const rft_config_t *config,
                                     const char *dir,
@@ -2100,6 +2173,7 @@ RFT_API rft_status_t rft_store_open(const rft_config_t *config,
  * @return RFT_OK; RFT_E_INVALID_ARG; RFT_E_CORRUPT; RFT_E_IO; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same store. Blocks for the disk.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_store_snapshot(rft_store_t *store,
                                         rft_snapshot_t *out,
@@ -2116,6 +2190,7 @@ RFT_API rft_status_t rft_store_snapshot(rft_store_t *store,
  * ready; RFT_E_IO: final; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same node and store. Blocks for the disk.
+ * @since 0.1.0
  */
 RFT_API rft_status_t rft_store_save(rft_store_t *store,
                                     rft_node_t *node,
@@ -2127,6 +2202,7 @@ RFT_API rft_status_t rft_store_save(rft_store_t *store,
  * @param store taken; NULL does nothing
  * @par Thread
  * Any, once, while no other call uses it.
+ * @since 0.1.0
  */
 RFT_API void rft_store_free(rft_store_t *store);
 
@@ -2136,6 +2212,7 @@ RFT_API void rft_store_free(rft_store_t *store);
  * @return RFT_OK; RFT_E_CONFIG: the library has another binary interface than this header, or is older
  * @par Thread
  * Any.
+ * @since 0.1.0
  */
 static inline rft_status_t rft_check_version(void)
 {

@@ -7,11 +7,13 @@ set -eu
 
 there() {
     case $1 in
+    abigail-tools) command -v abidiff ;;
     cargo) command -v cargo ;;
     gcc) command -v cc ;;
     go-1.24) go version | grep -E ' go1\.(2[4-9]|[3-9][0-9])' ;;
     golang-go) command -v go ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
+    libraft-dev) pkg-config --exists raft ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
     python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
     *) command -v "$1" ;;

@@ -1,5 +1,6 @@
-//! How long a node takes to read its log: a store opened again and again, beside a bare read of the same files from
-//! beginning to end. The files are in the system's cache for both.
+//! How long a node takes to read its log: a store opened again and again until it has all entries, beside a log of crate
+//! `raft-engine` of the same entries that is opened and read whole, and a bare read of our files from beginning to end.
+//! The files are in the system's cache for all of them, and they take turns.
 //!
 //! `BENCH_DIR` chooses the disk, `RECOVERY_MIB` how long the log is: 64 by itself.
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use raft_benches::raft_engine;
 use raft_core::disk::os::OsVolume;
 use raft_core::disk::recovered::Identity;
 use raft_core::disk::store::{Store, StoreOptions};
@@ -20,32 +22,36 @@ use raft_core::raftpb::message::HardState;
 
 const ROUNDS: usize = 7;
 const BATCH: u64 = 256;
+const SEGMENT: u64 = 64_000_000;
 
 fn main() {
     let base = std::env::var_os("BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
     let mib = std::env::var("RECOVERY_MIB").map_or(64, |text| text.parse::<u64>().expect("a number"));
-    println!("reading a log of {mib} MiB, median of {ROUNDS}");
+    println!("reading {mib} MiB of payload, median of {ROUNDS}; MB/s are of payload");
     println!(
-        "{:>10} {:>10} {:>12} {:>14} {:>14}",
-        "entries of", "store", "entries/s", "store MB/s", "bare MB/s"
+        "{:>10} {:>10} {:>12} {:>12} {:>18} {:>12}",
+        "entries of", "store", "entries/s", "store MB/s", "raft-engine MB/s", "bare MB/s"
     );
     for size in [128, 1024, 16 << 10] {
         let dir = tempfile::tempdir_in(&base).expect("a directory to write in");
         let count = (mib << 20) / size;
-        write(dir.path(), size, count);
-        let bytes = length(&dir.path().join("wal"));
-        let mut times = [Vec::new(), Vec::new()];
+        let (ours, peer) = (dir.path().join("store"), dir.path().join("raft-engine"));
+        write(&ours, size, count);
+        write_peer(&peer, size, count);
+        let mut times = [Vec::new(), Vec::new(), Vec::new()];
         for _ in 0..ROUNDS {
-            times[0].push(open(dir.path(), count));
-            times[1].push(read(&dir.path().join("wal")));
+            times[0].push(open(&ours, count));
+            times[1].push(open_peer(&peer, count));
+            times[2].push(read(&ours.join("wal")));
         }
-        let [store, bare] = times.map(median);
-        let rate = |seconds: f64| bytes as f64 / 1e6 / seconds;
+        let [store, peer, bare] = times.map(median);
+        let rate = |seconds: f64| (count * size) as f64 / 1e6 / seconds;
         println!(
-            "{size:>8} B {:>7.0} ms {:>12.0} {:>14.0} {:>14.0}",
+            "{size:>8} B {:>7.0} ms {:>12.0} {:>12.0} {:>18.0} {:>12.0}",
             store * 1e3,
             count as f64 / store,
             rate(store),
+            rate(peer),
             rate(bare)
         );
     }
@@ -81,13 +87,25 @@ fn open(dir: &Path, count: u64) -> Duration {
     time
 }
 
+fn write_peer(dir: &Path, size: u64, count: u64) {
+    let mut log = raft_engine::Log::open(dir, SEGMENT);
+    let payload = Bytes::from(vec![0x5a; size as usize]);
+    for first in (1..=count).step_by(BATCH as usize) {
+        let last = (first + BATCH - 1).min(count);
+        log.append(&raft_engine::entries(first, last + 1 - first, &payload), last == count);
+    }
+}
+
+fn open_peer(dir: &Path, count: u64) -> Duration {
+    let start = Instant::now();
+    let log = raft_engine::Log::open(dir, SEGMENT);
+    assert_eq!(log.read_all() as u64, count);
+    start.elapsed()
+}
+
 fn segments(wal: &Path) -> Vec<PathBuf> {
     let names = fs::read_dir(wal).expect("the log");
     names.map(|name| name.expect("a name").path()).collect()
-}
-
-fn length(wal: &Path) -> u64 {
-    segments(wal).iter().map(|path| fs::metadata(path).expect("a segment").len()).sum()
 }
 
 fn read(wal: &Path) -> Duration {

@@ -1,6 +1,6 @@
-//! The write-ahead log beside the disk: an append with sync, and a bare pwrite with fdatasync of as many bytes into a
-//! file of zeros and into a growing file. The three take turns at every iteration, so that noise of the machine meets
-//! all of them. Criterion reports the log; the table at the end has the ratios.
+//! The write-ahead log beside the disk and a peer: an append with sync, one of crate `raft-engine`, and a bare pwrite
+//! with fdatasync of as many bytes into a file of zeros and into a growing file. They take turns at every iteration, so
+//! that noise of the machine meets all of them. Criterion reports the log; the table at the end has the ratios.
 //!
 //! `BENCH_DIR` chooses the disk. The temporary directory may be memory, where a sync costs nothing.
 
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput};
+use raft_benches::raft_engine;
 use raft_core::disk::os::OsVolume;
 use raft_core::disk::recovered::Identity;
 use raft_core::disk::store::{Store, StoreOptions};
@@ -22,6 +23,8 @@ use raft_core::raftpb::entry::{Entries, Entry};
 use raft_core::raftpb::message::HardState;
 
 const SEGMENT: u64 = 64_000_000;
+/// The log, raft-engine, the file of zeros, the growing file.
+const TAKERS: usize = 4;
 
 fn main() {
     let base = std::env::var_os("BENCH_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
@@ -51,17 +54,18 @@ fn main() {
     print_table(&rows);
 }
 
-/// One size and batch, with the three that take turns.
+/// One size and batch, with the four that take turns.
 struct Cell {
     size: usize,
     batch: usize,
     store: Store,
     index: u64,
     payload: Bytes,
+    peer: raft_engine::Log,
     zeroed: Bare,
     growing: Bare,
     turn: usize,
-    times: [Vec<Duration>; 3],
+    times: [Vec<Duration>; TAKERS],
 }
 
 impl Cell {
@@ -74,17 +78,32 @@ impl Cell {
         let bytes = size * batch;
         let zeroed = Bare::new(&dir.join("zeroed"), bytes, true);
         let growing = Bare::new(&dir.join("growing"), bytes, false);
-        Cell { size, batch, store, index: 1, payload, zeroed, growing, turn: 0, times: Default::default() }
+        let peer = raft_engine::Log::open(&dir.join("raft-engine"), SEGMENT);
+        Cell {
+            size,
+            batch,
+            store,
+            index: 1,
+            payload,
+            peer,
+            zeroed,
+            growing,
+            turn: 0,
+            times: Default::default(),
+        }
     }
 
     /// Lets each have its turn, another one first each time; says how long the log took.
     fn round(&mut self) -> Duration {
         let mut of_log = Duration::ZERO;
-        for which in 0..3 {
-            let which = (which + self.turn) % 3;
+        let first = self.index + 1;
+        self.index += self.batch as u64;
+        for which in 0..TAKERS {
+            let which = (which + self.turn) % TAKERS;
             let time = match which {
-                0 => self.append(),
-                1 => self.zeroed.write(),
+                0 => self.append(first),
+                1 => self.append_peer(first),
+                2 => self.zeroed.write(),
                 _ => self.growing.write(),
             };
             if which == 0 {
@@ -96,15 +115,20 @@ impl Cell {
         of_log
     }
 
-    fn append(&mut self) -> Duration {
-        let state = HardState { term: 1, vote: 1, commit: self.index };
-        let (first, batch) = (self.index + 1, self.batch as u64);
-        let entries: Entries = (first..first + batch)
+    fn append(&mut self, first: u64) -> Duration {
+        let state = HardState { term: 1, vote: 1, commit: first - 1 };
+        let entries: Entries = (first..first + self.batch as u64)
             .map(|index| Entry { term: 1, index, data: self.payload.clone(), ..Entry::default() })
             .collect();
-        self.index += batch;
         let start = Instant::now();
         self.store.append(Some(&state), black_box(&entries), true).expect("an append");
+        start.elapsed()
+    }
+
+    fn append_peer(&mut self, first: u64) -> Duration {
+        let entries = raft_engine::entries(first, self.batch as u64, &self.payload);
+        let start = Instant::now();
+        self.peer.append(black_box(&entries), true);
         start.elapsed()
     }
 
@@ -115,7 +139,7 @@ impl Cell {
         });
         let total = self.times.map(|times| times.iter().sum::<Duration>().as_secs_f64());
         if total[0] == 0.0 {
-            median = [f64::NAN; 3];
+            median = [f64::NAN; TAKERS];
         }
         Row { cell: format!("{} B x {}", self.size, self.batch), median, total }
     }
@@ -156,24 +180,21 @@ impl Bare {
     }
 }
 
-/// Of the log, the zeroed and the growing file: the median of a write in microseconds, and all of them in seconds.
+/// The median of a write in microseconds, and all of them in seconds.
 struct Row {
     cell: String,
-    median: [f64; 3],
-    total: [f64; 3],
+    median: [f64; TAKERS],
+    total: [f64; TAKERS],
 }
 
 fn print_table(rows: &[Row]) {
-    println!("median of a write in us, and throughput relative to the two bare loops");
-    println!(
-        "{:>14} {:>8} {:>8} {:>8} {:>12} {:>12}",
-        "", "log", "zeroed", "growing", "of zeroed", "of growing"
-    );
+    println!("median of a write in us, and throughput relative to the other three");
+    print!("{:>14} {:>8} {:>12} {:>8} {:>8}", "", "log", "raft-engine", "zeroed", "growing");
+    println!(" {:>15} {:>10} {:>10}", "of raft-engine", "of zeroed", "of growing");
     for Row { cell, median, total } in rows {
-        let (of_zeroed, of_growing) = (total[1] / total[0], total[2] / total[0]);
-        println!(
-            "{cell:>14} {:>8.0} {:>8.0} {:>8.0} {of_zeroed:>12.2} {of_growing:>12.2}",
-            median[0], median[1], median[2]
-        );
+        let [log, peer, zeroed, growing] = median;
+        print!("{cell:>14} {log:>8.0} {peer:>12.0} {zeroed:>8.0} {growing:>8.0}");
+        let [of_peer, of_zeroed, of_growing] = [1, 2, 3].map(|other| total[other] / total[0]);
+        println!(" {of_peer:>15.2} {of_zeroed:>10.2} {of_growing:>10.2}");
     }
 }

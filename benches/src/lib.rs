@@ -1,6 +1,7 @@
 //! Three-node groups in one thread, of this library and of its peers, behind one face.
 
 pub mod ours;
+pub mod raft_engine;
 pub mod raft_rs;
 
 /// A group whose first node leads. Time stands still: only proposals move it.

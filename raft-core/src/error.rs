@@ -101,6 +101,8 @@ pub enum Error {
     Host(i32),
     /// A panic was caught. The handle it happened in is poisoned.
     Panic(String),
+    /// Calls out of order; the text says which. Nothing has changed.
+    Misuse(&'static str),
     /// The call waits, and may not be made from inside a callback: it would wait for itself.
     Reentrant,
 }
@@ -131,6 +133,14 @@ impl Error {
     /// Wraps what the operating system said about `operation` on `path`.
     pub fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
         Error::Io(Arc::new(IoError { operation, path: path.to_owned(), source }))
+    }
+
+    /// What a stream of the disk wing says: its own error, or the system's about `operation` on `path`.
+    pub fn of_stream(operation: &'static str, path: &Path, error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(own) => own.clone(),
+            None => Error::io(operation, path, error),
+        }
     }
 
     /// Whether the disk has failed to keep what it was given. No later sync in that directory can be trusted then: the
@@ -194,6 +204,7 @@ impl fmt::Display for Error {
             Error::Stopped => f.write_str("the engine has stopped"),
             Error::Host(code) => write!(f, "a callback of the host failed with {code}"),
             Error::Panic(text) => write!(f, "a panic was caught: {text}"),
+            Error::Misuse(text) => write!(f, "calls out of order: {text}"),
             Error::Reentrant => f.write_str("this call may not be made from inside a callback"),
         }
     }

@@ -22,7 +22,6 @@ use crate::status::{rft_status, rft_status_t};
 pub(crate) enum Failure {
     Core(Error),
     InvalidArg(Cow<'static, str>),
-    Misuse(&'static str),
     /// An outcome that is not a success, with the leader it names and why.
     Outcome(rft_status, u64, String),
 }
@@ -42,7 +41,6 @@ impl Failure {
         match self {
             Failure::Core(error) => rft_status::from(error),
             Failure::InvalidArg(_) => rft_status::RFT_E_INVALID_ARG,
-            Failure::Misuse(_) => rft_status::RFT_E_MISUSE,
             Failure::Outcome(status, ..) => *status,
         }
     }

@@ -34,7 +34,6 @@ pub(crate) fn into_raw(failure: &Failure) -> *mut rft_error_t {
     let (leader, text) = match failure {
         Failure::Core(error) => (leader_in(error), error.to_string()),
         Failure::InvalidArg(text) => (0, format!("bad argument: {text}")),
-        Failure::Misuse(text) => (0, format!("calls out of order: {text}")),
         Failure::Outcome(status, leader, why) if why.is_empty() => (*leader, status.text().to_owned()),
         Failure::Outcome(_, leader, why) => (*leader, why.clone()),
     };

@@ -46,12 +46,11 @@ pub unsafe extern "C" fn rft_node_create(
             let out = Out::required(out, "out")?;
             let config = exclusive::<Settings>(config)?;
             config.validate()?;
-            let node = if store.is_null() {
-                NodeState::in_memory(&config)?
-            } else {
-                NodeState::recovered(&config, &mut *exclusive::<StoreState>(store)?)?
+            let mut store = match store.is_null() {
+                true => None,
+                false => Some(exclusive::<StoreState>(store)?),
             };
-            out.set(Handle::into_raw(node));
+            out.set(Handle::into_raw(NodeState::new(&config, store.as_deref_mut())?));
             Ok(())
         })
     }
@@ -67,7 +66,7 @@ pub unsafe extern "C" fn rft_node_create(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rft_node_tick(node: *mut rft_node_t, err: *mut *mut rft_error_t) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe { call(err, || Ok(exclusive::<NodeState>(node)?.raw.tick()?)) }
+    unsafe { call(err, || Ok(exclusive::<NodeState>(node)?.bare.raw_mut().tick()?)) }
 }
 
 /// Gives the node a message from a peer. Any error but RFT_E_INVARIANT leaves the node as it was: drop the message
@@ -93,7 +92,7 @@ pub unsafe extern "C" fn rft_node_step(
     unsafe {
         call(err, || {
             let message = payload::copy(data, len, "data")?;
-            exclusive::<NodeState>(node)?.step(message)
+            Ok(exclusive::<NodeState>(node)?.bare.step(payload::decode(message)?)?)
         })
     }
 }
@@ -125,7 +124,7 @@ pub unsafe extern "C" fn rft_node_step_many(
             let shared = payload::share(messages, |message| *message, usize::MAX, "messages")?;
             let mut taken = 0;
             let result = shared.into_iter().try_for_each(|message| {
-                node.step(message)?;
+                node.bare.step(payload::decode(message)?)?;
                 taken += 1;
                 Ok(())
             });
@@ -203,7 +202,7 @@ pub unsafe extern "C" fn rft_node_propose_change(
             let context = rft_bytes_t { data: context, len };
             let mut shared = payload::share(&[context], |piece| *piece, node.proposal_bytes_max, "context")?;
             let change = membership::change(changes, transition, shared.pop().unwrap_or_default())?;
-            node.raw.propose_conf_change(&change)?;
+            node.bare.raw_mut().propose_conf_change(&change)?;
             Ok(())
         })
     }
@@ -225,7 +224,7 @@ pub unsafe extern "C" fn rft_node_read_index(
     err: *mut *mut rft_error_t,
 ) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe { call(err, || exclusive::<NodeState>(node)?.read_index(request)) }
+    unsafe { call(err, || Ok(exclusive::<NodeState>(node)?.bare.read_index(request)?)) }
 }
 
 /// Campaigns now, instead of waiting for the election timeout.
@@ -241,7 +240,7 @@ pub unsafe extern "C" fn rft_node_campaign(
     err: *mut *mut rft_error_t,
 ) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe { call(err, || Ok(exclusive::<NodeState>(node)?.raw.campaign()?)) }
+    unsafe { call(err, || Ok(exclusive::<NodeState>(node)?.bare.raw_mut().campaign()?)) }
 }
 
 /// Asks the leader, this node or another, to hand its leadership to a member. Look at `leader` for success.
@@ -259,7 +258,9 @@ pub unsafe extern "C" fn rft_node_transfer_leader(
     err: *mut *mut rft_error_t,
 ) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe { call(err, || Ok(exclusive::<NodeState>(node)?.raw.transfer_leader(node_id(to, "to")?)?)) }
+    unsafe {
+        call(err, || Ok(exclusive::<NodeState>(node)?.bare.raw_mut().transfer_leader(node_id(to, "to")?)?))
+    }
 }
 
 /// Tells the node that a message to a peer could not be delivered. Optional: a leader then sends less until it
@@ -278,7 +279,11 @@ pub unsafe extern "C" fn rft_node_report_unreachable(
     err: *mut *mut rft_error_t,
 ) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe { call(err, || Ok(exclusive::<NodeState>(node)?.raw.report_unreachable(node_id(id, "id")?)?)) }
+    unsafe {
+        call(err, || {
+            Ok(exclusive::<NodeState>(node)?.bare.raw_mut().report_unreachable(node_id(id, "id")?)?)
+        })
+    }
 }
 
 /// Tells the node what became of a MsgSnap, a message of type 7, that it handed out. Required after each: its
@@ -303,7 +308,7 @@ pub unsafe extern "C" fn rft_node_report_snapshot(
     unsafe {
         call(err, || {
             let (id, ok) = (node_id(id, "id")?, boolean(ok, "ok")?);
-            Ok(exclusive::<NodeState>(node)?.raw.report_snapshot(id, ok)?)
+            Ok(exclusive::<NodeState>(node)?.bare.raw_mut().report_snapshot(id, ok)?)
         })
     }
 }
@@ -318,7 +323,10 @@ pub unsafe extern "C" fn rft_node_report_snapshot(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rft_node_has_ready(node: *const rft_node_t) -> u8 {
     // SAFETY: the header demands that pointers are NULL or valid.
-    or_default(|| unsafe { exclusive::<NodeState>(node) }.map_or(0, |node| u8::from(node.has_ready())), 0)
+    or_default(
+        || unsafe { exclusive::<NodeState>(node) }.map_or(0, |node| u8::from(node.bare.has_ready())),
+        0,
+    )
 }
 
 /// Takes what the node wants done.

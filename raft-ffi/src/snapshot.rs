@@ -12,7 +12,6 @@ use raft_core::error::Error;
 use crate::boundary::{Failure, Noun, Out, array, call, exclusive, or_default};
 use crate::error::rft_error_t;
 use crate::status::rft_status_t;
-use crate::store_state::io_error;
 
 /// What rft_host_t.snapshot_save writes to, opaque. Borrowed until that callback returns; one thread at a time.
 pub struct rft_snapshot_writer_t {
@@ -71,7 +70,7 @@ pub unsafe extern "C" fn rft_snapshot_write(
             let mut writer = exclusive::<Writer<'_>>(writer)?;
             let bytes = array(data, len, "data")?;
             let Err(error) = writer.stream.write_all(bytes) else { return Ok(()) };
-            let error = io_error("write", Path::new("a snapshot"), error);
+            let error = Error::of_stream("write", Path::new("a snapshot"), error);
             writer.failure.get_or_insert_with(|| error.clone());
             Err(Failure::from(error))
         })
@@ -108,7 +107,7 @@ pub unsafe extern "C" fn rft_snapshot_read(
                     Ok(())
                 }
                 Err(error) => {
-                    let error = io_error("read", Path::new("a snapshot"), error);
+                    let error = Error::of_stream("read", Path::new("a snapshot"), error);
                     reader.failure.get_or_insert_with(|| error.clone());
                     Err(error.into())
                 }

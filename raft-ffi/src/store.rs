@@ -96,10 +96,7 @@ pub unsafe extern "C" fn rft_store_save(
         call(err, || {
             let mut store = exclusive::<StoreState>(store)?;
             let mut node = exclusive::<NodeState>(node)?;
-            node.check_store(&store)?;
-            node.save(|ticket| store.save(ticket))?;
-            store.forget_loss(node.is_recovering())?;
-            store.keep_known_stores(node.known_stores())
+            node.save(&mut store)
         })
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use support::{functions, generate_header, has, include_dir, run, scratch};
+use support::{functions, generate_header, has, include_dir, run, scratch, since};
 
 #[test]
 fn the_committed_header_is_fresh() {
@@ -15,7 +15,8 @@ fn the_committed_header_is_fresh() {
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, &made).unwrap();
         let symbols: BTreeSet<String> = functions(&made).into_iter().collect();
-        let symbols = symbols.iter().fold(String::new(), |text, name| text + name + "\n");
+        let symbols =
+            symbols.iter().fold(String::new(), |text, name| text + name + " " + &since(name) + "\n");
         fs::write(include_dir().join("symbols.txt"), symbols).unwrap();
     }
     let committed = fs::read_to_string(&path).unwrap_or_default();
@@ -29,7 +30,7 @@ fn the_committed_header_is_fresh() {
 }
 
 #[test]
-fn every_function_tells_what_it_returns_and_on_which_thread() {
+fn every_function_tells_what_it_returns_on_which_thread_and_since_when() {
     let header = generate_header();
     for name in functions(&header) {
         let is_it = |at: &usize| header[*at..].lines().nth(1).unwrap().contains(&format!("{name}("));
@@ -37,6 +38,10 @@ fn every_function_tells_what_it_returns_and_on_which_thread() {
         let comment = &header[header[..at].rfind("/**").unwrap()..at];
         let declaration = &header[at..at + header[at..].find(");").unwrap()];
         assert!(comment.contains("@par Thread"), "{name} does not tell its thread:\n{comment}");
+        assert!(
+            comment.contains(&format!("\n * @since {}\n", since(&name))),
+            "{name}: no @since:\n{comment}"
+        );
         assert!(comment.contains("@return") || declaration.contains("RFT_API void "), "{name}: no @return");
         let parameters: Vec<&str> = declaration.split_once('(').unwrap().1.split(',').collect();
         for parameter in parameters {
@@ -49,28 +54,56 @@ fn every_function_tells_what_it_returns_and_on_which_thread() {
     }
 }
 
-#[test]
-fn the_header_compiles_alone_with_every_compiler_and_standard() {
-    let dir = scratch("header_alone");
-    let warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror", "-fsyntax-only"];
-    for (language, standards, extra, compilers) in [
-        ("c", ["c99", "c11", "c17", "c2x"], Some("-Wstrict-prototypes"), ["gcc", "clang"]),
-        ("c++", ["c++11", "c++14", "c++17", "c++20"], None, ["g++", "clang++"]),
-    ] {
-        let source = dir.join(if language == "c" { "alone.c" } else { "alone.cpp" });
-        fs::write(&source, "#include <rft.h>\n#include <rft.h>\nint rft_alone(void);\n").unwrap();
+/// A language, its standards as gcc and clang call them, and its compilers.
+type Dialect = (&'static str, &'static [&'static str], [&'static str; 2]);
+
+const DIALECTS: [Dialect; 2] = [
+    ("c", &["c99", "c11", "c17", "c2x", "gnu99", "gnu17"], ["gcc", "clang"]),
+    ("c++", &["c++11", "c++14", "c++17", "c++20", "c++2b"], ["g++", "clang++"]),
+];
+
+const WARNINGS: [&str; 9] = [
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wsign-conversion",
+    "-Wshadow",
+    "-Wundef",
+    "-Werror",
+    "-fsyntax-only",
+];
+
+/// How many compilers took the source in each standard.
+fn compile_everywhere(name: &str, source: &str) -> usize {
+    let dir = scratch(name);
+    let mut taken = 0;
+    for (language, standards, compilers) in DIALECTS {
+        let path = dir.join(if language == "c" { "alone.c" } else { "alone.cpp" });
+        fs::write(&path, source).unwrap();
+        let extra: &[&str] = if language == "c" { &["-Wstrict-prototypes"] } else { &["-Wold-style-cast"] };
         for compiler in compilers.into_iter().filter(|compiler| has(compiler)) {
             for standard in standards {
                 run(Command::new(compiler)
                     .arg(format!("-std={standard}"))
-                    .args(warnings)
+                    .args(WARNINGS)
                     .args(extra)
                     .arg("-I")
                     .arg(include_dir())
-                    .arg(&source));
+                    .arg(&path));
+                taken += 1;
             }
         }
     }
+    taken
+}
+
+#[test]
+fn the_header_compiles_alone_with_every_compiler_and_standard() {
+    let source = "#include <rft.h>\n#include <rft.h>\nint rft_alone(void);\n\
+        int rft_alone(void) { return RFT_VERSION_NUMBER == rft_version_number() && rft_check_version() == RFT_OK; }\n";
+    let taken = compile_everywhere("header_alone", source);
+    assert!(taken >= 6 || !has("gcc"), "{taken}");
 }
 
 #[test]

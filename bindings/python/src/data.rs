@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use raft_core::consensus::log::memory_storage::BOOTSTRAP_INDEX;
 use raft_core::consensus::status::RoleKind;
 use raft_core::engine::outcome;
 use raft_core::raftpb::conf_change::ConfChangeV2;
@@ -137,6 +138,18 @@ pub(crate) struct Snapshot {
     #[pyo3(get)]
     pub(crate) term: u64,
     pub(crate) data: Bytes,
+}
+
+impl Snapshot {
+    /// One that a host gave, which the one that a cluster starts from is not.
+    pub(crate) fn of_host(snapshot: &message::Snapshot) -> Option<Self> {
+        let message::Snapshot { data, metadata } = snapshot;
+        (metadata.index > BOOTSTRAP_INDEX).then(|| Snapshot {
+            index: metadata.index,
+            term: metadata.term,
+            data: data.clone(),
+        })
+    }
 }
 
 #[pymethods]

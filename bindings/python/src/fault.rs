@@ -20,8 +20,6 @@ pub(crate) enum Fault {
     Core(Error),
     /// An argument cannot be right; the text says which.
     Invalid(String),
-    /// Calls come out of order.
-    Misuse(&'static str),
     /// The request has an outcome that is not `Ok`, this leader is known, and why, if that is told.
     Outcome(Code, u64, String),
     /// The interpreter's own exception.
@@ -55,7 +53,6 @@ impl Fault {
         match self {
             Fault::Core(error) => Some(Code::from(error)),
             Fault::Invalid(_) => Some(Code::InvalidArg),
-            Fault::Misuse(_) => Some(Code::Misuse),
             Fault::Outcome(code, ..) => Some(*code),
             Fault::Python(_) => None,
         }
@@ -71,7 +68,6 @@ impl Fault {
             Fault::Core(error @ Error::ProposalDropped(Dropped::NotLeader(id))) => (error.to_string(), *id),
             Fault::Core(error) => (error.to_string(), 0),
             Fault::Invalid(text) => (text.clone(), 0),
-            Fault::Misuse(text) => ((*text).to_owned(), 0),
             Fault::Outcome(code, leader, why) if why.is_empty() => (sentence(*code).to_owned(), *leader),
             Fault::Outcome(_, leader, why) => (why.clone(), *leader),
             Fault::Python(_) => (String::new(), 0),

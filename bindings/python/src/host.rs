@@ -55,7 +55,7 @@ impl Host {
     /// This is the engine.
     pub(crate) fn serves(&self, engine: &Arc<Engine>) -> Checked<()> {
         let engine = Arc::downgrade(engine);
-        self.engine.set(engine).map_err(|_| Fault::Misuse("the host has its engine already"))
+        self.engine.set(engine).map_err(|_| Fault::Core(Error::Misuse("the host has its engine already")))
     }
 
     /// Gives an error that speaks of a callback what the callback has raised.

@@ -10,14 +10,12 @@ mod fault;
 mod host;
 mod hub;
 mod node;
-mod node_state;
 mod outbox;
 mod process;
 mod requests;
 mod settings;
 mod state;
 mod store;
-mod store_state;
 mod stream;
 
 use pyo3::prelude::*;

@@ -5,12 +5,14 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyAny;
+use raft_core::bare::node::{BareNode, Wanted, request_of};
 use raft_core::consensus::ready::AppendTicket;
+use raft_core::error::Error;
+use raft_core::raftpb;
 
 use crate::argument::{NodeId, Payload, change, number, payloads};
 use crate::data::{Entry, HardState, Message, ReadState, Snapshot, role_name};
 use crate::fault::{Checked, Fault, call};
-use crate::node_state::{NodeState, Wanted, host_snapshot};
 use crate::settings::Settings;
 use crate::state::{Member, Status};
 use crate::store::Store;
@@ -22,13 +24,19 @@ use crate::store::Store;
 /// only: never give its id to another node after it is gone. One thread at a time, or BusyError.
 #[pyclass(frozen, module = "rft", weakref)]
 pub(crate) struct Node {
-    state: Mutex<NodeState>,
+    bare: Mutex<BareNode>,
     store: Option<Py<Store>>,
+    proposal_bytes_max: usize,
 }
 
 impl Node {
-    fn with<T>(&self, py: Python<'_>, body: impl FnOnce(&mut NodeState) -> Checked<T>) -> PyResult<T> {
-        call(py, || body(&mut *self.state.try_lock()?))
+    fn with<T>(&self, py: Python<'_>, body: impl FnOnce(&mut BareNode) -> Checked<T>) -> PyResult<T> {
+        call(py, || body(&mut *self.bare.try_lock()?))
+    }
+
+    fn check_len(&self, payload: &Bytes) -> Checked<()> {
+        let (len, max) = (payload.len(), self.proposal_bytes_max);
+        if len > max { Err(Error::TooLarge { len, max }.into()) } else { Ok(()) }
     }
 }
 
@@ -39,25 +47,30 @@ impl Node {
     fn new(py: Python<'_>, config: &Bound<'_, PyAny>, store: Option<Py<Store>>) -> PyResult<Self> {
         call(py, || {
             let settings = Settings::read(config)?;
-            let state = match &store {
-                None => NodeState::in_memory(&settings)?,
-                Some(store) => {
-                    store.get().with(|store| py.detach(|| NodeState::recovered(&settings, store)))?
-                }
+            let (config, trailing) = (settings.consensus(), settings.get("snapshot_trailing"));
+            let bare = match &store {
+                None => BareNode::in_memory(config, &settings.voters, trailing)?,
+                Some(store) => store.get().with(|store| {
+                    if store.node_id() != settings.id {
+                        return Err(Fault::Invalid(format!("the store is node {}'s", store.node_id())));
+                    }
+                    Ok(py.detach(|| BareNode::recovered(config, store, trailing))?)
+                })?,
             };
-            Ok(Node { state: Mutex::new(state), store })
+            let proposal_bytes_max = settings.size("proposal_bytes_max");
+            Ok(Node { bare: Mutex::new(bare), store, proposal_bytes_max })
         })
     }
 
     /// One unit of time has passed.
     fn tick(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, |node| Ok(node.raw.tick()?))
+        self.with(py, |node| Ok(node.raw_mut().tick()?))
     }
 
     /// Takes a message from a peer. A MessageError, NotLeaderError or DroppedError leaves the node as it was.
     #[pyo3(signature = (message, /))]
     fn step(&self, py: Python<'_>, message: Payload) -> PyResult<()> {
-        self.with(py, |node| node.step(message.0))
+        self.with(py, |node| Ok(node.step(raftpb::message::Message::decode(message.0)?)?))
     }
 
     /// Takes messages from peers, in order. Those that are refused are passed over, and their errors returned, each
@@ -67,11 +80,13 @@ impl Node {
         self.with(py, |node| {
             let mut refused = Vec::new();
             for (at, message) in messages.into_iter().enumerate() {
-                if let Err(fault) = node.step(message.0) {
-                    if let Some(failure) = node.raw.failure() {
+                if let Err(error) =
+                    raftpb::message::Message::decode(message.0).and_then(|message| node.step(message))
+                {
+                    if let Some(failure) = node.raw().failure() {
                         return Err(failure.clone().into());
                     }
-                    refused.push((at, fault.into_err(py).into_value(py).into_any()));
+                    refused.push((at, Fault::Core(error).into_err(py).into_value(py).into_any()));
                 }
             }
             Ok(refused)
@@ -82,7 +97,14 @@ impl Node {
     /// to its leader: then nothing is known of their fate, and None is returned.
     #[pyo3(signature = (*data))]
     fn propose(&self, py: Python<'_>, data: Vec<Payload>) -> PyResult<Option<u64>> {
-        self.with(py, |node| node.propose(payloads(data)))
+        self.with(py, |node| {
+            if data.is_empty() {
+                return Err(Fault::Invalid("there is no payload".to_owned()));
+            }
+            let payloads: Vec<Bytes> = payloads(data);
+            payloads.iter().try_for_each(|payload| self.check_len(payload))?;
+            Ok(node.raw_mut().propose(payloads)?.map(|first| first.index))
+        })
     }
 
     /// Proposes a membership change, which takes effect on each node when that node's host advances past it. A newcomer
@@ -95,7 +117,12 @@ impl Node {
         transition: &str,
         context: Option<Payload>,
     ) -> PyResult<()> {
-        self.with(py, |node| node.propose_change(&change(steps, transition, context)?))
+        self.with(py, |node| {
+            let change = change(steps, transition, context)?;
+            self.check_len(&change.context)?;
+            node.raw_mut().propose_conf_change(&change)?;
+            Ok(())
+        })
     }
 
     /// Asks for the index at which a read is linearizable. The answer is one of the `reads` of a later ready; it may be
@@ -104,50 +131,56 @@ impl Node {
     fn read_index(&self, py: Python<'_>, request: &Bound<'_, PyAny>) -> PyResult<()> {
         self.with(py, |node| {
             let request = number(request, "request")?;
-            Ok(node.raw.read_index(Bytes::copy_from_slice(&request.to_be_bytes()))?)
+            Ok(node.read_index(request)?)
         })
     }
 
     /// Campaigns now, instead of waiting for the election timeout.
     fn campaign(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, |node| Ok(node.raw.campaign()?))
+        self.with(py, |node| Ok(node.raw_mut().campaign()?))
     }
 
     /// Asks the leader, this node or another, to hand its leadership to node `to`. Look at `leader` for success.
     #[pyo3(signature = (to, /))]
     fn transfer_leader(&self, py: Python<'_>, to: NodeId) -> PyResult<()> {
-        self.with(py, |node| Ok(node.raw.transfer_leader(to.0)?))
+        self.with(py, |node| Ok(node.raw_mut().transfer_leader(to.0)?))
     }
 
     /// A message to a peer could not be delivered. Optional: a leader then sends less until it hears of the peer.
     #[pyo3(signature = (id, /))]
     fn report_unreachable(&self, py: Python<'_>, id: NodeId) -> PyResult<()> {
-        self.with(py, |node| Ok(node.raw.report_unreachable(id.0)?))
+        self.with(py, |node| Ok(node.raw_mut().report_unreachable(id.0)?))
     }
 
     /// Tells what became of a message of type "MsgSnap". Required after each: its receiver gets nothing else until then.
     #[pyo3(signature = (id, ok, /))]
     fn report_snapshot(&self, py: Python<'_>, id: NodeId, ok: bool) -> PyResult<()> {
-        self.with(py, |node| Ok(node.raw.report_snapshot(id.0, ok)?))
+        self.with(py, |node| Ok(node.raw_mut().report_snapshot(id.0, ok)?))
     }
 
     /// Takes what the node wants done; None if there is nothing.
     fn ready(&self, py: Python<'_>) -> PyResult<Option<Ready>> {
-        self.with(py, |node| Ok(node.ready()?.map(Ready::from)))
+        self.with(py, |node| {
+            // A node that has failed has nothing ready, and has to say why; one that is not advanced says that.
+            if !node.has_ready() && !node.is_waiting() && node.raw().failure().is_none() {
+                return Ok(None);
+            }
+            Ok(Some(Ready::from(node.ready()?)))
+        })
     }
 
     /// Writes the last ready into the store, durably. Without a store it does nothing.
     fn save(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, |node| match &self.store {
             None => Ok(()),
-            Some(store) => store.get().with(|store| py.detach(|| node.save(store))),
+            Some(store) => store.get().with(|store| Ok(py.detach(|| node.save(store))?)),
         })
     }
 
     /// Says that everything in the last ready is saved and applied. Messages that had to wait for it come with the next
     /// ready.
     fn advance(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, NodeState::advance)
+        self.with(py, |node| Ok(node.advance()?))
     }
 
     /// Gives the node a snapshot of the state machine as of entry `index`: for peers that need entries from before it,
@@ -157,9 +190,9 @@ impl Node {
         self.with(py, |node| {
             let index = number(index, "index")?;
             match &self.store {
-                None => node.snapshot(None, index, data.0),
+                None => Ok(node.snapshot(None, index, data.0)?),
                 Some(store) => {
-                    store.get().with(|store| py.detach(|| node.snapshot(Some(store), index, data.0)))
+                    store.get().with(|store| Ok(py.detach(|| node.snapshot(Some(store), index, data.0))?))
                 }
             }
         })
@@ -168,20 +201,20 @@ impl Node {
     /// How the node stands. Works on a failed node too.
     fn status(&self, py: Python<'_>) -> PyResult<Status> {
         self.with(py, |node| {
-            let snapshot_index = node.raw.storage().snapshot_metadata().index;
-            Ok(Status::new(py, &node.raw.status(), snapshot_index, node.raw.failure()))
+            let snapshot_index = node.raw().storage().snapshot_metadata().index;
+            Ok(Status::new(py, &node.raw().status(), snapshot_index, node.raw().failure()))
         })
     }
 
     /// Who is a member, by ascending id.
     fn members(&self, py: Python<'_>) -> PyResult<Vec<Member>> {
-        self.with(py, |node| Ok(Member::all(&node.raw.conf_state(), &node.raw.status().progress)))
+        self.with(py, |node| Ok(Member::all(&node.raw().conf_state(), &node.raw().status().progress)))
     }
 
     /// The leader this node knows; 0 is none.
     #[getter]
     fn leader(&self, py: Python<'_>) -> PyResult<u64> {
-        self.with(py, |node| Ok(node.raw.leader()))
+        self.with(py, |node| Ok(node.raw().leader()))
     }
 }
 
@@ -202,10 +235,10 @@ pub(crate) struct Ready {
 
 impl From<Wanted<'_>> for Ready {
     fn from(wanted: Wanted<'_>) -> Self {
-        let reads = wanted.reads.iter().filter_map(|read| {
-            let request = <[u8; 8]>::try_from(read.context.as_ref()).ok()?;
-            Some(ReadState { index: read.index, request: u64::from_be_bytes(request) })
-        });
+        let reads = wanted
+            .reads
+            .iter()
+            .filter_map(|read| Some(ReadState { index: read.index, request: request_of(read)? }));
         let entries = wanted.append.into_iter().flat_map(|ticket| ticket.entries().iter());
         let committed = wanted.apply.into_iter().flat_map(|ticket| ticket.entries().iter());
         let hard_state = wanted.append.and_then(AppendTicket::hard_state).map(|state| HardState {
@@ -220,7 +253,7 @@ impl From<Wanted<'_>> for Ready {
             committed: committed.map(Entry::from).collect(),
             reads: reads.collect(),
             hard_state,
-            snapshot: snapshot.and_then(|snapshot| host_snapshot(&snapshot.metadata, &snapshot.data)),
+            snapshot: snapshot.and_then(Snapshot::of_host),
             must_sync: wanted.append.is_some_and(AppendTicket::must_sync),
             leader: wanted.soft_state.leader,
             role: role_name(wanted.soft_state.role),
@@ -304,6 +337,6 @@ pub(crate) fn panic_now(py: Python<'_>) -> PyResult<()> {
     call(py, || {
         let none: [u8; 0] = [];
         let at = usize::from(std::process::id() == 0);
-        if none[at] == 0 { Ok(()) } else { Err(Fault::Misuse("not reached")) }
+        if none[at] == 0 { Ok(()) } else { Err(Error::Misuse("not reached").into()) }
     })
 }

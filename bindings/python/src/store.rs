@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use pyo3::prelude::*;
+use raft_core::bare::store::BareStore;
+use raft_core::disk::recovered::Identity;
+use raft_core::disk::store::StoreOptions;
 use raft_core::error::Error;
 
 use crate::data::Snapshot;
 use crate::fault::{Checked, call};
 use crate::process::Process;
 use crate::settings::Settings;
-use crate::store_state::StoreState;
 
 /// The directory of a `Node`: its log and its snapshots. One thread at a time, or BusyError.
 ///
@@ -20,13 +22,13 @@ use crate::store_state::StoreState;
 pub(crate) struct Store {
     // None once it is closed. Nobody drops it in a forked process, where closing files would harm nothing, but a thread
     // to join is not there.
-    state: Mutex<Option<StoreState>>,
+    state: Mutex<Option<BareStore>>,
     process: Process,
 }
 
 impl Store {
     /// Runs `body` with the open store.
-    pub(crate) fn with<T>(&self, body: impl FnOnce(&mut StoreState) -> Checked<T>) -> Checked<T> {
+    pub(crate) fn with<T>(&self, body: impl FnOnce(&mut BareStore) -> Checked<T>) -> Checked<T> {
         self.process.check()?;
         let mut state = self.state.try_lock()?;
         body(state.as_mut().ok_or(Error::Stopped)?)
@@ -48,14 +50,17 @@ impl Store {
     fn new(py: Python<'_>, config: &Bound<'_, PyAny>, directory: PathBuf) -> PyResult<Self> {
         call(py, || {
             let settings = Settings::read(config)?;
-            let state = py.detach(|| StoreState::open(&settings, &directory))?;
+            let identity = Identity { cluster_id: settings.get("cluster_id"), node_id: settings.id };
+            let (segment, reserve) = (settings.get("segment_bytes"), settings.get("disk_reserve_bytes"));
+            let options = StoreOptions::of_member(identity, segment, reserve);
+            let state = py.detach(|| BareStore::open(&directory, options, &settings.voters))?;
             Ok(Store { state: Mutex::new(Some(state)), process: Process::current() })
         })
     }
 
     /// The newest snapshot, to restore the state machine from before the node is made; None if there is none.
     fn snapshot(&self, py: Python<'_>) -> PyResult<Option<Snapshot>> {
-        call(py, || self.with(|state| py.detach(|| state.snapshot())))
+        call(py, || self.with(|state| py.detach(|| Ok(Snapshot::of_host(&state.snapshot()?)))))
     }
 
     /// Closes the directory. May be called again.

@@ -10,8 +10,6 @@ use raft_core::engine::code::Code;
 use raft_core::engine::host::SnapshotRead;
 use raft_core::error::{Error, Result};
 
-use crate::store_state::io_error;
-
 /// What the interpreter asks the applier for.
 pub(crate) enum Request {
     /// Write these bytes.
@@ -63,8 +61,9 @@ pub(crate) fn serve_writer(requests: &Receiver<Request>, to: &mut dyn Write) -> 
     while let Ok(request) = requests.recv() {
         match request {
             Request::Write(data, reply) => {
-                let result =
-                    to.write_all(&data).map_err(|error| io_error("write", Path::new("a snapshot"), error));
+                let result = to
+                    .write_all(&data)
+                    .map_err(|error| Error::of_stream("write", Path::new("a snapshot"), error));
                 remember(&mut failure, &result);
                 let _ = reply.send(result);
             }
@@ -89,7 +88,7 @@ pub(crate) fn serve_reader(
                     data.truncate(len);
                     data
                 });
-                let result = result.map_err(|error| io_error("read", Path::new("a snapshot"), error));
+                let result = result.map_err(|error| Error::of_stream("read", Path::new("a snapshot"), error));
                 remember(&mut failure, &result);
                 let _ = reply.send(result);
             }

@@ -61,6 +61,19 @@ impl StoreOptions {
         }
     }
 
+    /// The options of a node that goes on as a member, whatever its disk has lost: every segment is written with zeros
+    /// before it is used, and a fresh directory gets a number.
+    pub fn of_member(identity: Identity, segment_bytes: u64, reserve_bytes: u64) -> Self {
+        StoreOptions {
+            segment_bytes,
+            zeroed_bytes: segment_bytes,
+            reserve_bytes,
+            store_id: drawn_store_id(),
+            on_damage: OnDamage::Recover,
+            ..StoreOptions::new(identity)
+        }
+    }
+
     fn validate(&self) -> Result<()> {
         if self.segment_bytes < 4096 {
             return Err(Error::Config(format!(
@@ -75,7 +88,7 @@ impl StoreOptions {
     }
 }
 
-/// A number for a new directory: not 0, and as good as certainly never drawn before.
+/// A number for a fresh directory: not 0, and as good as certainly never drawn before.
 pub fn drawn_store_id() -> u64 {
     // The keys of a new hasher come from the system's randomness.
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -149,6 +162,9 @@ impl Store {
         voters: &[u64],
     ) -> Result<(Store, Recovered)> {
         let (mut store, mut recovered) = Store::open(volume, dir, options)?;
+        if recovered.snapshot.index == 0 && !recovered.entries.is_empty() {
+            return Err(Error::corrupt(dir, 0, "a log without the snapshot it follows"));
+        }
         if recovered.fresh && !voters.is_empty() {
             recovered.snapshot = store.bootstrap(&ConfState::of_voters(voters.iter().copied()))?;
             recovered.hard_state = store.wal.hard_state();

@@ -13,6 +13,7 @@ use super::event::{Event, Level};
 use super::force;
 use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
 use super::metrics::{Counter, Timer};
+use super::mutants::{Mutant, is_planted};
 use super::outcome::{Outcome, Outcomes};
 use super::replicated::{self, Replicated};
 use super::session::frame::Frame;
@@ -185,6 +186,9 @@ impl Applier {
         if !outcomes.peers.is_empty() {
             let _ = self.completions.send(Completion::Decided(outcomes.peers));
         }
+        if is_planted(Mutant::DoubleCompletion) {
+            self.tell(&outcomes.own)?;
+        }
         self.tell(&outcomes.own)
     }
 
@@ -302,6 +306,12 @@ pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Rep
 
 fn save(host: &dyn Host, snapshots: &SnapDir, at: &SnapshotMetadata, own: &Replicated) -> Result<Saved> {
     let mut file = snapshots.create(at.clone())?;
+    let forgetful;
+    let mut own = own;
+    if is_planted(Mutant::ForgetSessionInSnapshot) {
+        forgetful = Replicated { sessions: Sessions::default(), ..own.clone() };
+        own = &forgetful;
+    }
     let mut writer = replicated::Writer::new(&mut file, own);
     let result = host.snapshot_save(&mut writer);
     // A failure stays with the file, which tells it now.

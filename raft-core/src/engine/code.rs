@@ -105,6 +105,7 @@ impl From<&Error> for Code {
             Error::Host(_) => Code::Host,
             Error::Panic(_) => Code::Panic,
             Error::Reentrant => Code::Reentrant,
+            Error::Misuse(_) => Code::Misuse,
         }
     }
 }

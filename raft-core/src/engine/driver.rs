@@ -18,6 +18,7 @@ use super::event::{Event, Level};
 use super::forward::{self, Served};
 use super::heard::Heard;
 use super::metrics::Counter;
+use super::mutants::{Mutant, is_planted};
 use super::outcome::{Asker, Outcome, Outcomes};
 use super::requests::InHand;
 use super::shared::{Shared, guarded};
@@ -215,13 +216,23 @@ impl Driver {
                 }
                 self.writing_since.push_back(self.now);
                 self.hand_to_writer(WriterJob::Append(ticket));
+                self.hold_up(Mutant::HeartbeatBehindFsync, || !self.completions.is_empty());
             }
             if let Some(ticket) = ready.apply {
                 self.applying += 1;
+                let last = ticket.entries().last().map_or(0, |entry| entry.index);
                 self.hand_to_applier(ApplierJob::Apply(ticket));
+                self.hold_up(Mutant::HeartbeatBehindApply, || self.applied() >= last);
             }
         }
         Ok(())
+    }
+
+    /// Waits for one of the other threads, which the driver never does.
+    fn hold_up(&self, mutant: Mutant, is_done: impl Fn() -> bool) {
+        while is_planted(mutant) && !is_done() && !self.shared.is_stopping() {
+            std::thread::yield_now();
+        }
     }
 
     /// Campaigns for a leader that has asked for it, once all is durable that it sent before: a candidate speaks only for
@@ -350,7 +361,11 @@ impl Driver {
         let mut outcomes = Outcomes::default();
         loop {
             let in_hand = std::mem::take(&mut self.in_hand);
-            in_hand.into_replies().for_each(|reply| reply.answer(outcome.clone(), &mut outcomes));
+            let kept = !is_planted(Mutant::ForgetInHand);
+            in_hand
+                .into_replies()
+                .filter(|_| kept)
+                .for_each(|reply| reply.answer(outcome.clone(), &mut outcomes));
             self.shared.inbox.take(&mut self.in_hand.inputs);
             if self.in_hand.inputs.is_empty() {
                 break;

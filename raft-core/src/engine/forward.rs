@@ -26,6 +26,7 @@ use std::time::Instant;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::code::Code;
+use super::mutants::{Mutant, is_planted};
 use super::outcome::{Asker, Outcome, Outcomes, Reply, Waiter};
 use crate::raftpb::entry::{Entries, Entry};
 use crate::raftpb::message::{Message, MessageType};
@@ -201,7 +202,7 @@ impl Served {
         }
         let next = number.saturating_add(count as u64);
         match self.runs.iter_mut().find(|run| (run.node, run.nonce) == (node, nonce)) {
-            Some(run) if number < run.next => return false,
+            Some(run) if number < run.next && !is_planted(Mutant::ForwardTwice) => return false,
             Some(run) => run.next = next,
             None => {
                 if self.runs.len() == RUNS_MAX {

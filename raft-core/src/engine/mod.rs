@@ -17,6 +17,10 @@ pub mod host;
 mod inbox;
 pub mod members;
 pub mod metrics;
+#[cfg(feature = "mutants")]
+pub mod mutants;
+#[cfg(not(feature = "mutants"))]
+mod mutants;
 pub mod node;
 pub mod options;
 pub mod outcome;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::code::Code;
 use super::forward::Forwarded;
 use super::metrics::{Counter, Metrics, Timer};
+use super::mutants::{Mutant, is_planted};
 use super::outcome::{Outcome, Outcomes, Reply, Waiter};
 use crate::raftpb::entry::{Entry, EntryType};
 
@@ -67,7 +68,8 @@ enum Stage {
 
 impl Stage {
     fn is_met(&self, applied: u64) -> bool {
-        matches!(self, Stage::Confirmed { index } if *index <= applied)
+        let is_early = is_planted(Mutant::ReadBeforeItsIndex);
+        matches!(self, Stage::Confirmed { index } if *index <= applied || is_early)
     }
 }
 
@@ -115,6 +117,9 @@ impl Pending {
 
     /// Leadership is lost: what is pending waits until `deadline` for another leader to decide it.
     pub(super) fn orphan(&mut self, deadline: Instant) {
+        if is_planted(Mutant::LostCompletion) {
+            self.batches.clear();
+        }
         for batch in self.batches.drain(..) {
             let Batch { first, term, change, replies, since: _ } = batch;
             let orphans = (first..).zip(replies).filter(|(_, reply)| !matches!(reply, Reply::Silent));
@@ -165,7 +170,11 @@ impl Pending {
             let at = index.checked_sub(first.index).and_then(|at| usize::try_from(at).ok());
             let applied = at.and_then(|at| entries.get(at).copied().zip(results.get(at)));
             let outcome = judge(applied, term, change);
-            if change { settled.push((index, reply, outcome)) } else { reply.answer(outcome, outcomes) }
+            if change && !is_planted(Mutant::ChangeBeforeInForce) {
+                settled.push((index, reply, outcome));
+            } else {
+                reply.answer(outcome, outcomes);
+            }
         };
         while let Some(batch) = self.batches.front_mut()
             && batch.first <= last.index
@@ -268,8 +277,10 @@ impl Pending {
     /// Answers what has waited too long. Returns the reads that are to be asked a second time.
     pub(super) fn expire(&mut self, situation: Situation, outcomes: &mut Outcomes) -> Vec<Reply> {
         let Situation { now, committed, leader } = situation;
+        let is_rash = is_planted(Mutant::CertainTooSoon);
+        let lost = Outcome::not(if is_rash { Code::Dropped } else { Code::Unknown });
         for orphan in self.orphans.extract_if(.., |orphan| orphan.deadline <= now) {
-            orphan.reply.answer(Outcome::not(Code::Unknown), outcomes);
+            orphan.reply.answer(lost.clone(), outcomes);
         }
         self.forwarded.expire(now, outcomes);
         let late = match leader {
@@ -346,7 +357,9 @@ fn judge(applied: Option<(&Entry, &Outcome)>, term: u64, change: bool) -> Outcom
     match applied {
         None => Outcome::not(Code::Unknown),
         // Only one leader appends in a term, and only one entry at an index: it is another one.
-        Some((entry, _)) if entry.term != term => Outcome::not(Code::Dropped),
+        Some((entry, _)) if entry.term != term && !is_planted(Mutant::AnswerFromOldTerm) => {
+            Outcome::not(Code::Dropped)
+        }
         // Consensus put an empty entry in the place of a change that it could not take.
         Some((entry, _)) if change && entry.entry_type == EntryType::Normal => Outcome::not(Code::ConfChange),
         Some((_, result)) => result.clone(),
@@ -364,7 +377,8 @@ fn answer_read(
     let n = read.replies.len() as u64;
     metrics.add(Counter::Reads, n);
     metrics.time(Timer::Read, read.asked.elapsed(), n);
-    *fresh = (*fresh).max(Some(read.asked));
+    let since = if is_planted(Mutant::FreshSinceAnswer) { Instant::now() } else { read.asked };
+    *fresh = (*fresh).max(Some(since));
     let index = match read.stage {
         Stage::Confirmed { index } => index,
         Stage::Asked { .. } => applied,

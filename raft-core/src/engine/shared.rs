@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub(super) disk_full: AtomicBool,
     failure: OnceLock<Error>,
     stopping: AtomicBool,
+    #[cfg(feature = "mutants")]
+    planted: Option<super::mutants::Mutant>,
 }
 
 thread_local! {
@@ -61,12 +63,16 @@ impl Shared {
             disk_full: AtomicBool::new(false),
             failure: OnceLock::new(),
             stopping: AtomicBool::new(false),
+            #[cfg(feature = "mutants")]
+            planted: super::mutants::planted(),
         }
     }
 
     /// Makes the current thread one of this engine's own.
     pub(super) fn enter(self: &Arc<Self>) {
         ENGINE.set(Arc::as_ptr(self).addr());
+        #[cfg(feature = "mutants")]
+        super::mutants::plant(self.planted);
     }
 
     /// Whether the current thread is one of this engine's own, that is: whether a callback is calling.

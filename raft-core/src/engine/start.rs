@@ -30,16 +30,12 @@ use crate::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
 use crate::consensus::log::storage::Storage as _;
 use crate::consensus::lost::Lost;
 use crate::consensus::raw_node::RawNode;
-use crate::disk::damage::OnDamage;
 use crate::disk::loss::Loss;
 use crate::disk::recovered::{Identity, Recovered};
-use crate::disk::store::{Store, StoreOptions, drawn_store_id};
+use crate::disk::store::{Store, StoreOptions};
 use crate::disk::volume::Volume;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::raftpb::message::SnapshotMetadata;
-
-/// From how many snapshots a restart stays possible, should the newest turn out unreadable.
-const SNAPSHOTS_KEPT: usize = 3;
 
 /// An engine whose threads have not started.
 pub(super) struct Parts {
@@ -127,7 +123,9 @@ fn restore_all(
     dir: &Path,
     host: &dyn Host,
 ) -> Result<(Store, Recovered, Replicated)> {
-    let (mut store, mut recovered) = open_store(volume, options, dir)?;
+    let identity = Identity { cluster_id: options.cluster_id, node_id: options.consensus.id };
+    let of_store = StoreOptions::of_member(identity, options.segment_bytes, options.disk_reserve_bytes);
+    let (mut store, mut recovered) = Store::open_member(volume, dir, of_store, &options.voters)?;
     // The snapshot that a new cluster starts from holds a membership and no state.
     let mut own = Replicated::default();
     if recovered.snapshot.index > BOOTSTRAP_INDEX {
@@ -177,23 +175,4 @@ fn first_events(shared: &Shared, recovered: &Recovered, last_index: u64) -> Vec<
 fn restore_found(store: &Store, at: &SnapshotMetadata, host: &dyn Host) -> Result<Replicated> {
     let reader = store.snapshots().open_found(at.term, at.index)?;
     Ok(guarded(|| restore(host, reader))??.1)
-}
-
-/// Opens the store and makes a fresh one a first member, if it is to be one.
-fn open_store(volume: Arc<dyn Volume>, options: &Options, dir: &Path) -> Result<(Store, Recovered)> {
-    let identity = Identity { cluster_id: options.cluster_id, node_id: options.consensus.id };
-    let store_options = StoreOptions {
-        segment_bytes: options.segment_bytes,
-        zeroed_bytes: options.segment_bytes,
-        reserve_bytes: options.disk_reserve_bytes,
-        snapshots_kept: SNAPSHOTS_KEPT,
-        store_id: drawn_store_id(),
-        on_damage: OnDamage::Recover,
-        ..StoreOptions::new(identity)
-    };
-    let (store, recovered) = Store::open_member(volume, dir, store_options, &options.voters)?;
-    if recovered.snapshot.index == 0 && !recovered.entries.is_empty() {
-        return Err(Error::corrupt(dir, 0, "a log without the snapshot it follows"));
-    }
-    Ok((store, recovered))
 }

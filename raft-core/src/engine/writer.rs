@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::metrics::{Counter, Timer};
+use super::mutants::{Mutant, is_planted};
 use super::shared::{Shared, guarded};
 use super::work::{Completion, Saved, WriterJob};
 use crate::consensus::ready::AppendTicket;
@@ -116,7 +117,8 @@ impl Writer {
         if group.is_empty() {
             return Ok(());
         }
-        let must_sync = group.iter().any(|ticket| ticket.must_sync() || ticket.snapshot().is_some());
+        let must_sync = !is_planted(Mutant::AckBeforeFsync)
+            && group.iter().any(|ticket| ticket.must_sync() || ticket.snapshot().is_some());
         // Some tickets only carry messages, and writing nothing syncs nothing.
         let last =
             group.iter().rposition(|ticket| ticket.hard_state().is_some() || !ticket.entries().is_empty());

@@ -33,6 +33,10 @@ pub(crate) struct Machine {
     pub(crate) send_panics: AtomicBool,
     /// `snapshot_save` waits here.
     pub(crate) save_gate: Gate,
+    /// `send` waits here, and so does the driver.
+    pub(crate) send_gate: Gate,
+    /// `apply` waits here, before it does anything.
+    pub(crate) apply_gate: Gate,
     /// Called at the end of `apply`.
     pub(crate) hook: Mutex<Option<Hook>>,
     transport: Sender<Message>,
@@ -81,6 +85,8 @@ impl Machine {
             apply_panics: AtomicBool::new(false),
             send_panics: AtomicBool::new(false),
             save_gate: Gate::open(),
+            send_gate: Gate::open(),
+            apply_gate: Gate::open(),
             hook: Mutex::new(None),
             transport,
         })
@@ -106,6 +112,7 @@ impl Machine {
 impl Host for Machine {
     fn send(&self, messages: &[Message]) {
         assert!(!self.send_panics.load(Ordering::SeqCst), "send panics");
+        self.send_gate.pass();
         for message in messages {
             let _ = self.transport.send(message.clone());
         }
@@ -113,6 +120,7 @@ impl Host for Machine {
 
     fn apply(&self, entries: &[Applied<'_>]) -> Result<(), i32> {
         assert!(!self.apply_panics.load(Ordering::SeqCst), "apply panics");
+        self.apply_gate.pass();
         match self.apply_code.load(Ordering::SeqCst) {
             0 => {}
             code => return Err(code),

@@ -20,7 +20,8 @@ use tempfile::TempDir;
 
 use crate::gate::GatedVolume;
 use crate::machine::Machine;
-use crate::memory_volume::MemoryVolume;
+use crate::memory_volume::damage::Damage;
+use crate::memory_volume::{Chance, MemoryVolume};
 
 /// How long any condition may take. Far more than it takes, because the machine may be busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -176,6 +177,19 @@ impl World {
         node.machine
     }
 
+    /// Cuts the power of these nodes at this moment, in a world in memory, and starts them on what was durable.
+    #[allow(dead_code)] // not every test that has a world does
+    pub(crate) fn cut_power(&mut self, ids: &[u64]) {
+        let mut chance = Chance(1);
+        let disks: Vec<MemoryVolume> =
+            ids.iter().map(|id| self.disk(*id).now().crashed(Damage::ALL_LOST, &mut chance)).collect();
+        ids.iter().for_each(|id| drop(self.stop(*id)));
+        for (id, disk) in ids.iter().zip(disks) {
+            self.disks.as_mut().unwrap().insert(*id, disk);
+            self.start(*id, ids);
+        }
+    }
+
     /// Destroys the directory of node `id`, which is stopped.
     pub(crate) fn wipe(&mut self, id: u64) {
         self.dirs.remove(&id);
@@ -269,6 +283,8 @@ impl Drop for World {
         for node in self.nodes.values() {
             node.volume.gate.set_shut(false);
             node.machine.save_gate.set_shut(false);
+            node.machine.send_gate.set_shut(false);
+            node.machine.apply_gate.set_shut(false);
         }
         self.board.engines.lock().clear();
         self.board.filter.lock().take();

@@ -45,7 +45,27 @@ pub(crate) fn generate_header() -> String {
     parts.push(text(&config.trailer));
     parts.push("#ifdef __cplusplus\n} /* extern \"C\" */\n#endif".to_owned());
     parts.push(format!("#endif /* {guard} */"));
-    parts.join("\n\n") + "\n"
+    with_since(&(parts.join("\n\n") + "\n"))
+}
+
+/// The version in which a function came: the committed list keeps it, and what is not in it comes with this one.
+pub(crate) fn since(name: &str) -> String {
+    let list = fs::read_to_string(include_dir().join("symbols.txt")).unwrap_or_default();
+    let of_name = |line: &str| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned);
+    list.lines().find_map(of_name).unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned())
+}
+
+/// Tells in each function's comment since when it is there.
+fn with_since(header: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in header.lines() {
+        if let Some(name) = functions(line).first() {
+            let end = lines.iter().rposition(|line| line == " */").expect("every function has a comment");
+            lines.insert(end, format!(" * @since {}", since(name)));
+        }
+        lines.push(line.to_owned());
+    }
+    lines.join("\n") + "\n"
 }
 
 /// What Cargo.toml and version.rs say, as macros.
@@ -53,11 +73,13 @@ fn version_macros() -> String {
     let (major, minor, patch) =
         (env!("CARGO_PKG_VERSION_MAJOR"), env!("CARGO_PKG_VERSION_MINOR"), env!("CARGO_PKG_VERSION_PATCH"));
     format!(
-        "/** The header's version. */\n\
+        "/** The first part of the header's version. */\n\
          #define RFT_VERSION_MAJOR {major}\n\
+         /** Its second part: before 1.0 it rises when something breaks. */\n\
          #define RFT_VERSION_MINOR {minor}\n\
+         /** Its third part. */\n\
          #define RFT_VERSION_PATCH {patch}\n\
-         /** major * 65536 + minor * 256 + patch, to compare. */\n\
+         /** The header's version to compare: major * 65536 + minor * 256 + patch. */\n\
          #define RFT_VERSION_NUMBER (RFT_VERSION_MAJOR * 65536u + RFT_VERSION_MINOR * 256u + RFT_VERSION_PATCH)\n\
          /** The header's version as text. */\n\
          #define RFT_VERSION_STRING \"{}\"\n\

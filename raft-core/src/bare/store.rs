@@ -1,0 +1,132 @@
+//! [`BareStore`]: the disk wing's store, and what a node has not taken from it yet.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::consensus::log::memory_storage::BOOTSTRAP_INDEX;
+use crate::consensus::ready::AppendTicket;
+use crate::disk::os::OsVolume;
+use crate::disk::recovered::Recovered;
+use crate::disk::store::{Store, StoreOptions};
+use crate::error::{Error, Result};
+use crate::raftpb::message::{Snapshot, SnapshotMetadata};
+
+/// The directory of a [`BareNode`](super::node::BareNode): its log and its snapshots.
+///
+/// Its newest snapshot's bytes lie in memory once they were asked for, like those in the node.
+pub struct BareStore {
+    store: Store,
+    dir: PathBuf,
+    node_id: u64,
+    // The same one as in the node that was created from it.
+    token: Arc<()>,
+    recovered: Option<Recovered>,
+    newest: SnapshotMetadata,
+    // Which disk each member stands on, as it was kept last.
+    known_stores: Vec<(u64, u64)>,
+    // Whether the disk is known to lack what the node had acknowledged.
+    is_recovering: bool,
+    data: Option<Bytes>,
+}
+
+impl BareStore {
+    /// Opens the directory, and makes a fresh one a first member if there are `voters`.
+    pub fn open(dir: &Path, options: StoreOptions, voters: &[u64]) -> Result<Self> {
+        let node_id = options.identity.node_id;
+        let (store, recovered) = Store::open_member(Arc::new(OsVolume), dir, options, voters)?;
+        Ok(BareStore {
+            store,
+            dir: dir.to_owned(),
+            node_id,
+            token: Arc::new(()),
+            newest: recovered.snapshot.clone(),
+            known_stores: recovered.known_stores.clone(),
+            is_recovering: recovered.lost.is_some(),
+            recovered: Some(recovered),
+            data: None,
+        })
+    }
+
+    /// Whose directory it is.
+    pub fn node_id(&self) -> u64 {
+        self.node_id
+    }
+
+    /// The newest snapshot. The one that a cluster starts from has no bytes; its index is `BOOTSTRAP_INDEX`, and 0 in a
+    /// store that waits for its first.
+    pub fn snapshot(&mut self) -> Result<Snapshot> {
+        let data = self.snapshot_data()?;
+        Ok(Snapshot { data, metadata: self.newest.clone() })
+    }
+
+    pub(super) fn token(&self) -> &Arc<()> {
+        &self.token
+    }
+
+    pub(super) fn take_recovered(&mut self) -> Result<Recovered> {
+        self.recovered.take().ok_or(Error::Misuse("the store has its node already"))
+    }
+
+    /// The newest snapshot's bytes. The one that a cluster starts from has none.
+    pub(super) fn snapshot_data(&mut self) -> Result<Bytes> {
+        if let Some(data) = &self.data {
+            return Ok(data.clone());
+        }
+        let mut read = Vec::new();
+        if self.newest.index > BOOTSTRAP_INDEX {
+            let mut reader = self.store.snapshots().open(self.newest.term, self.newest.index)?;
+            reader.read_to_end(&mut read).map_err(|error| Error::of_stream("read", &self.dir, error))?;
+        }
+        let data = Bytes::from(read);
+        self.data = Some(data.clone());
+        Ok(data)
+    }
+
+    /// Makes what a node handed out durable.
+    pub(super) fn save(&mut self, ticket: &AppendTicket) -> Result<()> {
+        if let Some(snapshot) = ticket.snapshot() {
+            self.record(&snapshot.metadata, &snapshot.data)?;
+        }
+        self.store.append(ticket.hard_state(), ticket.entries(), ticket.must_sync())?;
+        if let Some(snapshot) = ticket.snapshot() {
+            self.take_for_newest(&snapshot.metadata, &snapshot.data)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what the node has learned of its own disk and of those of others.
+    pub(super) fn follow(&mut self, is_recovering: bool, known_stores: &[(u64, u64)]) -> Result<()> {
+        if self.is_recovering && !is_recovering {
+            self.store.forget_loss()?;
+            self.is_recovering = false;
+        }
+        if self.known_stores != known_stores {
+            self.store.keep_known_stores(known_stores)?;
+            self.known_stores = known_stores.to_vec();
+        }
+        Ok(())
+    }
+
+    /// Makes a snapshot of the host's durable, and drops what it makes superfluous.
+    pub(super) fn write_snapshot(&mut self, metadata: &SnapshotMetadata, data: &Bytes) -> Result<()> {
+        self.record(metadata, data)?;
+        self.take_for_newest(metadata, data)
+    }
+
+    fn record(&mut self, metadata: &SnapshotMetadata, data: &Bytes) -> Result<()> {
+        let mut writer = self.store.snapshots().create(metadata.clone())?;
+        writer.write_all(data).map_err(|error| Error::of_stream("write", &self.dir, error))?;
+        writer.finish()?;
+        self.store.record_snapshot(metadata)
+    }
+
+    fn take_for_newest(&mut self, metadata: &SnapshotMetadata, data: &Bytes) -> Result<()> {
+        self.store.release(metadata.index)?;
+        self.newest = metadata.clone();
+        self.data = Some(data.clone());
+        Ok(())
+    }
+}
