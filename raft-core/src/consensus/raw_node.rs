@@ -268,6 +268,12 @@ impl<S: Storage> RawNode<S> {
         self.raft.leader_state().into_iter().flat_map(|leader| leader.progress.iter())
     }
 
+    /// Up to where the log is applied, and committed, and where it ends.
+    pub fn cursors(&self) -> (u64, u64, u64) {
+        let log = &self.raft.log;
+        (log.applied(), log.committed(), log.last_index())
+    }
+
     /// Who leads, as far as this node knows; 0 is unknown.
     pub fn leader(&self) -> u64 {
         self.raft.leader()

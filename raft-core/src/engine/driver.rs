@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender};
 
+use super::backlog::Backlog;
 use super::checkpoint::Checkpoint;
 use super::clock::Clock;
 use super::courier::effects::Effects;
@@ -41,6 +42,10 @@ pub(super) struct Driver {
     pub(super) sender: SnapshotSender,
     pub(super) receiver: SnapshotReceiver,
     pub(super) in_hand: InHand,
+    /// What the log holds for a state machine that is slow.
+    pub(super) backlog: Backlog,
+    /// The most reads that may wait for their index.
+    pub(super) reads_max: usize,
     pub(super) id: u64,
     /// Whether a follower hands requests to the leader.
     pub(super) forwards: bool,
@@ -137,6 +142,7 @@ impl Driver {
                 Completion::Applied(ticket) => {
                     self.applying = self.applying.saturating_sub(1);
                     self.node.applied(ticket)?;
+                    self.backlog.applied(self.node.cursors().0);
                 }
                 Completion::Decided(outcomes) => self.answer_peers(outcomes)?,
                 Completion::Saved(result) => self.saved(result)?,
@@ -207,6 +213,7 @@ impl Driver {
                 if let Some(snapshot) = ticket.snapshot() {
                     self.checkpoint.index = snapshot.metadata.index;
                 }
+                self.backlog.appended(ticket.entries());
                 self.writing_since.push_back(self.now);
                 self.hand_to_writer(WriterJob::Append(ticket));
                 self.hold_up(Mutant::HeartbeatBehindFsync, || !self.completions.is_empty());
@@ -398,6 +405,7 @@ impl Driver {
     /// Has the applier tell the host, and tells peers.
     pub(super) fn tell(&mut self, outcomes: Outcomes) -> Result<()> {
         if !outcomes.own.is_empty() {
+            self.shared.untold.fetch_add(outcomes.own.len(), Ordering::AcqRel);
             self.hand_to_applier(ApplierJob::Outcomes(outcomes.own));
         }
         self.answer_peers(outcomes.peers)

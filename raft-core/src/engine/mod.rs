@@ -4,6 +4,7 @@
 //! touches a file. The writer owns the store. The applier calls the state machine, and reads and writes snapshots.
 
 mod applier;
+mod backlog;
 mod checkpoint;
 mod clock;
 pub mod code;

@@ -47,6 +47,7 @@ pub struct Engine {
     proposal_bytes_max: usize,
     queue_items_max: usize,
     queue_bytes_max: usize,
+    untold_max: usize,
     // Disconnected once every thread is done with its work.
     done: Receiver<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -91,6 +92,7 @@ impl Engine {
             proposal_bytes_max: options.proposal_bytes_max,
             queue_items_max: options.queue_items_max,
             queue_bytes_max: options.queue_bytes_max,
+            untold_max: options.backlog_items_max(),
             done,
             threads: Mutex::default(),
         };
@@ -358,7 +360,8 @@ impl Engine {
 
     /// Queues a request.
     fn push(&self, input: Input) -> Result<()> {
-        let result = self.shared.inbox.push(input);
+        let untold = self.shared.untold.load(Ordering::Acquire);
+        let result = if untold >= self.untold_max { Err(Error::Busy) } else { self.shared.inbox.push(input) };
         if result == Err(Error::Busy) {
             self.shared.metrics.add(Counter::Busy, 1);
         }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) applied: AtomicU64,
     /// Where the newest snapshot stands that the log names.
     pub(super) snapshot_index: AtomicU64,
+    /// Outcomes that the driver has handed to the applier and the host has not been told.
+    pub(super) untold: AtomicUsize,
     /// Whether the disk has less room than is kept for the log.
     pub(super) disk_full: AtomicBool,
     failure: OnceLock<Error>,
@@ -53,6 +55,7 @@ impl Shared {
             status: Mutex::new(status),
             applied: AtomicU64::new(applied),
             snapshot_index: AtomicU64::new(applied),
+            untold: AtomicUsize::new(0),
             disk_full: AtomicBool::new(false),
             failure: OnceLock::new(),
             stopping: AtomicBool::new(false),

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crossbeam_channel::unbounded;
 
 use super::applier::{Applier, restore};
+use super::backlog::Backlog;
 use super::checkpoint::Checkpoint;
 use super::clock::Clock;
 use super::courier::receiver::Receiver;
@@ -96,6 +97,8 @@ pub(super) fn start(
         sender: Sender::new(clock_number(), options.snapshot_chunk_bytes, election_ticks),
         receiver: Receiver::new(options.consensus.id, election_ticks),
         in_hand: InHand::default(),
+        backlog: Backlog::new(options.backlog_items_max() as u64, options.consensus.uncommitted_limit()),
+        reads_max: options.backlog_items_max(),
         id: options.consensus.id,
         forwards: options.consensus.forward_proposals,
         served: Served::new(boot_term),
