@@ -63,6 +63,8 @@ pub(super) fn start(
     }
     let boot_term = recovered.hard_state.term;
     let node = node(options, &mut recovered)?;
+    #[cfg(feature = "trace")]
+    let node = traced(node, Arc::clone(&host));
     let last_index = node.storage().last_index();
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
@@ -126,6 +128,12 @@ fn node(options: &Options, recovered: &mut Recovered) -> Result<RawNode<MemorySt
     let mut node = RawNode::new(config_for(options, recovered), storage)?;
     node.learn_stores(&recovered.known_stores);
     Ok(node)
+}
+
+#[cfg(feature = "trace")]
+fn traced(mut node: RawNode<MemoryStorage>, host: Arc<dyn Host>) -> RawNode<MemoryStorage> {
+    node.trace_to(Arc::new(move |line| host.trace(line)));
+    node
 }
 
 /// The settings of consensus, with what only the directory and the engine know.
