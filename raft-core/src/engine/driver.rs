@@ -42,10 +42,8 @@ pub(super) struct Driver {
     pub(super) sender: SnapshotSender,
     pub(super) receiver: SnapshotReceiver,
     pub(super) in_hand: InHand,
-    /// What the log holds for a state machine that is slow.
+    /// What the log holds for a state machine that is slow. As many reads may wait for it.
     pub(super) backlog: Backlog,
-    /// The most reads that may wait for their index.
-    pub(super) reads_max: usize,
     pub(super) id: u64,
     /// Whether a follower hands requests to the leader.
     pub(super) forwards: bool,

@@ -226,7 +226,7 @@ impl Driver {
         if reads.is_empty() {
             return Ok(());
         }
-        if !again && self.shared.pending.lock().reads().saturating_add(reads.len()) > self.reads_max {
+        if !again && !self.backlog.has_room(0, self.shared.pending.lock().reads() as u64, reads.len()) {
             return self.refuse(reads.into(), &Outcome::not(Code::Busy));
         }
         let context = self.read_context;

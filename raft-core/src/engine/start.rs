@@ -65,14 +65,13 @@ pub(super) fn start(
     let node = node(options, &mut recovered)?;
     #[cfg(feature = "trace")]
     let node = traced(node, Arc::clone(&host));
-    let last_index = node.storage().last_index();
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
     let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index, clock_number()));
     let (to_driver, completions) = unbounded();
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
-    for event in first_events(&shared, &recovered, last_index) {
+    for event in first_events(&shared, &recovered, node.storage().last_index()) {
         let _ = to_applier.send(ApplierJob::Event(event));
     }
     let applier = Applier::new(
@@ -100,7 +99,6 @@ pub(super) fn start(
         receiver: Receiver::new(options.consensus.id, election_ticks),
         in_hand: InHand::default(),
         backlog: Backlog::new(options.backlog_items_max() as u64, options.consensus.uncommitted_limit()),
-        reads_max: options.backlog_items_max(),
         id: options.consensus.id,
         forwards: options.consensus.forward_proposals,
         served: Served::new(boot_term),

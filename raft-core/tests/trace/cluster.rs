@@ -31,8 +31,7 @@ impl Cluster {
             cluster.start(id, MemoryStorage::bootstrapped(conf_state));
         }
         (0..steps).for_each(|_| cluster.step());
-        let lines = cluster.lines.lock().unwrap().clone();
-        lines
+        cluster.lines.lock().unwrap().clone()
     }
 
     fn below(&mut self, n: usize) -> usize {
