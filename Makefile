@@ -26,11 +26,12 @@ help:
 	@echo 'make fix      formats the sources and generates the header'
 	@echo 'make abi      takes a change of the C interface over into include/abi, and tells it'
 	@echo 'make fuzz     arbitrary bytes for what reads them: SECONDS=60 for all targets, or TARGET=wal for one'
-	@echo 'make soak     four hunts, each for SECONDS=600, from SEED=7 on if that is given:'
+	@echo 'make soak     five hunts, each for SECONDS=600, from SEED=7 on if that is given:'
 	@echo '              make soak-simulation  clusters in virtual time, watched by an oracle'
 	@echo '              make soak-processes   kill -9 and SIGSTOP of random nodes (or ROUNDS=1000 of it)'
 	@echo '              make soak-engines     engines that are stopped, cut off and restarted'
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
+	@echo '              make soak-netns       processes in namespaces: partitions, loss, delay, kill, as root'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
 	@echo 'make docs-c   the manual of rft.h and rft.hpp, by Doxygen'
@@ -77,12 +78,13 @@ unexport SEED SECONDS BYTES
 demo: kv
 	$(PYTHON) $(DEMO)/demo.py
 
-.PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-snapshot fuzz
+.PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-netns soak-snapshot fuzz
 soak:
 	@$(MAKE) soak-simulation
 	@$(MAKE) soak-processes
 	@$(MAKE) soak-engines
 	@$(MAKE) soak-disk
+	@$(MAKE) soak-netns
 
 SOAK_SECONDS = $(or $(SECONDS),600)
 soak-simulation:
@@ -102,6 +104,12 @@ soak-disk:
 	SECONDS=$(SOAK_SECONDS) $(if $(SEED),SEED=$(SEED)) \
 		$(CARGO) test --release -p raft-core --test disk_crash every_moment -- --nocapture
 
+# Five nodes, and then three whose messages are late.
+soak-netns: kv
+	@scripts/need.sh iproute2 nftables
+	$(PYTHON) $(DEMO)/netns.py $$(($(SOAK_SECONDS) / 2)) $(or $(SEED),1) --nodes 5
+	$(PYTHON) $(DEMO)/netns.py $$(($(SOAK_SECONDS) / 2)) $(or $(SEED),1) --late
+
 soak-snapshot:
 	@scripts/need.sh cargo gcc
 	BYTES=$(or $(BYTES),2147483648) $(CARGO) test --release -p raft-core --test big_snapshot
@@ -112,11 +120,11 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-http test-install test-soak test-disk
+.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-http test-install test-soak test-disk test-netns
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
 	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http \
-		test-soak test-disk
+		test-soak test-disk test-netns
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -130,6 +138,7 @@ test-rust:
 	$(CARGO) test --workspace
 	$(CARGO) test -p raft-core --features tool --test tool
 	$(CARGO) test -p raft-core --features mutants --test mutants --test planted # what is planted is found
+	$(CARGO) test -p raft-core --features trace --test trace # what etcd's specification would read
 
 # A Go module of its own, which nothing else needs.
 test-etcd:
@@ -197,6 +206,18 @@ test-disk: kv
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $(BUILT)/demo/disk_fault.so $(DEMO)/disk_fault.c -ldl
 	$(PYTHON) $(DEMO)/disk_faults.py $(BUILT)/demo/disk_fault.so
 
+# As root, because namespaces of the network are made, and removed again. The last run reads what is stale on purpose: the
+# checker has to see it.
+test-netns: kv
+	@if [ "$$(id -u)" != 0 ] || ! unshare -n true 2>/dev/null; then \
+		echo 'skipped: partitions between processes (not root, or no namespaces)' | tee -a $(or $(RFT_SKIPPED),/dev/null); \
+	elif { scripts/need.sh iproute2 nftables || true; } && \
+		scripts/need.sh --optional 'partitions between processes' iproute2 nftables; then \
+		$(PYTHON) $(DEMO)/netns.py 25 $(or $(SEED),1) && \
+		$(PYTHON) $(DEMO)/netns.py 15 $(or $(SEED),1) --nodes 5 && \
+		$(PYTHON) $(DEMO)/netns.py 15 $(or $(SEED),1) --late && \
+		$(PYTHON) $(DEMO)/netns.py 5 $(or $(SEED),1) --stale | grep -q '^netns: FAIL: not linearizable'; fi
+
 # Programs that know only what `make install` puts down.
 STAGE := $(BUILT)/stage
 test-install: lib
@@ -231,7 +252,7 @@ check-rust:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all --check
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
-	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants,raft-core/trace -- -D warnings
 	$(CARGO) test -p raft-ffi --test header --test abi
 
 # Doxygen fails where something has no text, and where a text names what is not there.

@@ -12,9 +12,11 @@ there() {
     gcc) command -v cc ;;
     go-1.24) go version | grep -E ' go1\.(2[4-9]|[3-9][0-9])' ;;
     golang-go) command -v go ;;
+    iproute2) command -v ip ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
     libraft-dev) pkg-config --exists raft ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
+    nftables) command -v nft ;;
     python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1

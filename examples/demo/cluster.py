@@ -137,6 +137,15 @@ class Node:
         """Asks this node, whatever state it is in."""
         return self._connections.request(self.address, method, path, body)
 
+    def run_in(self, prefix: List[str]) -> None:
+        """From the next start on, this command runs it; it has to become the server, not to start it."""
+        self._command = prefix + self._command
+
+    def stand_still(self, still: bool) -> None:
+        """SIGSTOP, or SIGCONT"""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP if still else signal.SIGCONT)
+
     def run_with(self, environment: Dict[str, str]) -> None:
         """From the next start on, its environment has these too."""
         # `env` becomes the server, which so stays the child of this process.

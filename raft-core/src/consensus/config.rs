@@ -141,7 +141,7 @@ impl Config {
     }
 
     /// `uncommitted_bytes_max` with 0 meaning no limit.
-    pub(super) fn uncommitted_limit(&self) -> u64 {
+    pub(crate) fn uncommitted_limit(&self) -> u64 {
         if self.uncommitted_bytes_max == 0 { u64::MAX } else { self.uncommitted_bytes_max }
     }
 }

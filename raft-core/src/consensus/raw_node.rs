@@ -209,6 +209,7 @@ impl<S: Storage> RawNode<S> {
                 messages: after_append,
             });
             let (entries, bytes) = raft.log.accept_committed(raft.config.apply_unstable)?;
+            raft.trace("Ready");
             Ok(Ready {
                 soft_state: (soft_state != old_soft_state).then_some(soft_state),
                 read_states: std::mem::take(&mut raft.read_states),
@@ -285,9 +286,10 @@ impl<S: Storage> RawNode<S> {
         self.raft.leader_state().into_iter().flat_map(|leader| leader.progress.iter())
     }
 
-    /// How far the log is known to be committed.
-    pub fn committed(&self) -> u64 {
-        self.raft.hard_state().commit
+    /// Up to where the log is applied, and committed, and where it ends.
+    pub fn cursors(&self) -> (u64, u64, u64) {
+        let log = &self.raft.log;
+        (log.applied(), log.committed(), log.last_index())
     }
 
     /// Who leads, as far as this node knows; 0 is unknown.
@@ -339,12 +341,20 @@ impl<S: Storage> RawNode<S> {
         self.raft.randomized_election_timeout = ticks;
     }
 
+    /// From now on `sink` gets a line for everything that the specification knows, on the thread that calls the node.
+    #[cfg(feature = "trace")]
+    pub fn trace_to(&mut self, sink: super::trace::Sink) {
+        self.raft.outbox.trace.sink = Some(sink);
+        self.raft.trace("InitState");
+    }
+
     /// Runs `call` unless the node has failed, and remembers it if it fails now.
     fn run<T>(&mut self, call: impl FnOnce(&mut Raft<S>) -> Result<T>) -> Result<T> {
         if let Some(failure) = &self.failure {
             return Err(failure.clone());
         }
         let result = call(&mut self.raft);
+        self.raft.trace_queued();
         if let Err(error) = &result
             && !is_refusal(error)
         {

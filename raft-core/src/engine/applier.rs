@@ -167,7 +167,10 @@ impl Applier {
     /// Tells the host, if that is what the job is about.
     fn deliver(&self, job: ApplierJob) -> Result<()> {
         match job {
-            ApplierJob::Outcomes(outcomes) => self.tell(&outcomes),
+            ApplierJob::Outcomes(outcomes) => {
+                self.shared.untold.fetch_sub(outcomes.len(), Ordering::AcqRel);
+                self.tell(&outcomes)
+            }
             ApplierJob::Event(event) => self.shared.call(|host| host.event(&event)),
             ApplierJob::Apply(_) | ApplierJob::Restore(_) | ApplierJob::Save | ApplierJob::File(_) => Ok(()),
         }

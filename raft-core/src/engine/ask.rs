@@ -1,6 +1,7 @@
 //! The way of a request from a caller's thread to the driver, and of its outcome back to a thread that waits.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::code::Code;
@@ -10,7 +11,7 @@ use super::node::{Engine, after};
 use super::outcome::{Outcome, Reply, Waiter};
 use crate::error::{Error, Result};
 
-/// How long a call waits before it asks again whether the leader has taken some of what is on its way.
+/// How long a call waits before it asks again whether there is room for it by now.
 const ROOM_EVERY: Duration = Duration::from_millis(5);
 
 impl Engine {
@@ -23,17 +24,21 @@ impl Engine {
         }
         let deadline = after(timeout);
         loop {
-            let outcome = self.wait_once(deadline, &input)?;
-            if outcome.code != Code::Busy || !self.waits_for_room {
-                return Ok(outcome);
+            let outcome = self.wait_once(deadline, &input);
+            let is_full = match &outcome {
+                Ok(outcome) => outcome.code == Code::Busy,
+                Err(error) => *error == Error::Busy,
+            };
+            if !is_full || !self.waits_for_room {
+                return outcome;
             }
-            // Too many are on their way to the leader, whose answers make room. Whoever has little time left would not
+            // Too many are on their way to the leader, or wait for their outcome. Whoever has little time left would not
             // hear of another try that nothing was taken.
             let left = deadline.saturating_duration_since(Instant::now());
             let is_last = left <= ROOM_EVERY * 2;
             std::thread::sleep(if is_last { left } else { ROOM_EVERY });
             if is_last {
-                return Ok(outcome);
+                return outcome;
             }
         }
     }
@@ -57,7 +62,11 @@ impl Engine {
 
     fn push_until(&self, input: Input, deadline: Option<Instant>) -> Result<()> {
         self.check_process()?;
-        let result = self.shared.inbox.push(input, deadline);
+        let untold = self.shared.untold.load(Ordering::Acquire);
+        let result = match untold < self.untold_max {
+            true => self.shared.inbox.push(input, deadline),
+            false => Err(Error::Busy),
+        };
         if result == Err(Error::Busy) {
             self.shared.metrics.add(Counter::Busy, 1);
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Select, Sender};
 
+use super::backlog::Backlog;
 use super::calls::Thread;
 use super::checkpoint::Checkpoint;
 use super::clock::{Clock, Due};
@@ -44,6 +45,8 @@ pub(super) struct Driver {
     pub(super) sender: SnapshotSender,
     pub(super) receiver: SnapshotReceiver,
     pub(super) in_hand: InHand,
+    /// What the log holds for a state machine that is slow. As many reads may wait for it.
+    pub(super) backlog: Backlog,
     pub(super) id: u64,
     /// Whether a follower hands requests to the leader.
     pub(super) forwards: bool,
@@ -150,6 +153,7 @@ impl Driver {
                     self.applying = self.applying.saturating_sub(1);
                     self.checkpoint.grow(ticket.bytes());
                     self.node.applied(ticket)?;
+                    self.backlog.applied(self.node.cursors().0);
                 }
                 Completion::Decided(outcomes) => self.answer_peers(outcomes)?,
                 Completion::Saved(result) => self.saved(result)?,
@@ -196,7 +200,7 @@ impl Driver {
             self.carry_out(effects)?;
         }
         if self.due.ticks > 0 {
-            self.heard.tick(self.now, self.node.committed());
+            self.heard.tick(self.now, self.node.cursors().1);
             self.expire()?;
             self.watch_disk()?;
         }
@@ -217,6 +221,7 @@ impl Driver {
                 if let Some(snapshot) = ticket.snapshot() {
                     self.checkpoint.overtaken(snapshot.metadata.index);
                 }
+                self.backlog.appended(ticket.entries());
                 self.writing_since.push_back(self.now);
                 self.hand_to_writer(WriterJob::Append(ticket));
                 self.hold_up(Mutant::HeartbeatBehindFsync, || !self.completions.is_empty());
@@ -388,6 +393,7 @@ impl Driver {
     /// Has the applier tell the host, and tells peers.
     pub(super) fn tell(&mut self, outcomes: Outcomes) -> Result<()> {
         if !outcomes.own.is_empty() {
+            self.shared.untold.fetch_add(outcomes.own.len(), Ordering::AcqRel);
             self.hand_to_applier(ApplierJob::Outcomes(outcomes.own));
         }
         self.answer_peers(outcomes.peers)

@@ -50,6 +50,13 @@ pub trait Host: Send + Sync + 'static {
         let _ = event;
     }
 
+    /// A line of the trace, see [`trace`](crate::consensus::trace). Called on the driver thread, so it must not block; the
+    /// first line comes before the engine is open.
+    #[cfg(feature = "trace")]
+    fn trace(&self, line: &str) {
+        let _ = line;
+    }
+
     /// A line for the log. Called on any thread of the engine, so it must not block.
     fn log(&self, level: Level, text: &str) {
         let _ = (level, text);

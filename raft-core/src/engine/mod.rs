@@ -5,6 +5,7 @@
 
 mod applier;
 mod ask;
+mod backlog;
 mod calls;
 mod checkpoint;
 mod clock;

@@ -52,6 +52,7 @@ pub struct Engine {
     queue_bytes_max: usize,
     pub(super) waits_for_room: bool,
     tick_interval: Duration,
+    pub(super) untold_max: usize,
     // Disconnected once every thread is done with its work.
     done: Receiver<()>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -106,6 +107,7 @@ impl Engine {
             queue_bytes_max: options.queue_bytes_max,
             waits_for_room: options.wait_for_room,
             tick_interval: options.tick_interval,
+            untold_max: options.backlog_items_max(),
             done,
             threads: Mutex::default(),
         };

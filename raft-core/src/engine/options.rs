@@ -16,7 +16,8 @@ pub struct Options {
     /// The length of a tick, 1 ms to 60 s; default 100 ms.
     pub tick_interval: Duration,
     /// The most proposals, reads, changes and peer messages that wait for the driver; default 8192. The last eighth
-    /// is kept for peer messages, so that a full queue does not cost a leader its followers.
+    /// is kept for peer messages, so that a full queue does not cost a leader its followers. Sixteen times as many entries
+    /// may wait to be applied, reads for their index, and outcomes to be told; beyond that requests are `Busy` too.
     pub queue_items_max: usize,
     /// The most bytes that wait for the driver, with an eighth kept likewise; default 64 MiB.
     pub queue_bytes_max: usize,
@@ -121,6 +122,11 @@ impl Options {
         } else {
             None
         }
+    }
+
+    /// The most entries that wait to be applied, reads for their index, outcomes to be told.
+    pub(super) fn backlog_items_max(&self) -> usize {
+        self.queue_items_max.saturating_mul(16)
     }
 
     /// The length of an election timeout, at the least.

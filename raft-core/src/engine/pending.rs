@@ -96,10 +96,14 @@ impl Pending {
 
     /// How many requests have no outcome yet.
     pub(super) fn len(&self) -> usize {
-        let reads: usize = self.reads.iter().map(|read| read.replies.len()).sum();
         let batches: usize = self.batches.iter().map(|batch| batch.replies.len()).sum();
         let snapshots = self.snapshots.waiting.len() + self.snapshots.under_way.len();
-        batches + self.orphans.len() + self.settled.len() + self.forwarded.len() + reads + snapshots
+        batches + self.orphans.len() + self.settled.len() + self.forwarded.len() + self.reads() + snapshots
+    }
+
+    /// How many reads wait.
+    pub(super) fn reads(&self) -> usize {
+        self.reads.iter().map(|read| read.replies.len()).sum()
     }
 
     /// Proposals or one change that got the consecutive indices from `first` on, in `term`.

@@ -26,6 +26,10 @@ use crate::raftpb::conf_change::ConfChangeV2;
 use crate::raftpb::entry::{Entries, EntryType};
 use crate::raftpb::message::{Message, MessageType};
 
+/// The most tickets that wait for the disk before appends of a leader are passed over: many more than it has on its way
+/// to a follower, unless the disk stands still while each heartbeat finds out that something is missing.
+const WRITES_MAX: usize = 1024;
+
 /// How many election timeouts a follower waits for the leader's answer to a request.
 const FORWARD_TIMEOUTS: u32 = 10;
 
@@ -124,6 +128,11 @@ impl Driver {
             // What is left is for what the log holds already, for changes of the membership and for other leaders.
             let replies = std::mem::take(&mut self.in_hand.replies);
             return self.refuse(replies, &Outcome::not(Code::DiskFull));
+        }
+        let (applied, _, last) = self.node.cursors();
+        if self.role == RoleKind::Leader && !self.backlog.has_room(applied, last, payloads.len()) {
+            let replies = std::mem::take(&mut self.in_hand.replies);
+            return self.refuse(replies, &Outcome::not(Code::Busy));
         }
         let result = self.node.propose(payloads);
         self.proposed(result, false)
@@ -247,6 +256,9 @@ impl Driver {
         if reads.is_empty() {
             return Ok(());
         }
+        if !again && !self.backlog.has_room(0, self.shared.pending.lock().reads() as u64, reads.len()) {
+            return self.refuse(reads.into(), &Outcome::not(Code::Busy));
+        }
         let context = self.read_context;
         self.read_context = context.wrapping_add(1);
         let deadline = self.now + self.election_timeout;
@@ -318,6 +330,10 @@ impl Driver {
                     self.shared.pending.lock().forwarded.answered(&message, &mut outcomes);
                     return self.tell(outcomes);
                 }
+                if message.msg_type == MessageType::MsgApp && self.is_swamped(&message) {
+                    // As if it had been lost: heartbeats go on, and the leader sends it again.
+                    return Ok(());
+                }
                 if message.msg_type == MessageType::MsgTimeoutNow {
                     self.called = Some(message);
                     return Ok(());
@@ -331,6 +347,14 @@ impl Driver {
             }
         }
         self.carry_out(effects)
+    }
+
+    /// Whether the state machine is so far behind that the log must not grow, or the disk so far that not even one more
+    /// answer may wait for it.
+    fn is_swamped(&self, append: &Message) -> bool {
+        let (applied, committed, _) = self.node.cursors();
+        self.writing_since.len() >= WRITES_MAX
+            || !append.entries.is_empty() && self.backlog.is_full(applied, committed)
     }
 
     /// Logs a refusal and goes on; passes on what has stopped the node.

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) applied: AtomicU64,
     /// Where the newest snapshot stands that the log names.
     pub(super) snapshot_index: AtomicU64,
+    /// Outcomes that the driver has handed to the applier and the host has not been told.
+    pub(super) untold: AtomicUsize,
     /// Whether the disk has less room than is kept for the log.
     pub(super) disk_full: AtomicBool,
     /// What is held up, and by whom.
@@ -66,6 +68,7 @@ impl Shared {
             group: AtomicU64::new(0),
             applied: AtomicU64::new(applied),
             snapshot_index: AtomicU64::new(applied),
+            untold: AtomicUsize::new(0),
             disk_full: AtomicBool::new(false),
             calls: Calls::default(),
             process: Process::current(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::unbounded;
 
 use super::applier::{Applier, restore};
+use super::backlog::Backlog;
 use super::checkpoint::Checkpoint;
 use super::clock::{Clock, Due};
 use super::courier::pace::Pace;
@@ -62,7 +63,8 @@ pub(super) fn start(
     let committed = recovered.hard_state.commit;
     let group = force::group_at_start(own.members.group(), &recovered);
     let node = node(options, &mut recovered)?;
-    let last_index = node.storage().last_index();
+    #[cfg(feature = "trace")]
+    let node = traced(node, Arc::clone(&host));
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
     let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index, clock_number()));
@@ -71,7 +73,7 @@ pub(super) fn start(
     let (to_driver, completions) = unbounded();
     let (to_writer, writer_jobs) = unbounded();
     let (to_applier, applier_jobs) = unbounded();
-    for event in first_events(&shared, &recovered, last_index) {
+    for event in first_events(&shared, &recovered, node.storage().last_index()) {
         let _ = to_applier.send(ApplierJob::Event(event));
     }
     let saver = Saver::new(Arc::clone(&shared), to_driver.clone(), store.snapshots(), at.index, alive);
@@ -94,6 +96,7 @@ pub(super) fn start(
         sender: sender(options),
         receiver: Receiver::new(options.consensus.id, election_ticks),
         in_hand: InHand::default(),
+        backlog: Backlog::new(options.backlog_items_max() as u64, options.consensus.uncommitted_limit()),
         id: options.consensus.id,
         forwards: options.consensus.forward_proposals,
         served: Served::new(boot_term),
@@ -165,6 +168,12 @@ fn node(options: &Options, recovered: &mut Recovered) -> Result<RawNode<MemorySt
     let mut node = RawNode::new(config_for(options, recovered), storage)?;
     node.learn_stores(&recovered.known_stores);
     Ok(node)
+}
+
+#[cfg(feature = "trace")]
+fn traced(mut node: RawNode<MemoryStorage>, host: Arc<dyn Host>) -> RawNode<MemoryStorage> {
+    node.trace_to(Arc::new(move |line| host.trace(line)));
+    node
 }
 
 /// The settings of consensus, with what only the directory and the engine know.

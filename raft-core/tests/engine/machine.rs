@@ -143,7 +143,7 @@ impl Host for Machine {
         assert!(!self.send_panics.load(Ordering::SeqCst), "send panics");
         self.send_gate.pass();
         for message in messages {
-            let _ = self.transport.send(message.clone());
+            let _ = self.transport.try_send(message.clone());
         }
     }
 

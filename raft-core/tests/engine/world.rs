@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use parking_lot::Mutex;
 use raft_core::consensus::status::RoleKind;
 use raft_core::disk::os::OsVolume;
@@ -88,7 +88,7 @@ pub(crate) struct World {
     dirs: BTreeMap<u64, TempDir>,
     // Of a world whose nodes have their files in memory.
     disks: Option<BTreeMap<u64, MemoryVolume>>,
-    tune: Box<dyn Fn(&mut Options)>,
+    tune: Box<dyn Fn(&mut Options) + Send + Sync>,
     board: Arc<Switchboard>,
     transport: Sender<Message>,
     router: Option<JoinHandle<()>>,
@@ -102,12 +102,16 @@ pub(crate) struct Node {
 
 impl World {
     /// A running cluster of these voters, whose options `tune` may change.
-    pub(crate) fn new(voters: &[u64], tune: impl Fn(&mut Options) + 'static) -> World {
+    pub(crate) fn new(voters: &[u64], tune: impl Fn(&mut Options) + Send + Sync + 'static) -> World {
         World::on(None, voters, tune)
     }
 
     /// One whose nodes have their files in memory, on disks of so many bytes.
-    pub(crate) fn in_memory(bytes_max: u64, voters: &[u64], tune: impl Fn(&mut Options) + 'static) -> World {
+    pub(crate) fn in_memory(
+        bytes_max: u64,
+        voters: &[u64],
+        tune: impl Fn(&mut Options) + Send + Sync + 'static,
+    ) -> World {
         let disk = |&id: &u64| {
             let disk = MemoryVolume::default();
             disk.set_bytes_max(Some(bytes_max));
@@ -119,9 +123,10 @@ impl World {
     fn on(
         disks: Option<BTreeMap<u64, MemoryVolume>>,
         voters: &[u64],
-        tune: impl Fn(&mut Options) + 'static,
+        tune: impl Fn(&mut Options) + Send + Sync + 'static,
     ) -> World {
-        let (transport, messages) = unbounded();
+        // A network loses what it cannot carry.
+        let (transport, messages) = bounded(4096);
         let board = Arc::new(Switchboard::default());
         let router = std::thread::spawn({
             let board = Arc::clone(&board);

@@ -2,6 +2,7 @@
 
 use crate::consensus::config::{Config, ReadOnlyOption};
 use crate::consensus::mutants::{Mutant, is_planted};
+use crate::consensus::trace::Trace;
 use crate::raftpb::message::{Message, MessageType};
 
 /// Messages that may leave at once, and messages that promise something and wait until it is durable.
@@ -15,13 +16,15 @@ pub(in crate::consensus) struct Outbox {
     pub(in crate::consensus) durable_term: u64,
     pub(in crate::consensus) messages: Vec<Message>,
     pub(in crate::consensus) after_append: Vec<Message>,
+    pub(in crate::consensus) trace: Trace,
 }
 
 impl Outbox {
     pub(super) fn new(config: &Config, durable_term: u64) -> Self {
         let Config { id, store_id, .. } = *config;
         let gives_leases = config.read_only == ReadOnlyOption::LeaseBased;
-        Outbox { id, store_id, gives_leases, durable_term, messages: Vec::new(), after_append: Vec::new() }
+        let (messages, after_append, trace) = (Vec::new(), Vec::new(), Trace::default());
+        Outbox { id, store_id, gives_leases, durable_term, messages, after_append, trace }
     }
 
     /// Sends `message`, with this node as its sender where none is set. `term` is the node's, and is written into
@@ -37,6 +40,7 @@ impl Outbox {
             MsgProp | MsgReadIndex => message.term = 0,
             _ => message.term = term,
         }
+        self.trace.queued(&message);
         match message.msg_type {
             MsgAppResp if message.to != self.id && is_planted(Mutant::AckBeforeDurable) => {
                 self.messages.push(message)

@@ -54,7 +54,10 @@ fn admit_conf_changes<S: Storage>(raft: &mut Raft<S>, entries: Entries) -> Resul
         let change = ConfChangeV2::of(entry)?;
         match check(raft, &change) {
             Err(_) if raft.config.validate_conf_changes => *entry = Entry::default(),
-            _ => raft.expect_leader()?.pending_conf_index = last_index + 1 + at as u64,
+            _ => {
+                raft.expect_leader()?.pending_conf_index = last_index + 1 + at as u64;
+                raft.trace_change(&change);
+            }
         }
     }
     Ok(Entries::from(admitted))
@@ -118,6 +121,9 @@ impl<S: Storage> Raft<S> {
             return Err(Error::ProposalDropped(Dropped::UncommittedFull));
         }
         leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_add(bytes);
+        for _ in entries.iter().filter(|entry| entry.entry_type == EntryType::Normal) {
+            self.trace("Replicate");
+        }
         self.log.append(&entries.number(first.term, first.index))?;
         let id = self.id();
         self.send(Message {

@@ -30,6 +30,7 @@ pub(in crate::consensus) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfC
         inflight_bytes_max: raft.config.inflight_bytes_max,
     };
     let Ok((membership, progress)) = changer.apply(change) else { return Ok(()) };
+    raft.trace_membership(&membership);
     raft.membership = membership;
     raft.stores.retain(|id| raft.membership.contains(id));
     match &mut raft.role {

@@ -113,7 +113,9 @@ pub(super) fn maybe_commit<S: Storage>(raft: &mut Raft<S>) -> Result<bool> {
     let index = leader.progress.committed(&raft.membership);
     let by_counting = is_planted(Mutant::CommitOldTermByCounting);
     let term = if by_counting { raft.log.term_or_zero(index)? } else { raft.term };
-    raft.log.maybe_commit(EntryId::new(term, index))
+    let is_news = raft.log.maybe_commit(EntryId::new(term, index));
+    raft.trace("Commit");
+    is_news
 }
 
 /// Whether word of the commit index would tell the member something.

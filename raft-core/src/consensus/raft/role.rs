@@ -60,6 +60,7 @@ impl<S: Storage> Raft<S> {
     pub(super) fn become_follower(&mut self, term: u64, leader: u64) {
         self.enter(term);
         self.role = Role::Follower { leader };
+        self.trace("BecomeFollower");
     }
 
     /// Changes neither term nor vote: a node that is cut off must not come back with a term that unseats the leader
@@ -74,6 +75,7 @@ impl<S: Storage> Raft<S> {
         self.enter(term);
         self.vote = self.id();
         self.role = Role::Candidate { votes: Votes::default() };
+        self.trace("BecomeCandidate");
         Ok(())
     }
 
@@ -95,6 +97,7 @@ impl<S: Storage> Raft<S> {
             uncommitted_bytes: 0,
             heartbeat_elapsed: 0,
         }));
+        self.trace("BecomeLeader");
         // Entries of earlier terms are committed only through one of this term (thesis 3.6.2): open it with an
         // empty one instead of waiting for a proposal.
         self.append_as_leader(Entries::from(Entry::default())).map(|_| ())
@@ -115,6 +118,7 @@ impl<S: Storage> Raft<S> {
 
     /// What every change of role begins with, except that to pre-candidate.
     fn enter(&mut self, term: u64) {
+        self.trace_queued();
         if self.term != term {
             self.term = term;
             self.vote = 0;

@@ -43,6 +43,7 @@ fn install<S: Storage>(raft: &mut Raft<S>, snapshot: Snapshot) -> Result<bool> {
     let (messages, bytes) = (raft.config.inflight_messages_max, raft.config.inflight_bytes_max);
     let (membership, _) = restore(&metadata.conf_state, metadata.index, messages, bytes)
         .map_err(|error| Error::Decode(format!("a snapshot of an impossible membership: {error}")))?;
+    raft.trace_membership(&membership);
     raft.membership = membership;
     raft.changed_at = metadata.index;
     raft.stores.retain(|id| raft.membership.contains(id));

@@ -10,6 +10,7 @@ use crate::raftpb::message::{Message, MessageType};
 
 /// Takes one message, of a peer or of this node to itself.
 pub(in crate::consensus) fn step<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
+    raft.trace_received(&message);
     if !enter_term(raft, &message)? {
         return Ok(());
     }
