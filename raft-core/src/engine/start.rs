@@ -39,7 +39,7 @@ use crate::disk::recovered::{Identity, Recovered};
 use crate::disk::store::{Store, StoreOptions};
 use crate::disk::volume::Volume;
 use crate::error::Result;
-use crate::raftpb::message::SnapshotMetadata;
+use crate::raftpb::message::{HardState, SnapshotMetadata};
 
 /// An engine whose threads have not started.
 pub(super) struct Parts {
@@ -59,8 +59,7 @@ pub(super) fn start(
 ) -> Result<Parts> {
     let (store, mut recovered, own) = restore_all(volume, options, dir, host.as_ref())?;
     let at = recovered.snapshot.clone();
-    let boot_term = recovered.hard_state.term;
-    let committed = recovered.hard_state.commit;
+    let HardState { term: boot_term, commit: committed, .. } = recovered.hard_state;
     let group = force::group_at_start(own.members.group(), &recovered);
     let node = node(options, &mut recovered)?;
     #[cfg(feature = "trace")]
