@@ -609,7 +609,10 @@ enum {
   RFT_CONFIG_APPLY_BYTES_MAX = 12,
   /** Bytes of one proposal: 1 to 1 GiB, default 8 MiB. More gives RFT_E_TOO_LARGE. */
   RFT_CONFIG_PROPOSAL_BYTES_MAX = 13,
-  /** Engine: calls and messages waiting for the driver: 1 to 16777216, default 8192. More gives RFT_E_BUSY. */
+  /**
+   * Engine: calls and messages waiting for the driver: 1 to 16777216, default 8192. More gives RFT_E_BUSY, and so do
+   * sixteen times as many entries that wait to be applied, reads that wait for their index, or outcomes to be told.
+   */
   RFT_CONFIG_QUEUE_ITEMS_MAX = 14,
   /**
    * Engine: bytes waiting for the driver: 1 to 1 TiB, default 64 MiB. More gives RFT_E_BUSY. Not less than
@@ -929,7 +932,7 @@ typedef struct rft_outcome_t {
   uint64_t index;
   /** With RFT_OK: the term of that entry; 0 for a read. */
   uint64_t term;
-  /** With RFT_E_NOT_LEADER: the leader; 0 is unknown. */
+  /** With RFT_E_NOT_LEADER, and where leadership was to be handed over: the leader; 0 is unknown. */
   uint64_t leader;
   /**
    * With RFT_OK: what `apply` said with rft_answer_set. NULL when it said nothing. Of a membership change that was
@@ -1085,6 +1088,8 @@ typedef struct rft_engine rft_engine_t;
  *
  * A directory without a history gets one that starts with the config's voters; without voters the node waits for a
  * leader to add it. During the call the host's snapshot_restore is called on this thread when there is a snapshot.
+ * Never start a node from an older copy of its directory: it would have forgotten what it acknowledged. Give it an empty
+ * one, remove it and add it again.
  *
  * @param config borrowed for the call
  * @param dir the path, UTF-8, created when it is missing; borrowed for the call
@@ -1458,20 +1463,47 @@ RFT_API rft_status_t rft_engine_change_wait(rft_engine_t *engine,
                                             rft_error_t **err);
 
 /**
- * Asks the leader, this node or another, to hand its leadership to a member. The status tells whether it did.
+ * Asks the leader, this node or another, to hand its leadership to a voter.
+ *
+ * The outcome comes within two election timeouts. RFT_OK: it leads, in the outcome's term; RFT_E_DROPPED: another node
+ * does, the outcome's leader; RFT_E_TIMED_OUT: the old leader goes on as far as is known here, and `to` may still take
+ * over; RFT_E_NOT_LEADER: no leader is known; RFT_E_INVALID_ARG: `to` is no voter; RFT_E_BUSY: 16 such requests are
+ * under way here.
  *
  * @param engine borrowed for the call
  * @param to the member
+ * @param request a number of your own for the outcome; 0 wants none
  * @param err see rft_error_t; may be NULL
- * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the
- * engine failed
+ * @return RFT_OK: the request gets its one outcome; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY;
+ * RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
  * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_transfer_leader(rft_engine_t *engine,
                                                 uint64_t to,
+                                                uint64_t request,
                                                 rft_error_t **err);
+
+/**
+ * Has the leader, this node or another, hand its leadership to a voter, and waits until it has.
+ *
+ * @param engine borrowed for the call
+ * @param to the member
+ * @param timeout_ms how long to wait at the most; the outcome comes within two election timeouts
+ * @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return the outcome's status, see rft_engine_transfer_leader; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the
+ * engine failed
+ * @par Thread
+ * Any but those of the callbacks. Blocks for timeout_ms at the most.
+ * @since 0.1.0
+ */
+RFT_API rft_status_t rft_engine_transfer_leader_wait(rft_engine_t *engine,
+                                                     uint64_t to,
+                                                     uint32_t timeout_ms,
+                                                     rft_outcome_t *out,
+                                                     rft_error_t **err);
 
 /**
  * Has a snapshot taken now. The outcome carries its index once it is durable, and the log before it is dropped.

@@ -340,12 +340,9 @@ static void bad_input(void) {
 
 static void hand_over(void) {
     uint64_t old = leader(), until = 0;
-    CHECK(rft_engine_transfer_leader(engines[old], old % 3 + 1, NULL) == RFT_OK);
-    for (unsigned round = 1; leader() == old; round++) {
-        patient(&until);
-        if (round % 1000 == 0) { /* it did not come through: asked again */
-            CHECK(rft_engine_transfer_leader(engines[old], old % 3 + 1, NULL) == RFT_OK);
-        }
+    while (rft_engine_transfer_leader_wait(engines[old], old % 3 + 1, 10000, NULL, NULL) != RFT_OK &&
+           leader() == old) {
+        patient(&until); /* it did not come through: asked again */
     }
     puts("hand leadership on: OK");
 }

@@ -200,11 +200,7 @@ void membership() {
     replace();
     change("leave a joint configuration that is not there", {});
     const std::uint64_t old = leader();
-    std::uint64_t next = old;
-    while (next == old) {
-        OK(engines[old]->transfer_leader(old % 3 + 1));
-        std::this_thread::sleep_for(std::chrono::milliseconds(10)); // asking again too soon begins it anew
-        next = leader();
+    while (!engines[old]->transfer_leader_wait(old % 3 + 1, 10s).ok() && leader() == old) {
     }
     std::puts("hand leadership on: OK");
     change("remove 5", {{rft::ChangeType::remove, 5}});

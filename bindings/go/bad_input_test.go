@@ -124,7 +124,7 @@ func TestEngineRefuses(t *testing.T) {
 	for _, id := range []uint64{0, math.MaxUint64} {
 		_, err = engine.AddLearner(ctx, id, nil)
 		wants(t, rft.ErrInvalidArg, err)
-		wants(t, rft.ErrInvalidArg, engine.TransferLeader(id))
+		wants(t, rft.ErrInvalidArg, second(engine.TransferLeader(ctx, id)))
 		wants(t, rft.ErrInvalidArg, engine.ReportUnreachable(id))
 	}
 	_, err = engine.Change(ctx, rft.Change{Transition: 7})
@@ -183,7 +183,7 @@ func TestClosedEngineAnswers(t *testing.T) {
 		wants(t, rft.ErrStopped, second(engine.StepMany([][]byte{{1}})))
 		wants(t, rft.ErrStopped, engine.Step([]byte{1}))
 		wants(t, rft.ErrStopped, engine.Campaign())
-		wants(t, rft.ErrStopped, engine.TransferLeader(1))
+		wants(t, rft.ErrStopped, second(engine.TransferLeader(ctx, 1)))
 		wants(t, rft.ErrStopped, engine.ReportUnreachable(1))
 		must(t, engine.Close())
 	}

@@ -54,7 +54,8 @@ type Config struct {
 	ApplyBytesMax uint64
 	// ProposalBytesMax limits one proposal: 1 to 1 GiB. Default 8 MiB. More gives ErrTooLarge.
 	ProposalBytesMax uint64
-	// QueueItemsMax limits the calls and messages waiting in an engine: 1 to 16777216. Default 8192. More gives ErrBusy.
+	// QueueItemsMax limits the calls and messages waiting in an engine: 1 to 16777216. Default 8192. More gives ErrBusy,
+	// and so do sixteen times as many that wait to be applied or told.
 	QueueItemsMax uint64
 	// QueueBytesMax limits their bytes: 1 to 1 TiB, not below ProposalBytesMax. Default 64 MiB.
 	QueueBytesMax uint64

@@ -182,14 +182,6 @@ func (e *Engine) Campaign() error {
 	})
 }
 
-// TransferLeader asks the leader, this node or another, to hand its leadership to a member. The status tells whether
-// it did.
-func (e *Engine) TransferLeader(to uint64) error {
-	return e.call(func(engine *C.rft_engine_t, object **C.rft_error_t) C.rft_status_t {
-		return C.rft_engine_transfer_leader(engine, C.uint64_t(to), object)
-	})
-}
-
 // Status tells how the node stands, at most a turn of its driver ago. It works after a failure, until Close.
 func (e *Engine) Status() (Status, error) {
 	var out C.rft_node_status_t

@@ -148,6 +148,16 @@ func (e *Engine) Snapshot(ctx context.Context) (uint64, error) {
 	return outcome.Index, err
 }
 
+// TransferLeader has the leader, this node or another, hand its leadership to a voter, and waits until it has: the outcome
+// tells the term. It ends within two election timeouts. ErrDropped: another node leads, Error.Leader; ErrTimedOut: the old
+// leader goes on as far as is known here, and the other may still take over; ErrNotLeader: no leader is known;
+// ErrInvalidArg: there is no such voter.
+func (e *Engine) TransferLeader(ctx context.Context, to uint64) (Outcome, error) {
+	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_engine_transfer_leader(engine, C.uint64_t(to), request, object)
+	})
+}
+
 // Change proposes a membership change and waits until it is in force here. ErrConfChange: another one is pending, or
 // this one does not fit; ErrQuorumAtRisk and ErrLearnerBehind: it would be made only if it was forced.
 func (e *Engine) Change(ctx context.Context, change Change) (Outcome, error) {

@@ -259,10 +259,11 @@ func (c *cluster) membership() {
 	until(c.t, "another leader", func() bool {
 		id, engine := c.leader()
 		if id == old {
-			must(c.t, engine.TransferLeader(old%3+1))
-			time.Sleep(10 * time.Millisecond) // asking again too soon would begin it anew
+			// One that does not come through is asked for again.
+			_, err := engine.TransferLeader(within(c.t, patience), old%3+1)
+			return err == nil
 		}
-		return id != old
+		return true
 	})
 	c.say("hand leadership on: OK")
 	c.change("remove 5", func(ctx context.Context, leader *rft.Engine) error {

@@ -133,7 +133,7 @@ static enum MHD_Result route_transfer(struct request *request) {
         return reply_leader(request, now.leader);
     }
     if (status == RFT_OK) {
-        status = rft_engine_transfer_leader(node->engine, to, &error);
+        status = rft_engine_transfer_leader(node->engine, to, 0, &error);
     }
     return status == RFT_OK ? reply_text(request, MHD_HTTP_ACCEPTED, "the transfer is under way")
                             : reply_status(request, status, error);

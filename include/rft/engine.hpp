@@ -224,10 +224,18 @@ class Engine {
             return rft_engine_snapshot_wait(engine_.get(), detail::timeout(time), out, error);
         });
     }
-    /// Asks the leader to hand its leadership to a member.
-    Status transfer_leader(std::uint64_t to) noexcept {
-        return attempt(
-            [&](rft_error_t **error) { return rft_engine_transfer_leader(engine_.get(), to, error); });
+    /// Asks the leader to hand its leadership to a voter. `done` hears within two election timeouts whether
+    /// it did.
+    Status transfer_leader(std::uint64_t to, Done done = {}) {
+        return request(std::move(done), [&](std::uint64_t number, rft_error_t **error) {
+            return rft_engine_transfer_leader(engine_.get(), to, number, error);
+        });
+    }
+    /// Has the leader hand its leadership to a voter and waits until it has.
+    Result<Outcome> transfer_leader_wait(std::uint64_t to, Time time) {
+        return wait([&](rft_outcome_t *out, rft_error_t **error) {
+            return rft_engine_transfer_leader_wait(engine_.get(), to, detail::timeout(time), out, error);
+        });
     }
     /// Campaigns now.
     Status campaign() noexcept {

@@ -1,7 +1,7 @@
 //! Engines in one process, with an in-memory switchboard for a network and directories of their own.
 
 // A test may end at what it did not expect.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "engine/chaos.rs"]
 mod chaos;
@@ -19,6 +19,8 @@ mod forward;
 mod full;
 #[path = "engine/gate.rs"]
 mod gate;
+#[path = "engine/handover.rs"]
+mod handover;
 #[path = "engine/hold_ups.rs"]
 mod hold_ups;
 #[path = "engine/leases.rs"]

@@ -52,7 +52,8 @@ pub enum rft_config_key {
     RFT_CONFIG_APPLY_BYTES_MAX = 12,
     /// Bytes of one proposal: 1 to 1 GiB, default 8 MiB. More gives RFT_E_TOO_LARGE.
     RFT_CONFIG_PROPOSAL_BYTES_MAX = 13,
-    /// Engine: calls and messages waiting for the driver: 1 to 16777216, default 8192. More gives RFT_E_BUSY.
+    /// Engine: calls and messages waiting for the driver: 1 to 16777216, default 8192. More gives RFT_E_BUSY, and so do
+    /// sixteen times as many entries that wait to be applied, reads that wait for their index, or outcomes to be told.
     RFT_CONFIG_QUEUE_ITEMS_MAX = 14,
     /// Engine: bytes waiting for the driver: 1 to 1 TiB, default 64 MiB. More gives RFT_E_BUSY. Not less than
     /// RFT_CONFIG_PROPOSAL_BYTES_MAX.

@@ -27,7 +27,7 @@ pub struct rft_outcome_t {
     pub index: u64,
     /// With RFT_OK: the term of that entry; 0 for a read.
     pub term: u64,
-    /// With RFT_E_NOT_LEADER: the leader; 0 is unknown.
+    /// With RFT_E_NOT_LEADER, and where leadership was to be handed over: the leader; 0 is unknown.
     pub leader: u64,
     /// With RFT_OK: what `apply` said with rft_answer_set. NULL when it said nothing. Of a membership change that was
     /// refused: why, as a sentence in UTF-8.

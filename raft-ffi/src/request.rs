@@ -325,23 +325,65 @@ pub unsafe extern "C" fn rft_engine_change_wait(
     }
 }
 
-/// Asks the leader, this node or another, to hand its leadership to a member. The status tells whether it did.
+/// Asks the leader, this node or another, to hand its leadership to a voter.
+///
+/// The outcome comes within two election timeouts. RFT_OK: it leads, in the outcome's term; RFT_E_DROPPED: another node
+/// does, the outcome's leader; RFT_E_TIMED_OUT: the old leader goes on as far as is known here, and `to` may still take
+/// over; RFT_E_NOT_LEADER: no leader is known; RFT_E_INVALID_ARG: `to` is no voter; RFT_E_BUSY: 16 such requests are
+/// under way here.
 ///
 /// @param engine borrowed for the call
 /// @param to the member
+/// @param request a number of your own for the outcome; 0 wants none
 /// @param err see rft_error_t; may be NULL
-/// @return RFT_OK; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the
-/// engine failed
+/// @return RFT_OK: the request gets its one outcome; RFT_E_INVALID_ARG: NULL, or an id that is none; RFT_E_BUSY;
+/// RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
 /// @par Thread
 /// Any. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rft_engine_transfer_leader(
     engine: *mut rft_engine_t,
     to: u64,
+    request: u64,
     err: *mut *mut rft_error_t,
 ) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe { call(err, || Ok(shared::<EngineState>(engine)?.engine.transfer_leader(node_id(to, "to")?)?)) }
+    unsafe {
+        call(err, || {
+            let engine = shared::<EngineState>(engine)?;
+            Ok(engine.engine.transfer_leader(node_id(to, "to")?, request)?)
+        })
+    }
+}
+
+/// Has the leader, this node or another, hand its leadership to a voter, and waits until it has.
+///
+/// @param engine borrowed for the call
+/// @param to the member
+/// @param timeout_ms how long to wait at the most; the outcome comes within two election timeouts
+/// @param out receives the outcome, also one that is not RFT_OK; untouched when there is none; NULL: not asked
+/// @param err see rft_error_t; may be NULL
+/// @return the outcome's status, see rft_engine_transfer_leader; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the
+/// engine failed
+/// @par Thread
+/// Any but those of the callbacks. Blocks for timeout_ms at the most.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_transfer_leader_wait(
+    engine: *mut rft_engine_t,
+    to: u64,
+    timeout_ms: u32,
+    out: *mut rft_outcome_t,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe {
+        call(err, || {
+            let out = Out::optional(out, "out")?;
+            let engine = shared::<EngineState>(engine)?;
+            let outcome = engine.engine.transfer_leader_wait(node_id(to, "to")?, milliseconds(timeout_ms))?;
+            answer(&outcome, out)
+        })
+    }
 }
 
 /// Has a snapshot taken now. The outcome carries its index once it is durable, and the log before it is dropped.

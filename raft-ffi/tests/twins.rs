@@ -44,6 +44,7 @@ const BINDINGS: &[Binding] = &[
             ("rft_engine_read_within_wait", PARKS),
             ("rft_engine_session_open_wait", PARKS),
             ("rft_engine_snapshot_wait", PARKS),
+            ("rft_engine_transfer_leader_wait", PARKS),
             ("rft_engine_call_once", PARKS),
         ],
     },

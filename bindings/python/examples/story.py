@@ -1,5 +1,6 @@
 """The story of bindings/conformance/engine.txt: three engines in one process, whose state machine keeps a list."""
 
+import contextlib
 import pickle
 import sys
 import tempfile
@@ -157,8 +158,8 @@ def story(root: Path) -> None:
     tell("leave a joint configuration that is not there", engines[leader].leave_joint)
     heir = next(id for id in (1, 2, 3) if id != leader)
     while cluster.leader() != heir:
-        engines[leader].transfer_leader(heir)
-        time.sleep(0.1)
+        with contextlib.suppress(rft.DroppedError, rft.TimedOutError):  # it did not come through: asked again
+            engines[leader].transfer_leader(heir)
     print("hand leadership on: OK")
     tell("remove 5", lambda: engines[heir].remove(5))
     print("members:", members_of(engines[heir]))

@@ -350,8 +350,18 @@ impl Engine {
     }
 
     /// Asks the leader, this node or another, to hand its leadership to node `to`.
-    fn transfer_leader(&self, py: Python<'_>, to: NodeId) -> PyResult<()> {
-        self.run(py, |core| Ok(core.transfer_leader(to.0)?))
+    fn transfer_leader(&self, py: Python<'_>, to: NodeId, timeout: Option<f64>) -> PyResult<Outcome> {
+        self.run(py, |core| {
+            let ask = |engine: &node::Engine, number| engine.transfer_leader(to.0, number);
+            Ok(self.wait_for_one(py, core, timeout, ask)?.into())
+        })
+    }
+
+    /// Asks for a hand-over for an event loop.
+    fn start_transfer_leader(&self, py: Python<'_>, to: NodeId) -> PyResult<u64> {
+        self.run(py, |core| {
+            self.start(core, 1, |engine, numbers| engine.transfer_leader(to.0, numbers.start))
+        })
     }
 
     /// Campaigns now.

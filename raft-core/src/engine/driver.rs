@@ -119,6 +119,7 @@ impl Driver {
             self.checkpoint();
             self.publish()?;
             self.pursue()?;
+            self.watch_handovers()?;
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) enum Input {
     /// A member is to be replaced or added by this time.
     Replace(Wish, Instant, Reply),
     /// Leadership is to go to this node.
-    TransferLeader(u64),
+    TransferLeader(u64, Reply),
     /// A snapshot is to be taken.
     Snapshot(Reply),
     /// An election is to start.
@@ -57,7 +57,7 @@ impl Input {
             Input::Step(message) => (1, message.encoded_len().saturating_add(OVERHEAD)),
             Input::Read(_)
             | Input::ReadWithin(..)
-            | Input::TransferLeader(_)
+            | Input::TransferLeader(..)
             | Input::Snapshot(_)
             | Input::Campaign
             | Input::Unreachable(_) => (1, OVERHEAD),

@@ -285,9 +285,19 @@ impl Engine {
         self.wait(patience, |reply| Input::Replace(wish.clone(), deadline, reply))
     }
 
-    /// Asks the leader, this node or another, to hand leadership to node `to`. Whether it does shows in the status.
-    pub fn transfer_leader(&self, to: u64) -> Result<()> {
-        self.push(Input::TransferLeader(to))
+    /// Asks the leader, this node or another, to hand leadership to the voter `to`, and returns at once.
+    ///
+    /// The outcome comes within two election timeouts. `Ok`: it leads, in the term that the outcome tells. `Dropped`:
+    /// another node does, which the outcome names. `TimedOut`: the old leader goes on as far as is known here, and `to`
+    /// may still take over. `NotLeader`: no leader is known. `InvalidArg`: `to` is no voter. `Busy`: 16 such requests
+    /// are under way here.
+    pub fn transfer_leader(&self, to: u64, request: u64) -> Result<()> {
+        self.push(Input::TransferLeader(to, Reply::to(request)))
+    }
+
+    /// Like [`transfer_leader`](Self::transfer_leader), and waits for the outcome, for `timeout` at the most.
+    pub fn transfer_leader_wait(&self, to: u64, timeout: Duration) -> Result<Outcome> {
+        self.wait(timeout, |reply| Input::TransferLeader(to, reply))
     }
 
     /// Has a snapshot taken. The outcome carries its index once it is durable.

@@ -21,7 +21,7 @@ pub struct Outcome {
     pub index: u64,
     /// The term of a proposal or change or snapshot that is `Ok`; else 0.
     pub term: u64,
-    /// With `NotLeader`: who leads; 0 if nobody is known to.
+    /// With `NotLeader`, and where leadership was to be handed over: who leads; 0 if nobody is known to.
     pub leader: u64,
     /// How old the state may be that a read sees, at the most; zero for a linearizable one.
     pub age: Duration,

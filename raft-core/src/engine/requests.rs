@@ -12,6 +12,7 @@ use super::courier::header::Header;
 use super::driver::{Driver, snapshot_index};
 use super::event::Level;
 use super::forward::{self, Kind};
+use super::handover::Handover;
 use super::inbox::Input;
 use super::metrics::Counter;
 use super::outcome::{Asker, Outcome, Outcomes, Reply};
@@ -43,6 +44,7 @@ pub(super) struct InHand {
     replies: VecDeque<Reply>,
     reads: Vec<Reply>,
     pub(super) replacements: Vec<Replacement>,
+    pub(super) handovers: Vec<Handover>,
 }
 
 impl InHand {
@@ -61,11 +63,13 @@ impl InHand {
             | Input::ReadWithin(_, reply)
             | Input::Change(_, _, reply)
             | Input::Replace(_, _, reply)
+            | Input::TransferLeader(_, reply)
             | Input::Snapshot(reply) => vec![reply],
-            Input::TransferLeader(_) | Input::Campaign | Input::Step(_) | Input::Unreachable(_) => Vec::new(),
+            Input::Campaign | Input::Step(_) | Input::Unreachable(_) => Vec::new(),
         });
         let replacements = self.replacements.into_iter().map(|replacement| replacement.reply);
-        self.replies.into_iter().chain(self.reads).chain(replacements).chain(queued)
+        let handovers = self.handovers.into_iter().map(|handover| handover.reply);
+        self.replies.into_iter().chain(self.reads).chain(replacements).chain(handovers).chain(queued)
     }
 }
 
@@ -89,10 +93,9 @@ impl Driver {
                     self.shared.pending.lock().snapshot_asked(reply);
                     self.checkpoint.ask();
                 }
-                Input::TransferLeader(to) => {
+                Input::TransferLeader(to, reply) => {
                     self.propose()?;
-                    let result = self.node.transfer_leader(to);
-                    self.tolerate(result, "transfer of leadership")?;
+                    self.hand_over(to, reply)?;
                 }
                 Input::Campaign => {
                     let result = self.node.campaign();

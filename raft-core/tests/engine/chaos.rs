@@ -100,7 +100,7 @@ fn nothing_acknowledged_is_lost_whatever_happens() {
                     world.set_cut(id, false);
                 }
                 3 => {
-                    let _ = world.node(world.leader()).engine.transfer_leader(id);
+                    let _ = world.node(world.leader()).engine.transfer_leader(id, 0);
                 }
                 _ => {
                     let _ = world.node(id).engine.snapshot(0);

@@ -75,7 +75,7 @@ fn a_failing_disk_stops_the_engine_and_the_others_go_on() {
     world.write("x");
     let engine = Arc::clone(&world.node(1).engine);
     wait_until("node 1 to lead", || {
-        let _ = world.node(world.leader()).engine.transfer_leader(1);
+        let _ = world.node(world.leader()).engine.transfer_leader(1, 0);
         world.leader() == 1
     });
     world.node(1).volume.fails.store(true, Ordering::SeqCst);

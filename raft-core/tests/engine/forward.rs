@@ -98,7 +98,7 @@ fn a_leader_that_has_gone_refuses_with_certainty() {
     let term = world.node(leader).engine.status().status.hard_state.term;
     let next = other_than(follower);
     let next = if next == leader { follower } else { next };
-    world.node(leader).engine.transfer_leader(next).unwrap();
+    world.node(leader).engine.transfer_leader(next, 0).unwrap();
     wait_until("another leader", || world.leader() == next);
     let mut context = b"rftprop1".to_vec();
     [77u64, 0, term].iter().for_each(|field| context.extend(field.to_le_bytes()));

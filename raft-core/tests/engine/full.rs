@@ -91,7 +91,7 @@ fn a_leader_with_a_full_disk_reads_and_hands_over_and_follows() {
     assert!(!world.node(other).engine.status().disk_full);
 
     wait_until("another leader", || {
-        let _ = world.node(full).engine.transfer_leader(other);
+        let _ = world.node(full).engine.transfer_leader(other, 0);
         world.leader() == other
     });
     // What the others write goes on to its disk as well, out of the reserve.

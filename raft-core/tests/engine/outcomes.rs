@@ -42,6 +42,10 @@ fn ask(world: &World, id: u64, next: &mut u64, accepted: &mut HashMap<u64, Vec<u
         if engine.snapshot(snapshot).is_ok() {
             of_node.push(snapshot);
         }
+        let transfer = number();
+        if engine.transfer_leader(transfer % 3 + 1, transfer).is_ok() {
+            of_node.push(transfer);
+        }
     }
 }
 
@@ -80,7 +84,7 @@ fn exactly_one(mut world: World) {
             world.set_cut(leader, false);
         } else {
             wait_until("room in the queue", || {
-                world.node(leader).engine.transfer_leader(leader % 3 + 1).is_ok()
+                world.node(leader).engine.transfer_leader(leader % 3 + 1, 0).is_ok()
             });
         }
     }

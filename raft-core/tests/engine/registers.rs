@@ -173,7 +173,7 @@ fn hunt(tune: fn(&mut Options)) {
                     world.set_cut(id, false);
                 }
                 _ => {
-                    let _ = world.node(world.leader()).engine.transfer_leader(id);
+                    let _ = world.node(world.leader()).engine.transfer_leader(id, 0);
                 }
             }
             wait_until("work to go on", || clients.calls.lock().len() > before + 20);

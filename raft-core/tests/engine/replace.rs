@@ -230,7 +230,7 @@ fn every_member_is_replaced_under_load_and_nothing_acknowledged_is_lost() {
     let mut count = 0u32;
     world.set_filter(move |_| {
         count = count.wrapping_add(1);
-        count % 11 != 0
+        !count.is_multiple_of(11)
     });
     let done = Arc::new(AtomicBool::new(false));
     let mut acknowledged = Vec::new();

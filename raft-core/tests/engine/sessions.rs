@@ -86,7 +86,7 @@ fn impatient_clients_have_each_command_applied_once_and_in_order() {
             .collect();
         while clients.iter().any(|client| !client.is_finished()) {
             let leader = world.leader();
-            let _ = world.node(leader).engine.transfer_leader(leader % 3 + 1);
+            let _ = world.node(leader).engine.transfer_leader(leader % 3 + 1, 0);
             std::thread::sleep(Duration::from_millis(50));
         }
         clients.into_iter().for_each(|client| client.join().unwrap());

@@ -150,7 +150,7 @@ fn leadership_goes_where_it_is_asked_to() {
     world.write("x");
     let to = leader % 3 + 1;
     wait_until("a transfer", || {
-        world.node(world.leader()).engine.transfer_leader(to).unwrap();
+        world.node(world.leader()).engine.transfer_leader(to, 0).unwrap();
         world.leader() == to
     });
     world.write("y");

@@ -43,6 +43,7 @@ static void misuse(app_t *app)
   CHECK(rft_engine_change_wait(engine, &change, 1, RFT_TRANSITION_AUTO, NULL, 0, 1000, &outcome, NULL) ==
         RFT_E_REENTRANT);
   CHECK(rft_engine_snapshot_wait(engine, 1000, &outcome, NULL) == RFT_E_REENTRANT);
+  CHECK(rft_engine_transfer_leader_wait(engine, 2, 1000, &outcome, NULL) == RFT_E_REENTRANT);
   CHECK(rft_engine_replace_wait(engine, 1, 9, NULL, 0, 1000, &outcome, NULL) == RFT_E_REENTRANT);
   CHECK(rft_engine_stop(engine, 1000, NULL) == RFT_E_REENTRANT);
   rft_engine_free(engine); /* nothing but a line in the log */

@@ -90,11 +90,15 @@ static void change(const uint64_t *ids, size_t n, uint64_t id, int32_t type, con
 static int handed_over(const uint64_t *ids, size_t n, uint64_t to)
 {
   uint64_t leader = leader_of(ids, n);
-  if (leader != to) {
-    OK(rft_engine_transfer_leader(app_engine(leader), to, ERR));
-    sleep_ms(10 * TICK_MS);
+  rft_outcome_t outcome;
+  if (leader == to) {
+    return 1;
   }
-  return leader == to;
+  if (rft_engine_transfer_leader_wait(app_engine(leader), to, 10000, &outcome, NULL) != RFT_OK) {
+    return 0;
+  }
+  CHECK(outcome.leader == to && outcome.term > 1);
+  return 1;
 }
 
 static uint32_t flags_of(uint64_t at, uint64_t id)

@@ -132,7 +132,7 @@ static void limits_are_kept(void)
   OK(rft_engine_propose(app_engine(1), NULL, 0, ERR));
   GIVES(RFT_E_INVALID_ARG, rft_engine_change(app_engine(1), &change, 1, RFT_TRANSITION_AUTO, NULL, 0, 312, ERR));
   GIVES(RFT_E_INVALID_ARG, rft_engine_change(app_engine(1), NULL, 0, 7, NULL, 0, 312, ERR));
-  GIVES(RFT_E_INVALID_ARG, rft_engine_transfer_leader(app_engine(1), 0, ERR));
+  GIVES(RFT_E_INVALID_ARG, rft_engine_transfer_leader(app_engine(1), 0, 0, ERR));
   GIVES(RFT_E_INVALID_ARG, rft_engine_report_unreachable(app_engine(1), UINT64_MAX, ERR));
   change.node_id = 1;
   change.type = RFT_CHANGE_REMOVE;

@@ -75,7 +75,7 @@ static void the_engine_is_elsewhere(rft_engine_t *engine)
   GIVES(RFT_E_STOPPED, rft_engine_change(engine, &change, 1, RFT_TRANSITION_AUTO, NULL, 0, 2, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_snapshot(engine, 2, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_snapshot_wait(engine, 60000, NULL, ERR));
-  GIVES(RFT_E_STOPPED, rft_engine_transfer_leader(engine, 1, ERR));
+  GIVES(RFT_E_STOPPED, rft_engine_transfer_leader(engine, 1, 0, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_campaign(engine, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_step(engine, &byte, 1, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_status(engine, &status, ERR));

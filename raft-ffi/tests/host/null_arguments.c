@@ -232,8 +232,9 @@ static void request_functions(rft_engine_t *engine)
   BAD(rft_engine_member_bytes(engine, 1, NULL, 1, &len, ERR));
   BAD(rft_engine_member_bytes(engine, 1, &answer, 1, NULL, ERR));
   CHECK(rft_engine_member_bytes(engine, 1, NULL, 0, &len, NULL) == RFT_OK && len == 0);
-  BAD(rft_engine_transfer_leader(NULL, 1, ERR));
-  CHECK(rft_engine_transfer_leader(engine, 1, NULL) == RFT_OK);
+  BAD(rft_engine_transfer_leader(NULL, 1, 0, ERR));
+  CHECK(rft_engine_transfer_leader(engine, 1, 0, NULL) == RFT_OK);
+  BAD(rft_engine_transfer_leader_wait(NULL, 1, 10, NULL, ERR));
   BAD(rft_engine_snapshot(NULL, 1, ERR));
   CHECK(rft_engine_snapshot(engine, 1, NULL) == RFT_OK);
   BAD(rft_engine_snapshot_wait(NULL, 9999, &outcome, ERR));

@@ -219,6 +219,10 @@ class Engine(EngineBase):
         """Have a snapshot taken; the outcome is there when it is durable."""
         return await self._request(self._native.start_snapshot, timeout)
 
+    async def transfer_leader(self, to: int, *, timeout: float | None = TIMEOUT) -> Outcome:
+        """Have the leader hand its leadership to a voter, see `rft.Engine.transfer_leader`."""
+        return await self._request(lambda: self._native.start_transfer_leader(to), timeout)
+
     async def close(self, timeout: float | None = 30.0) -> None:
         """Stop the engine, see `rft.Engine.close`. May be called again."""
         # Not cut off by a cancellation: the threads have to be waited for.

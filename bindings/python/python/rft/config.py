@@ -67,7 +67,8 @@ class Config:
     """Bytes of one proposal: 1 to 1 GiB. More is a `TooLargeError`."""
 
     queue_items_max: int = _default("queue_items_max")
-    """Engine: requests and messages waiting for the driver: 1 to 16777216. More is a `BusyError`."""
+    """Engine: requests and messages waiting for the driver: 1 to 16777216. More is a `BusyError`, and so are sixteen
+    times as many that wait to be applied or told."""
 
     queue_bytes_max: int = _default("queue_bytes_max")
     """Engine: bytes waiting for the driver: 1 to 1 TiB. More is a `BusyError`. Not less than `proposal_bytes_max`."""

@@ -143,10 +143,6 @@ class EngineBase:
         """A message could not be brought to node `id`. Optional: a leader then sends less until it hears of it."""
         self._native.report_unreachable(id)
 
-    def transfer_leader(self, to: int, /) -> None:
-        """Ask the leader, this node or another, to hand its leadership to node `to`. Look at the status for success."""
-        self._native.transfer_leader(to)
-
     def campaign(self) -> None:
         """Campaign now, instead of waiting for the election timeout."""
         self._native.campaign()
@@ -287,6 +283,14 @@ class Engine(EngineBase):
     def snapshot(self, *, timeout: float | None = TIMEOUT) -> Outcome:
         """Have a snapshot taken and wait until it is durable, and the log before it dropped."""
         return self._native.snapshot(timeout)
+
+    def transfer_leader(self, to: int, *, timeout: float | None = TIMEOUT) -> Outcome:
+        """Have the leader, this node or another, hand its leadership to a voter, and wait until it has.
+
+        It ends within two election timeouts. A `DroppedError` means that another node leads now, a `TimedOutError`
+        that the old leader goes on as far as is known here, and the other may still take over.
+        """
+        return self._native.transfer_leader(to, timeout)
 
     def close(self, timeout: float | None = 30.0) -> None:
         """Stop the engine and wait until its threads have ended. May be called again.
