@@ -39,7 +39,7 @@ type Verdict = Result<(), String>;
 type Act = fn() -> Verdict;
 
 /// Each fault with the act that it breaks.
-const FAULTS: [(Mutant, Act); 14] = {
+const FAULTS: [(Mutant, Act); 15] = {
     use Mutant::*;
     [
         (AckBeforeFsync, threads::what_is_acknowledged_outlives_a_power_cut),
@@ -54,6 +54,7 @@ const FAULTS: [(Mutant, Act); 14] = {
         (HeartbeatBehindApply, threads::heartbeats_do_not_wait_for_the_state_machine),
         (HeartbeatBehindFsync, threads::heartbeats_do_not_wait_for_the_disk),
         (InboxWithoutBound, threads::a_full_queue_says_so),
+        (LeaseOverPause, threads::a_lease_ends_with_a_pause),
         (LostCompletion, requests::what_another_leader_overwrote_is_not_called_applied),
         (ReadBeforeItsIndex, requests::a_read_waits_for_its_index),
     ]

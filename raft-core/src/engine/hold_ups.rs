@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::driver::Driver;
 use super::event::{Event, Level};
 use super::metrics::Counter;
+use super::mutants::{Mutant, is_planted};
 use super::uptime::Uptime;
 use super::work::ApplierJob;
 use crate::consensus::status::RoleKind;
@@ -17,8 +18,9 @@ impl Driver {
         self.now = Instant::now();
         self.uptime = Uptime::now();
         self.due = self.clock.due(self.uptime);
-        self.node.set_late_ticks(self.due.ticks);
-        if self.due.forgets {
+        let is_kept = is_planted(Mutant::LeaseOverPause);
+        self.node.set_late_ticks(if is_kept { 0 } else { self.due.ticks });
+        if self.due.forgets && !is_kept {
             let result = self.node.drop_lease();
             self.tolerate(result, "end of a lease")?;
         }

@@ -18,6 +18,7 @@ pub enum Mutant {
     HeartbeatBehindApply,
     HeartbeatBehindFsync,
     InboxWithoutBound,
+    LeaseOverPause,
     LostCompletion,
     ReadBeforeItsIndex,
 }

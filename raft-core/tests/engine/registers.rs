@@ -1,5 +1,5 @@
-//! Registers that clients read, write and swap while nodes stop, are cut off and hand leadership on: what the clients
-//! were told must be explained by some order of what they did.
+//! Registers that clients read, write and swap while nodes stop, are cut off, wait for their disks and hand leadership
+//! on: what the clients were told must be explained by some order of what they did.
 //!
 //! `RFT_SEED=n` draws another order of faults, `RFT_STEPS=n` a longer one.
 
@@ -14,6 +14,8 @@ use raft_core::consensus::config::ReadOnlyOption;
 use raft_core::engine::code::Code;
 use raft_core::engine::node::Engine;
 use raft_core::engine::options::Options;
+use raft_core::raftpb::conf_change::ConfChangeType::{AddLearnerNode, RemoveNode};
+use raft_core::raftpb::conf_change::{ConfChangeSingle, ConfChangeV2};
 
 use crate::chaos::{Dice, from_environment, pass};
 use crate::linear::{Call, Op, is_linearizable};
@@ -142,7 +144,7 @@ fn hunt(tune: fn(&mut Options)) {
         for _ in 0..from_environment("RFT_STEPS", 8) {
             let id = 1 + dice.below(3);
             let before = clients.calls.lock().len();
-            match dice.below(6) {
+            match dice.below(8) {
                 0 => {
                     world.stop(id);
                     clients.follow(&world);
@@ -171,6 +173,20 @@ fn hunt(tune: fn(&mut Options)) {
                     world.node(id).machine.send_gate.set_shut(false);
                     pass(&mut dice);
                     world.set_cut(id, false);
+                }
+                // Its disk stands still, longer than a leader may wait for it.
+                5 => {
+                    let id = if dice.below(2) == 0 { id } else { world.leader() };
+                    world.node(id).volume.gate.set_shut(true);
+                    pass(&mut dice);
+                    world.node(id).volume.gate.set_shut(false);
+                }
+                // A learner that is not there comes and goes.
+                6 => {
+                    let is_member = world.node(id).engine.status().status.membership.contains(9);
+                    let kind = if is_member { RemoveNode } else { AddLearnerNode };
+                    let change = ConfChangeV2::new(vec![ConfChangeSingle::new(kind, 9)]);
+                    let _ = world.node(id).engine.change(change, 0);
                 }
                 _ => {
                     let _ = world.node(world.leader()).engine.transfer_leader(id, 0);

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
+use raft_core::consensus::config::ReadOnlyOption;
+use raft_core::engine::code::Code;
 use raft_core::error::Error;
 use raft_core::raftpb::message::MessageType;
 
@@ -63,6 +66,34 @@ fn heartbeats_go_on(gate: impl Fn(&Node) -> &Gate) -> Verdict {
     });
     gate.set_shut(false);
     verdict
+}
+
+/// A leader with a lease is cut off and stands still until another one has written: what it answers then is stale.
+pub(crate) fn a_lease_ends_with_a_pause() -> Verdict {
+    let world = World::new(&IDS, |options| {
+        options.consensus.read_only = ReadOnlyOption::LeaseBased;
+        options.consensus.election_ticks = 50;
+    });
+    world.write("old");
+    let leader = world.leader();
+    let node = world.node(leader);
+    let soon = Duration::from_secs(1);
+    let is_read = || node.engine.read_wait(soon).is_ok_and(|outcome| outcome.code == Code::Ok);
+    wait_until("a lease", is_read);
+    world.set_cut(leader, true);
+    node.machine.send_gate.set_shut(true);
+    wait_until("the leader to stand still", || node.machine.send_gate.waiting() > 0);
+    let others: Vec<u64> = IDS.into_iter().filter(|id| *id != leader).collect();
+    let new = world.leader_among(&others);
+    let written = world.node(new).engine.propose_wait("new".into(), Duration::from_secs(60)).unwrap();
+    assert_eq!(written.code, Code::Ok);
+    node.engine.read(7).unwrap();
+    node.machine.send_gate.set_shut(false);
+    let outcome = wait_for("the outcome", || node.machine.outcome(7));
+    match outcome.code {
+        Code::Ok => Err(format!("a read of {:?} after a pause", node.machine.commands())),
+        _ => Ok(()),
+    }
 }
 
 const QUEUE_ITEMS: usize = 16;
