@@ -359,9 +359,8 @@ impl Engine {
 
     /// Asks for a hand-over for an event loop.
     fn start_transfer_leader(&self, py: Python<'_>, to: NodeId) -> PyResult<u64> {
-        self.run(py, |core| {
-            self.start(core, 1, |engine, numbers| engine.transfer_leader(to.0, numbers.start))
-        })
+        let ask = |engine: &node::Engine, numbers: Range<u64>| engine.transfer_leader(to.0, numbers.start);
+        self.run(py, |core| self.start(core, 1, ask))
     }
 
     /// Campaigns now.
