@@ -1017,8 +1017,9 @@ typedef struct rft_host_t {
   /** Tells what happened. Applier thread. May be NULL. */
   void (*event)(void *user_data, const rft_event_t *event);
   /**
-   * A line for the log: one of the RFT_LOG_ constants, and `len` bytes of UTF-8 that end with NUL. Any thread of
-   * the engine, also two at once: must not block. May be NULL.
+   * A line for the log: one of the RFT_LOG_ constants, and `len` bytes of UTF-8 that end with NUL, in the form
+   * node=1 term=7 msg="a sentence", with backslashes before quotes and the like. Any thread of the engine, also two
+   * at once: must not block. May be NULL.
    */
   void (*log)(void *user_data, int32_t level, const char *text, size_t len);
   /**

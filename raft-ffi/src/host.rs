@@ -157,8 +157,9 @@ pub struct rft_host_t {
         Option<unsafe extern "C" fn(user_data: *mut c_void, outcomes: *const rft_outcome_t, n: usize)>,
     /// Tells what happened. Applier thread. May be NULL.
     pub event: Option<unsafe extern "C" fn(user_data: *mut c_void, event: *const rft_event_t)>,
-    /// A line for the log: one of the RFT_LOG_ constants, and `len` bytes of UTF-8 that end with NUL. Any thread of
-    /// the engine, also two at once: must not block. May be NULL.
+    /// A line for the log: one of the RFT_LOG_ constants, and `len` bytes of UTF-8 that end with NUL, in the form
+    /// node=1 term=7 msg="a sentence", with backslashes before quotes and the like. Any thread of the engine, also two
+    /// at once: must not block. May be NULL.
     pub log:
         Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, text: *const c_char, len: usize)>,
     /// Hands out the state machine as of the last apply, as a copy or as a view that later applies do not touch: `*view`,

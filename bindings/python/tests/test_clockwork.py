@@ -114,16 +114,20 @@ class Held(Commands):
         return super().apply(entries)
 
 
+# With fewer places a burst of messages does not fit in, and an answer that is lost leaves its request unknown.
+FEW = 16
+
+
 @contextmanager
 def pair(root: Path, make: Callable[..., Any], **settings: Any) -> Iterator[tuple[Held, Any]]:
-    """The leader's state machine, and a follower that may have four requests on their way to it."""
+    """The leader's state machine, and a follower that may have a few requests on their way to it."""
     cluster = Cluster(root)
     leader = Held()
-    # So few places for messages cost some of them: an election must not come of it.
+    # A busy machine holds messages up: an election must not come of it.
     common: dict[str, Any] = {"voters": (1, 2), "tick_interval_ms": 30, "election_ticks": 100}
     engine = rft.Engine(rft.Config(id=1, **common), root / "1", leader, cluster.network)
     cluster.engines[1] = engine
-    config = rft.Config(id=2, queue_items_max=4, **common, **settings)
+    config = rft.Config(id=2, queue_items_max=FEW, **common, **settings)
     other = make(config, root / "2", Commands(), cluster.network)
     cluster.engines[2] = other
     try:
@@ -138,7 +142,7 @@ def pair(root: Path, make: Callable[..., Any], **settings: Any) -> Iterator[tupl
 
 
 def on_their_way(engine: rft.Engine) -> list[threading.Thread]:
-    threads = [threading.Thread(target=engine.propose, args=(b"on its way",)) for _ in range(4)]
+    threads = [threading.Thread(target=engine.propose, args=(b"on its way",)) for _ in range(FEW)]
     for number, thread in enumerate(threads):
         thread.start()
         wait_for(lambda number=number: engine.counters()["forwarded"] > number)  # type: ignore[misc]
@@ -172,8 +176,8 @@ def test_what_is_full_is_awaited(tmp_path: Path) -> None:
     async def work() -> None:
         with pair(tmp_path, rft.aio.Engine, wait_for_room=True) as (leader, engine):
             async with engine:
-                first = [asyncio.create_task(engine.propose(b"on its way", timeout=20)) for _ in range(4)]
-                while engine.counters()["forwarded"] < 4:
+                first = [asyncio.create_task(engine.propose(b"on its way", timeout=20)) for _ in range(FEW)]
+                while engine.counters()["forwarded"] < FEW:
                     await asyncio.sleep(0.005)
                 with pytest.raises(rft.BusyError):
                     await engine.propose(b"too late", timeout=0.5)

@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import pickle
+import re
 import threading
 import time
 import weakref
@@ -650,3 +651,5 @@ def test_log_lines_go_to_logging(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         engine.snapshot()
         wait_for(lambda: "is durable" in caplog.text)
     assert {record.name for record in caplog.records} <= {"rft", "asyncio"}
+    form = re.compile(r'node=1 term=\d+ msg="([^"\\]|\\.)*"')
+    assert all(form.fullmatch(record.message) for record in caplog.records if record.name == "rft")

@@ -57,7 +57,8 @@ pub trait Host: Send + Sync + 'static {
         let _ = line;
     }
 
-    /// A line for the log. Called on any thread of the engine, so it must not block.
+    /// A line for the log, `node=1 term=7 msg="a sentence"`, in which quotes, backslashes and control characters of the
+    /// sentence are escaped by a backslash. Called on any thread of the engine, so it must not block.
     fn log(&self, level: Level, text: &str) {
         let _ = (level, text);
     }

@@ -117,10 +117,15 @@ impl Shared {
         guarded(|| callback(self.host.as_ref()))
     }
 
-    /// Hands a line to the host's log.
+    /// Hands a line to the host's log, with the node that says it and its term.
     pub(super) fn log(&self, level: Level, text: &str) {
+        let (node, term) = {
+            let status = self.status.lock();
+            (status.id, status.hard_state.term)
+        };
+        let line = format!("node={node} term={term} msg={text:?}");
         // Nobody is left to be told that the log itself fails.
-        let _ = self.call(|host| host.log(level, text));
+        let _ = self.call(|host| host.log(level, &line));
     }
 
     /// The engine ends because of `error`; the first one stands.

@@ -132,7 +132,8 @@ fn what_waits_for_the_leader_is_bounded() {
         let outcomes = follower.machine.outcomes.lock();
         outcomes.values().flatten().find(|outcome| outcome.code == Code::Busy).cloned()
     });
-    assert!(busy.request > 16, "{busy:?}");
+    // Those that the driver takes up together are refused together, so the first of them may be an earlier one.
+    assert!(accepted > 16, "{busy:?}");
     world.set_filter(|_| true);
     wait_until("all outcomes", || follower.machine.outcomes.lock().len() as u64 == accepted);
     let code =

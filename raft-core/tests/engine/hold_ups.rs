@@ -37,7 +37,14 @@ fn a_follower_that_was_held_up_tells_it_and_does_not_campaign() {
     let is_told = |event: &Event| matches!(event, Event::Paused { time } if *time >= TICK * 190);
     wait_until("the event", || follower.machine.has_event(is_told));
     assert_eq!(follower.engine.counter(Counter::Pauses), 1);
-    assert!(follower.machine.log.lock().iter().any(|line| line.starts_with("Warn nothing ran here")));
+    assert!(
+        follower
+            .machine
+            .log
+            .lock()
+            .iter()
+            .any(|line| line.starts_with("Warn ") && line.contains("nothing ran here"))
+    );
     world.write("y");
     world.agreed(2);
     pass(60);
