@@ -200,7 +200,7 @@ void membership() {
     replace();
     change("leave a joint configuration that is not there", {});
     const std::uint64_t old = leader();
-    while (!engines[old]->transfer_leader_wait(old % 3 + 1, 10s).ok() && leader() == old) {
+    while (!engines[old]->transfer_leader_wait(old % 3 + 1, patience).ok() && leader() == old) {
     }
     std::puts("hand leadership on: OK");
     change("remove 5", {{rft::ChangeType::remove, 5}});
