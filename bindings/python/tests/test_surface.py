@@ -27,6 +27,7 @@ TWINS = {
     "rft_engine_propose_wait": (rft.Engine, "propose"),
     "rft_engine_read_wait": (rft.Engine, "read"),
     "rft_engine_snapshot_wait": (rft.Engine, "snapshot"),
+    "rft_engine_transfer_leader_wait": (rft.Engine, "transfer_leader"),
     "rft_engine_change_wait": (rft.Engine, "change"),
     "rft_engine_replace_wait": (rft.Engine, "replace"),
     "rft_engine_member_bytes": (rft.Member, "context"),
