@@ -82,6 +82,18 @@ fn report(faults: Vec<String>) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
+/// Setting the wall clock changes nothing: only seeds, and numbers that nobody else should draw, come from it.
+#[test]
+fn nothing_is_decided_by_the_wall_clock() {
+    let source = root().join("raft-core/src");
+    let names = |path: &PathBuf| {
+        code(&fs::read_to_string(path).unwrap()).iter().any(|(_, line)| line.contains("SystemTime"))
+    };
+    let mut found = files(&source, &[".rs"]);
+    found.retain(|path| !path.starts_with(source.join("bin")) && names(path));
+    assert_eq!(found, [source.join("disk/store.rs"), source.join("engine/options.rs")]);
+}
+
 #[test]
 fn every_part_knows_only_what_lies_below_it() {
     let mut faults = Vec::new();
