@@ -15,7 +15,7 @@ C_FILES = $(wildcard examples/*/*.c examples/*/*.cpp examples/*/*.h include/*.hp
 C_STYLE := --style=file:examples/.clang-format
 DEMO := examples/demo
 C_TOOLS := gcc pkg-config
-KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev python3
+KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev libgnutls28-dev python3
 
 .PHONY: help
 help:

@@ -60,16 +60,25 @@ static enum MHD_Result answer(struct request *request, rft_status_t status, rft_
     return result;
 }
 
-enum MHD_Result route_raft(struct request *request) {
-    uint64_t cluster_id, from;
-    const char *content_type = request_header(request, "Content-Type");
+enum MHD_Result route_raft_head(struct request *request) {
+    uint64_t cluster_id;
+    const struct node *node = request->node;
     if (!parse_hex(request_header(request, "X-Etcd-Cluster-ID"), &cluster_id) ||
-        cluster_id != request->node->cluster_id) {
+        cluster_id != node->cluster_id) {
         return reply_text(request, MHD_HTTP_PRECONDITION_FAILED, "cluster ID mismatch");
     }
-    if (!parse_hex(request_header(request, "X-Server-From"), &from)) {
+    if (!parse_hex(request_header(request, "X-Server-From"), &request->from)) {
         return reply_text(request, MHD_HTTP_BAD_REQUEST, "X-Server-From is not a node's id in hex");
     }
+    if (node->tls.authority != NULL && !tls_is_node(request->connection, request->from)) {
+        return reply_text(request, MHD_HTTP_FORBIDDEN,
+                          "the certificate is not that of the node in X-Server-From");
+    }
+    return MHD_YES;
+}
+
+enum MHD_Result route_raft(struct request *request) {
+    const char *content_type = request_header(request, "Content-Type");
     rft_error_t *error = NULL;
     if (content_type == NULL || strcmp(content_type, CONTENT_TYPE_FRAMES) != 0) {
         rft_bytes_t one = {.data = request->body.data, .len = request->body.len};
