@@ -176,7 +176,9 @@ test-go-static: go-static
 	export $(GO_SEEN) && cd $(GO) && GOEXPERIMENT=cgocheck2 $(GO_TEST) -race -tags rft_static ./...
 
 test-http: kv
+	@scripts/need.sh openssl
 	$(PYTHON) $(DEMO)/routes.py
+	TLS=1 $(PYTHON) $(DEMO)/routes.py
 
 # The tests have a virtual environment of their own; without it they are skipped, and said to be.
 PY := bindings/python

@@ -1,4 +1,4 @@
-"""What the tests of the HTTP routes share: a cluster for each class, and questions with the status that they must get."""
+"""What the tests of the HTTP routes share: a cluster for each class, and questions with the status to get."""
 
 import os
 import ssl

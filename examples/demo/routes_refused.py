@@ -25,6 +25,11 @@ def client_hello() -> bytes:
     return said.read()
 
 
+def heartbeat(sender: int) -> bytes:
+    """To node 1, in term 1."""
+    return bytes([0x08, 8, 0x10, 1, 0x18, sender, 0x20, 1])
+
+
 class Malformed(WithCluster):
     @property
     def node(self) -> Node:
@@ -53,12 +58,15 @@ class Malformed(WithCluster):
         for text in [b"", b"\n\n", b"add 2", b"add 0=a:1", b"add x=a:1", b"grow 2", b"remove", b"remove 2=a:1"]:
             self.expect(400, self.node, "POST", "/members", text)
         self.expect(400, self.node, "POST", "/members", b"add 2=a:1,3=b:2")
-        for address in ["a", "a:", ":1", "a:0", "a:x", "a:65536", "a b:1", 'a":1', "http://a:1", "a:1 ", "a" * 300 + ":1"]:
+        addresses = ["a", "a:", ":1", "a:0", "a:x", "a:65536", "a b:1", 'a":1', "http://a:1", "a:1 ", "a" * 300 + ":1"]
+        for address in addresses:
             self.expect(400, self.node, "POST", "/members", f"add 2={address}".encode())
             self.expect(400, self.node, "PUT", "/members", f"1={self.node.address}\n2={address}".encode())
         self.expect(400, self.node, "POST", "/members", b"remove 9\n" * 17)
-        for text in [b"", b"\n", b"1", b"learner 1=a:1", b"1=a:1\n1=a:2", b"1=a:1\nlearner 1=a:1", b"0=a:1", b"add 1=a:1",
-                     b"learner 1", b"1=a:1,2=a:2", b"".join(b"%d=a:1\n" % node for node in range(1, 66))]:
+        too_many = b"".join(b"%d=a:1\n" % node for node in range(1, 66))
+        twice = [b"1=a:1\n1=a:2", b"1=a:1\nlearner 1=a:1"]
+        nonsense = [b"1", b"0=a:1", b"add 1=a:1", b"learner 1", b"1=a:1,2=a:2"]
+        for text in [b"", b"\n", b"learner 1=a:1", *twice, *nonsense, too_many]:
             self.expect(400, self.node, "PUT", "/members", text)
         # One of whom nobody has heard would have half of the votes.
         alone = f"1={self.node.address}"
@@ -75,6 +83,11 @@ class Malformed(WithCluster):
         self.expect(412, self.node, "POST", "/raft", b"")
         self.expect(400, self.node, "POST", "/raft", b"", BARE.replace("From: 2", "From: two"))
         self.expect(400, self.node, "POST", "/raft", b"\xff" * 40, BARE)
+        # Who is let in as node 2 cannot speak for node 3, nor for this node.
+        for sender in (3, 1, 0):
+            forged = heartbeat(sender)
+            self.expect(400, self.node, "POST", "/raft", forged, BARE)
+            self.expect(400, self.node, "POST", "/raft", len(forged).to_bytes(8, "big") + forged, FRAMES)
         self.expect(400, self.node, "POST", "/raft", b"\x00" * 4, FRAMES)
         self.expect(400, self.node, "POST", "/raft", b"\xff" * 8, FRAMES)
         self.expect(400, self.node, "POST", "/raft", (100).to_bytes(8, "big") + b"short", FRAMES)
@@ -178,11 +191,12 @@ class Strangers(WithCluster):
             Connection(self.node.address, 10.0, other.context())
 
     def test_messages_only_from_the_node_that_is_named(self) -> None:
-        message = bytes([0x08, 8, 0x10, 1, 0x18, 2, 0x20, 1])  # a heartbeat from 2 to 1 in term 1
+        message = heartbeat(2)
         self.assertEqual(self.raft(node_name(2), BARE, message).status, 204)
         for name in (CLIENT, node_name(3), node_name(1), "rft-node-02", "rft-node-2x", "xrft-node-2", "RFT-NODE-2"):
             self.assertEqual(self.raft(name, BARE, message).status, 403, name)
         self.assertEqual(self.raft(node_name(2), BARE.replace("From: 2", "From: 3"), message).status, 403)
+        self.assertEqual(self.raft(node_name(2), BARE, heartbeat(3)).status, 400)
         self.assertEqual(self.raft(node_name(2), BARE.replace("ID: 1", "ID: 2"), message).status, 412)
 
     def test_a_node_asks_the_same_of_others(self) -> None:
