@@ -16,6 +16,7 @@ C_STYLE := --style=file:examples/.clang-format
 DEMO := examples/demo
 C_TOOLS := gcc pkg-config
 KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev libgnutls28-dev python3
+KV_CPP_TOOLS := g++ pkg-config libcpp-httplib-dev libssl-dev
 
 .PHONY: help
 help:
@@ -44,7 +45,7 @@ help:
 # Built by itself, so that the library never sees what only the program needs.
 TOOL := -p raft-core --features tool --bin rft
 
-.PHONY: lib kv three-nodes smoke
+.PHONY: lib kv kv-cpp three-nodes smoke
 lib:
 	@scripts/need.sh cargo gcc
 	$(CARGO) build --release -p raft-ffi
@@ -53,6 +54,10 @@ lib:
 kv: lib
 	@scripts/need.sh $(KV_TOOLS)
 	$(MAKE) -C examples/kv-c TARGET=$(BUILT)
+
+kv-cpp: lib
+	@scripts/need.sh $(KV_CPP_TOOLS)
+	$(MAKE) -C examples/kv-cpp TARGET=$(BUILT)
 
 three-nodes: lib
 	$(MAKE) -C examples/three-nodes-c TARGET=$(BUILT)
@@ -154,7 +159,17 @@ test-c: kv three-nodes
 		$(MAKE) -C bindings/c test-beside-libraft TARGET=$(BUILT); fi
 
 test-cpp: lib
-	@if scripts/need.sh --optional 'the tests of rft.hpp' g++; then $(MAKE) -C bindings/cpp test TARGET=$(BUILT); fi
+	@if scripts/need.sh --optional 'the tests of rft.hpp' g++; then $(MAKE) -C bindings/cpp test TARGET=$(BUILT) && \
+		$(MAKE) test-kv-cpp; fi
+
+# Once as it is, and once under the sanitizers and over TLS.
+.PHONY: test-kv-cpp
+test-kv-cpp: kv-cpp
+	@scripts/need.sh openssl python3
+	$(MAKE) -C examples/kv-cpp test
+	$(MAKE) -C examples/kv-cpp sanitized TARGET=$(BUILT)
+	SERVER=examples/kv-cpp/build/kv-cpp $(PYTHON) $(DEMO)/routes.py
+	SERVER=examples/kv-cpp/build/sanitized/kv-cpp TLS=1 $(PYTHON) $(DEMO)/routes.py
 
 # Twice: by pkg-config and the shared library, and static under the race detector, with every pointer that crosses watched.
 GO_STAGE := $(BUILT)/go-stage
@@ -323,6 +338,7 @@ clean:
 	$(CARGO) clean
 	rm -rf benches/target raft-core/fuzz/target $(PY)/target $(PY)/python/rft/*.so
 	$(MAKE) -C examples/kv-c clean
+	$(MAKE) -C examples/kv-cpp clean
 	$(MAKE) -C examples/three-nodes-c clean
 	$(MAKE) -C bindings/c clean
 	$(MAKE) -C bindings/cpp clean
