@@ -10,7 +10,7 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := librft.so.$(basename $(VERSION))
-C_FILES = $(wildcard examples/*/*.c examples/*/*.cpp examples/*/*.h include/*.hpp include/rft/*.hpp bindings/c/*.c \
+C_FILES = $(wildcard examples/*/*.c examples/*/*.cpp examples/*/*.h examples/*/*.hpp include/*.hpp include/rft/*.hpp bindings/c/*.c \
 	bindings/cpp/*.cpp bindings/cpp/*.hpp bindings/go/*.c bindings/go/*.h)
 C_STYLE := --style=file:examples/.clang-format
 DEMO := examples/demo
