@@ -281,10 +281,20 @@ func TestPeerThatIsAway(t *testing.T) {
 		return len(got) > 0 && string(got[len(got)-1]) == "later"
 	})
 	lock.Lock()
-	for at, message := range got {
-		if string(message) != "later" && message[0] != byte(at) {
-			t.Errorf("%d: %v", at, message)
+	// One batch may have been on its way while the queue behind it filled up: what is lost is lost in between.
+	last, kept := -1, 0
+	for _, message := range got {
+		if string(message) == "later" {
+			break
 		}
+		if len(message) != 1 || int(message[0]) <= last {
+			t.Errorf("%v behind %d", message, last)
+		}
+		last = int(message[0])
+		kept++
+	}
+	if kept == 0 || kept > 20 {
+		t.Errorf("%d messages came through a queue of 10", kept)
 	}
 	lock.Unlock()
 	transport.RemovePeer(2)
