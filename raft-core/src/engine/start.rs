@@ -112,6 +112,7 @@ pub(super) fn start(
         heard: Heard::new(options.election_timeout(), now, committed),
         writing_since: Default::default(),
         turned_away: None,
+        mute: None,
         offered: None,
         stalled: None,
         now,
