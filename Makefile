@@ -138,7 +138,6 @@ test-rust:
 	$(CARGO) test --workspace
 	$(CARGO) test -p raft-core --features tool --test tool
 	$(CARGO) test -p raft-core --features mutants --test mutants --test planted # what is planted is found
-	$(CARGO) test -p raft-core --features trace --test trace # what etcd's specification would read
 
 # A Go module of its own, which nothing else needs.
 test-etcd:
@@ -252,7 +251,7 @@ check-rust:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all --check
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
-	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants,raft-core/trace -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants -- -D warnings
 	$(CARGO) test -p raft-ffi --test header --test abi
 
 # Doxygen fails where something has no text, and where a text names what is not there.

@@ -113,4 +113,6 @@ pub enum Level {
     Info = 3,
     /// For those who look for a fault.
     Debug = 4,
+    /// What consensus does, for etcd's TLA+ specification: see [`trace`](crate::consensus::trace).
+    Trace = 5,
 }
