@@ -76,14 +76,23 @@ func (p *peer) take() ([][]byte, bool) {
 }
 
 func (p *peer) run() {
+	reachable := true
 	for {
 		batch, lossy := p.take()
-		if len(batch) > 0 && p.post(batch) != nil {
-			lossy = true
+		var err error
+		if len(batch) > 0 {
+			err = p.post(batch)
 		}
 		if p.context.Err() != nil {
 			return
 		}
+		if tell := p.transport.options.OnPeer; tell != nil && len(batch) > 0 && (err == nil) != reachable {
+			tell(p.id, p.url, err)
+		}
+		if len(batch) > 0 {
+			reachable = err == nil
+		}
+		lossy = lossy || err != nil
 		if lossy {
 			if engine := p.transport.attached(); engine != nil {
 				_ = engine.ReportUnreachable(p.id) // an engine that is closed needs no report

@@ -30,6 +30,9 @@ type Options struct {
 	BodyBytesMax int
 	// QueueItemsMax and QueueBytesMax limit the messages that wait for a peer; more are lost. Default 4096 and 64 MiB.
 	QueueItemsMax, QueueBytesMax int
+	// OnPeer is told when a peer stops taking messages, with the reason, and with nil when it takes them again. It is
+	// called on the goroutine that sends there, which it holds up. Optional.
+	OnPeer func(id uint64, url string, err error)
 }
 
 // Transport is an [rft.Transport] and the [http.Handler] for what peers send. Any goroutine may use it.
