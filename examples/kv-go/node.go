@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,7 @@ type counters struct {
 type node struct {
 	options   options
 	log       *slog.Logger
+	tls       *tls.Config // nil: plain HTTP
 	machine   *machine
 	transport *rfthttp.Transport
 	engine    *rft.Engine
@@ -38,15 +40,18 @@ func openNode(o options, log *slog.Logger) (*node, error) {
 	if err := os.MkdirAll(o.dir, 0o777); err != nil {
 		return nil, err
 	}
-	n := &node{options: o, log: log}
+	secrets, err := o.tls()
+	if err != nil {
+		return nil, err
+	}
+	n := &node{options: o, log: log, tls: secrets}
 	// The addresses a new cluster begins with. A node that joins gets them with its first snapshot.
 	first := o.cluster
 	if o.join {
 		first = nil
 	}
 	n.machine = &machine{state: newState(first), follow: n.follow, onRestore: n.restored}
-	var err error
-	n.transport, err = rfthttp.New(rfthttp.Options{ID: o.id, ClusterID: o.clusterID, OnPeer: n.peerChanged})
+	n.transport, err = rfthttp.New(rfthttp.Options{ID: o.id, ClusterID: o.clusterID, TLS: secrets, OnPeer: n.peerChanged})
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +76,12 @@ func (n *node) close() {
 	_ = n.transport.Close()
 }
 
-func (n *node) scheme() string { return "http" }
+func (n *node) scheme() string {
+	if n.tls != nil {
+		return "https"
+	}
+	return "http"
+}
 
 // named is an error of the library with the name of its code.
 func named(err error) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	rft "github.com/raft-ffi/raft-ffi/bindings/go"
+	"github.com/raft-ffi/raft-ffi/bindings/go/rfthttp"
 )
 
 const usage = `usage: kv-go --id ID --cluster ID=HOST:PORT,... --dir DIR [options]
@@ -22,6 +24,9 @@ const usage = `usage: kv-go --id ID --cluster ID=HOST:PORT,... --dir DIR [option
   --segment-bytes N     length of a file of the log (default 64000000)
   --disk-reserve BYTES  with less left on the disk no writes are taken, 0: no matter (default 64 MiB)
   --lease-reads         a leader answers reads by its lease; for all nodes or none
+  --tls-ca FILE         HTTPS only, with certificates that this authority has signed, for all; PEM, like
+  --tls-cert FILE       this node's own certificate, named rft-node-ID,
+  --tls-key FILE        and its key
   --verbose             debug lines too
 `
 
@@ -29,7 +34,7 @@ const usage = `usage: kv-go --id ID --cluster ID=HOST:PORT,... --dir DIR [option
 type options struct {
 	id, clusterID, tick, snapshotEntries, segmentBytes, diskReserve uint64
 	cluster                                                         book
-	dir                                                             string
+	dir, tlsCA, tlsCert, tlsKey                                     string
 	join, leaseReads, verbose                                       bool
 }
 
@@ -49,6 +54,9 @@ func parseOptions(args []string, told io.Writer) (options, error) {
 	flags.Uint64Var(&o.segmentBytes, "segment-bytes", 64000000, "")
 	flags.Uint64Var(&o.diskReserve, "disk-reserve", 64<<20, "")
 	flags.BoolVar(&o.leaseReads, "lease-reads", false, "")
+	flags.StringVar(&o.tlsCA, "tls-ca", "", "")
+	flags.StringVar(&o.tlsCert, "tls-cert", "", "")
+	flags.StringVar(&o.tlsKey, "tls-key", "", "")
 	flags.BoolVar(&o.verbose, "verbose", false, "")
 	err := flags.Parse(args)
 	if err == nil && flags.NArg() > 0 {
@@ -73,7 +81,18 @@ func (o *options) check() error {
 	if o.cluster.address(o.id) == "" {
 		return errors.New("needs this node's own address in --cluster")
 	}
+	if some := o.tlsCA + o.tlsCert + o.tlsKey; some != "" && (o.tlsCA == "" || o.tlsCert == "" || o.tlsKey == "") {
+		return errors.New("needs --tls-ca, --tls-cert and --tls-key, or none of them")
+	}
 	return nil
+}
+
+// tls is nil where the nodes speak plain HTTP.
+func (o *options) tls() (*tls.Config, error) {
+	if o.tlsCA == "" {
+		return nil, nil
+	}
+	return rfthttp.LoadTLS(o.tlsCA, o.tlsCert, o.tlsKey)
 }
 
 // config is how the engine is to be.

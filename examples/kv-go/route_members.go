@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -37,8 +38,23 @@ func (c *changes) change() rft.Change {
 func parseMember(text string) (member, bool) {
 	number, address, _ := strings.Cut(text, "=")
 	id, err := parseID(number)
-	ok := err == nil && address != "" && len(address) <= addressMax && !strings.Contains(address, ",")
-	return member{id, address}, ok
+	return member{id, address}, err == nil && isAddress(address)
+}
+
+// isAddress says whether a text is host:port, and nothing that would need quotes anywhere.
+func isAddress(text string) bool {
+	at := strings.LastIndexByte(text, ':')
+	if at <= 0 || len(text) > addressMax {
+		return false
+	}
+	for _, c := range []byte(text[:at]) {
+		digit, letter := c >= '0' && c <= '9', c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !digit && !letter && strings.IndexByte("-._:[]", c) < 0 {
+			return false
+		}
+	}
+	port, err := parseID(text[at+1:])
+	return err == nil && port <= math.MaxUint16
 }
 
 // line takes "add-learner 4=127.0.0.1:7004", "promote 4", "remove 2".
@@ -88,9 +104,21 @@ func changeMembers(n *node, to http.ResponseWriter, request *http.Request, body 
 	}
 	ctx, cancel := context.WithTimeout(request.Context(), waitLimit)
 	defer cancel()
-	if _, err := n.engine.Change(ctx, wanted.change()); err != nil {
-		n.replyError(to, request, err)
-		return
+	if n.change(ctx, to, request, wanted) {
+		to.WriteHeader(http.StatusNoContent)
 	}
-	to.WriteHeader(http.StatusNoContent)
+}
+
+// change makes a change, or answers why it did not.
+func (n *node) change(ctx context.Context, to http.ResponseWriter, request *http.Request, wanted changes) bool {
+	change := wanted.change()
+	if _, err := n.machine.members().following(string(change.Context)); err != nil {
+		reply(to, http.StatusConflict, "the address book has no room; nothing was done")
+		return false
+	}
+	if _, err := n.engine.Change(ctx, change); err != nil {
+		n.replyError(to, request, err)
+		return false
+	}
+	return true
 }

@@ -44,8 +44,8 @@ func parseWish(body string) (wish, error) {
 	return list, nil
 }
 
-// setMembers makes the members these and no others. After each change it looks again, behind a read: then what is
-// answered was true at one moment, whoever else has changed the membership meanwhile.
+// setMembers makes the members these and no others, by at most one change. It looks behind a read: then what is there is
+// what was acknowledged before, and behind the change it is what that has made.
 func setMembers(n *node, to http.ResponseWriter, request *http.Request, body []byte) {
 	list, err := parseWish(string(body))
 	if err != nil {
@@ -54,41 +54,50 @@ func setMembers(n *node, to http.ResponseWriter, request *http.Request, body []b
 	}
 	ctx, cancel := context.WithTimeout(request.Context(), waitLimit)
 	defer cancel()
-	for {
-		missing, settled, err := n.difference(ctx, list)
+	_, stays := list[n.options.id]
+	made := false
+	for ; ctx.Err() == nil; pause(ctx) {
+		// Who goes can ask nobody any more, and looks at what has come here.
+		if stays || !made {
+			if _, err := n.engine.Read(ctx); err != nil {
+				continue // an election, say: it ends
+			}
+		}
+		missing, settled, err := n.difference(list)
 		switch {
 		case err != nil:
-		case !settled:
-			err = pause(ctx)
-		case len(missing.steps) == 0:
-			to.WriteHeader(http.StatusNoContent)
-			return
-		default:
-			_, err = n.engine.Change(ctx, missing.change())
-		}
-		if err != nil {
 			n.replyError(to, request, err)
 			return
+		case !settled:
+			continue
+		case len(missing.steps) == 0, made && stays:
+			to.WriteHeader(http.StatusNoContent)
+			return
+		case made:
+			continue
+		}
+		if made = n.change(ctx, to, request, missing); !made {
+			return
 		}
 	}
+	if made {
+		n.replyError(to, request, rft.ErrTimedOut)
+	} else {
+		reply(to, http.StatusServiceUnavailable, "nobody could be asked; nothing was done")
+	}
 }
 
-// pause lets a joint change go on.
-func pause(ctx context.Context) error {
+// pause lets a joint change or an election go on.
+func pause(ctx context.Context) {
 	select {
 	case <-time.After(20 * time.Millisecond):
-		return nil
 	case <-ctx.Done():
-		return rft.ErrTimedOut
 	}
 }
 
-// difference is what a membership lacks to be the one wanted. It is not settled in the middle of a joint change, which
-// ends by itself.
-func (n *node) difference(ctx context.Context, list wish) (missing changes, settled bool, err error) {
-	if _, err = n.engine.Read(ctx); err != nil {
-		return missing, false, err
-	}
+// difference is what the membership known here lacks to be the one wanted. It is not settled in the middle of a joint
+// change, which ends by itself.
+func (n *node) difference(list wish) (missing changes, settled bool, err error) {
 	members, err := n.engine.Members()
 	if err != nil {
 		return missing, false, err

@@ -9,15 +9,14 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
+
+	"github.com/raft-ffi/raft-ffi/bindings/go/rfthttp"
 )
 
 const (
-	requestLimit = 10 * time.Second  // for head and body
-	idleLimit    = 120 * time.Second // a connection without a request ends
-	answerLimit  = 60 * time.Second  // from the head on, until the answer is taken
-	headMax      = 64 << 10
 	smallBodyMax = 64 << 10
 	waitLimit    = 5 * time.Second // how long a request waits for the cluster
 	closeLimit   = 3 * time.Second
@@ -30,13 +29,9 @@ type server struct {
 }
 
 func newServer(n *node) *server {
-	return &server{
-		http: &http.Server{
-			Handler: n, ReadTimeout: requestLimit, IdleTimeout: idleLimit, WriteTimeout: answerLimit,
-			MaxHeaderBytes: headMax, ErrorLog: log.New(debugLines{n.log}, "", 0),
-		},
-		failed: make(chan error, 1),
-	}
+	s := &server{http: rfthttp.NewServer(n, n.tls), failed: make(chan error, 1)}
+	s.http.ErrorLog = log.New(debugLines{n.log}, "", 0)
+	return s
 }
 
 func (s *server) listen(address string) error {
@@ -44,8 +39,12 @@ func (s *server) listen(address string) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", address, err)
 	}
+	serve := func() error { return s.http.Serve(listener) }
+	if s.http.TLSConfig != nil {
+		serve = func() error { return s.http.ServeTLS(listener, "", "") }
+	}
 	go func() {
-		if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(); !errors.Is(err, http.ErrServerClosed) {
 			s.failed <- err
 		}
 	}()
@@ -132,9 +131,12 @@ func read(to http.ResponseWriter, request *http.Request, most int) ([]byte, erro
 	}
 	// Without this the server would wait for the rest of the body before it answers.
 	to.Header().Set("Connection", "close")
-	if errors.As(err, &long) {
+	switch {
+	case errors.As(err, &long):
 		reply(to, http.StatusRequestEntityTooLarge, "the body is too large")
-	} else {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		reply(to, http.StatusRequestTimeout, "the body did not come in time")
+	default:
 		reply(to, http.StatusBadRequest, "the body did not come")
 	}
 	return nil, err

@@ -246,7 +246,7 @@ func TestSlowAndBigClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, _ = io.WriteString(conn, "PUT /kv/a HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 2*headMax)+"\r\n\r\n")
+	_, _ = io.WriteString(conn, "PUT /kv/a HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 2*n.server.http.MaxHeaderBytes)+"\r\n\r\n")
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil || answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Error(answer, err)
@@ -284,7 +284,7 @@ func TestCommandLine(t *testing.T) {
 	if err != nil || config.SnapshotEntries != -1 || config.DiskReserveBytes != -1 || len(config.Voters) != 1 {
 		t.Error(config, err)
 	}
-	for _, more := range [][]string{{"--what"}, {"--id"}, {"--id", "0"}, {"--cluster", "2=b:2"}, {"--dir", ""}, {"word"}, {"--cluster", "x"}} {
+	for _, more := range [][]string{{"--what"}, {"--id"}, {"--id", "0"}, {"--cluster", "2=b:2"}, {"--dir", ""}, {"word"}, {"--tls-ca", "f"}, {"--tls-ca", "f", "--tls-key", "f"}, {"--cluster", "x"}} {
 		var told bytes.Buffer
 		if _, err := parseOptions(append(good, more...), &told); err == nil || !strings.Contains(told.String(), "usage:") {
 			t.Error(more, err, told.String())

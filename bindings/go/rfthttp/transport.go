@@ -1,6 +1,7 @@
 package rfthttp
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -22,10 +23,17 @@ type Options struct {
 	ClusterID uint64
 	// Peers are the URLs of the other nodes, without the path: "http://host:port".
 	Peers map[uint64]string
+	// TLS is what the default client shows and whom it trusts, see [LoadTLS]; Peers are https then. It also sets Sender.
+	TLS *tls.Config
+	// Sender says, with an error, that a request does not come from the node that its headers name: that is answered with
+	// 403, before a byte of the body is read. Default [SenderByName] with TLS, and to believe the headers without.
+	Sender func(request *http.Request, from uint64) error
 	// Client sends. The default one asks no proxy, and connects within a second.
 	Client *http.Client
-	// Timeout limits one POST, and the reading of one that comes in. Default 5 seconds.
+	// Timeout limits one POST. Default 5 seconds.
 	Timeout time.Duration
+	// ReadTimeout limits the reading of one that comes in. Default 10 seconds.
+	ReadTimeout time.Duration
 	// BodyBytesMax limits what one POST may bring, and so what one may send. Default 64 MiB.
 	BodyBytesMax int
 	// QueueItemsMax and QueueBytesMax limit the messages that wait for a peer; more are lost. Default 4096 and 64 MiB.
@@ -51,24 +59,23 @@ func New(options Options) (*Transport, error) {
 	if options.ID == 0 {
 		return nil, errors.New("rfthttp: ID is not set")
 	}
-	if options.Timeout < 0 || options.BodyBytesMax < 0 || options.QueueItemsMax < 0 || options.QueueBytesMax < 0 {
+	if options.Timeout < 0 || options.ReadTimeout < 0 || options.BodyBytesMax < 0 || options.QueueItemsMax < 0 || options.QueueBytesMax < 0 {
 		return nil, errors.New("rfthttp: a limit is negative")
 	}
 	orElse(&options.ClusterID, 1)
 	orElse(&options.Timeout, 5*time.Second)
+	orElse(&options.ReadTimeout, 10*time.Second)
 	orElse(&options.BodyBytesMax, 64<<20)
 	orElse(&options.QueueItemsMax, 4096)
 	orElse(&options.QueueBytesMax, 64<<20)
-	if options.Client == nil {
-		options.Client = &http.Client{
-			Transport: &http.Transport{
-				DialContext:         (&net.Dialer{Timeout: time.Second}).DialContext,
-				MaxIdleConnsPerHost: 2,
-				IdleConnTimeout:     time.Minute,
-			},
-			// A peer that points elsewhere is not one.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	if options.Sender == nil {
+		options.Sender = func(*http.Request, uint64) error { return nil }
+		if options.TLS != nil {
+			options.Sender = SenderByName
 		}
+	}
+	if options.Client == nil {
+		options.Client = newClient(options.TLS)
 	}
 	t := &Transport{options: options, peers: make(map[uint64]*peer)}
 	for id, url := range options.Peers {
@@ -78,6 +85,20 @@ func New(options Options) (*Transport, error) {
 		}
 	}
 	return t, nil
+}
+
+func newClient(config *tls.Config) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: time.Second}).DialContext,
+			TLSClientConfig:     config.Clone(),
+			TLSHandshakeTimeout: 2 * time.Second,
+			MaxIdleConnsPerHost: 2,
+			IdleConnTimeout:     time.Minute,
+		},
+		// A peer that points elsewhere is not one.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 func orElse[T comparable](field *T, value T) {
