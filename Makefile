@@ -169,9 +169,9 @@ GO_SEEN = CGO_CFLAGS="-O2 -g -DRFT_SEEN=$$(cat include/rft.h $(BUILT)/release/li
 GO_TEST := go test -count=1 -timeout 300s
 test-go: lib
 	@if scripts/need.sh --optional 'the Go binding' go-1.24 pkg-config; then \
-		$(MAKE) test-go-shared test-go-static test-kv-go; fi
+		$(MAKE) test-go-shared test-go-static test-go-etcd test-kv-go; fi
 
-.PHONY: test-go-shared test-go-static test-kv-go
+.PHONY: test-go-shared test-go-static test-go-etcd test-kv-go
 test-go-shared:
 	rm -rf $(GO_STAGE)
 	$(MAKE) install DESTDIR=$(GO_STAGE) >/dev/null
@@ -181,6 +181,10 @@ test-go-shared:
 
 test-go-static: go-static
 	export $(GO_SEEN) && cd $(GO) && GOEXPERIMENT=cgocheck2 $(GO_TEST) -race -tags rft_static ./...
+
+# Against etcd's own transport, in a module of its own.
+test-go-etcd: go-static
+	export $(GO_SEEN) && scripts/test-rafthttp.sh
 
 test-kv-go: kv-go
 	$(MAKE) -C examples/kv-go test

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 
 	rft "github.com/raft-ffi/raft-ffi/bindings/go"
 	"github.com/raft-ffi/raft-ffi/bindings/go/rfthttp"
+	"github.com/raft-ffi/raft-ffi/bindings/go/rfthttp/etcdhttp"
 )
 
 // counters count since the process began, except starts: that one is kept in DIR/starts.
@@ -24,13 +26,30 @@ type counters struct {
 	starts                                    uint64
 }
 
+// transport is how nodes speak to each other.
+type transport interface {
+	rft.Transport
+	rft.Attacher
+	http.Handler
+	SetPeer(id uint64, base string) error
+	Close() error
+}
+
+func newTransport(o options, more rfthttp.Options) (transport, error) {
+	more.ID, more.ClusterID = o.id, o.clusterID
+	if !o.rafthttp {
+		return rfthttp.New(more)
+	}
+	return etcdhttp.New(etcdhttp.Options{Options: more})
+}
+
 // node is one node: the engine, and what its callbacks and the HTTP routes share.
 type node struct {
 	options   options
 	log       *slog.Logger
 	tls       *tls.Config // nil: plain HTTP
 	machine   *machine
-	transport *rfthttp.Transport
+	transport transport
 	engine    *rft.Engine
 	counters  counters
 }
@@ -51,7 +70,7 @@ func openNode(o options, log *slog.Logger) (*node, error) {
 		first = nil
 	}
 	n.machine = &machine{state: newState(first), follow: n.follow, onRestore: n.restored}
-	n.transport, err = rfthttp.New(rfthttp.Options{ID: o.id, ClusterID: o.clusterID, TLS: secrets, OnPeer: n.peerChanged})
+	n.transport, err = newTransport(o, rfthttp.Options{TLS: secrets, OnPeer: n.peerChanged})
 	if err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ const usage = `usage: kv-go --id ID --cluster ID=HOST:PORT,... --dir DIR [option
   --segment-bytes N     length of a file of the log (default 64000000)
   --disk-reserve BYTES  with less left on the disk no writes are taken, 0: no matter (default 64 MiB)
   --lease-reads         a leader answers reads by its lease; for all nodes or none
+  --rafthttp            between nodes, speak etcd's rafthttp, with its streams
   --tls-ca FILE         HTTPS only, with certificates that this authority has signed, for all; PEM, like
   --tls-cert FILE       this node's own certificate, named rft-node-ID,
   --tls-key FILE        and its key
@@ -35,7 +36,7 @@ type options struct {
 	id, clusterID, tick, snapshotEntries, segmentBytes, diskReserve uint64
 	cluster                                                         book
 	dir, tlsCA, tlsCert, tlsKey                                     string
-	join, leaseReads, verbose                                       bool
+	join, leaseReads, rafthttp, verbose                             bool
 }
 
 // parseOptions reads the command line. What cannot be understood is told, with the usage, and is an error.
@@ -54,6 +55,7 @@ func parseOptions(args []string, told io.Writer) (options, error) {
 	flags.Uint64Var(&o.segmentBytes, "segment-bytes", 64000000, "")
 	flags.Uint64Var(&o.diskReserve, "disk-reserve", 64<<20, "")
 	flags.BoolVar(&o.leaseReads, "lease-reads", false, "")
+	flags.BoolVar(&o.rafthttp, "rafthttp", false, "")
 	flags.StringVar(&o.tlsCA, "tls-ca", "", "")
 	flags.StringVar(&o.tlsCert, "tls-cert", "", "")
 	flags.StringVar(&o.tlsKey, "tls-key", "", "")

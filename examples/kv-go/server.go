@@ -95,7 +95,7 @@ func routesOf(path string) []route {
 
 // ServeHTTP finds the route and reads the body, within its limits.
 func (n *node) ServeHTTP(to http.ResponseWriter, request *http.Request) {
-	if request.URL.Path == "/raft" {
+	if path := request.URL.Path; path == "/raft" || n.options.rafthttp && strings.HasPrefix(path, "/raft/") {
 		n.transport.ServeHTTP(to, request)
 		return
 	}

@@ -60,14 +60,14 @@ func (r *running) stop() {
 }
 
 // startCluster starts nodes 1 to size.
-func startCluster(t *testing.T, size int) []*running {
+func startCluster(t *testing.T, size int, more ...string) []*running {
 	var cluster []string
 	for id := 1; id <= size; id++ {
 		cluster = append(cluster, fmt.Sprintf("%d=%s", id, freeAddress(t)))
 	}
 	var nodes []*running
 	for id := 1; id <= size; id++ {
-		nodes = append(nodes, start(t, id, cluster))
+		nodes = append(nodes, start(t, id, cluster, more...))
 	}
 	return nodes
 }
@@ -254,8 +254,13 @@ func TestSlowAndBigClients(t *testing.T) {
 }
 
 func TestNothingIsLeftBehind(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { comeAndGo(t) })
+	t.Run("rafthttp", func(t *testing.T) { comeAndGo(t, "--rafthttp") })
+}
+
+func comeAndGo(t *testing.T, more ...string) {
 	before := runtime.NumGoroutine()
-	nodes := startCluster(t, 3)
+	nodes := startCluster(t, 3, more...)
 	nodes[2].leading(t)
 	nodes[2].want(t, 204, "PUT", "/kv/a", "1")
 	for _, n := range nodes {

@@ -62,11 +62,16 @@ func NewServer(handler http.Handler, config *tls.Config) *http.Server {
 
 // SenderByName is the rule of a transport with TLS: a request comes from the node whose name its certificate has.
 func SenderByName(request *http.Request, from uint64) error {
-	if request.TLS == nil || len(request.TLS.VerifiedChains) == 0 {
+	return SpeaksFor(request.TLS, from)
+}
+
+// SpeaksFor is nil when a connection's other end has shown the certificate of a node, see [NodeName].
+func SpeaksFor(connection *tls.ConnectionState, id uint64) error {
+	if connection == nil || len(connection.VerifiedChains) == 0 {
 		return errors.New("it came without a certificate")
 	}
-	if name := request.TLS.VerifiedChains[0][0].Subject.CommonName; name != NodeName(from) {
-		return fmt.Errorf("the certificate is that of %q, not of %q", name, NodeName(from))
+	if name := connection.VerifiedChains[0][0].Subject.CommonName; name != NodeName(id) {
+		return fmt.Errorf("the certificate is that of %q, not of %q", name, NodeName(id))
 	}
 	return nil
 }

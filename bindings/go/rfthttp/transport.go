@@ -30,6 +30,10 @@ type Options struct {
 	Sender func(request *http.Request, from uint64) error
 	// Client sends. The default one asks no proxy, and connects within a second.
 	Client *http.Client
+	// Header is sent with every request.
+	Header http.Header
+	// Bare has each message travel in a POST of its own, as etcd's nodes take them.
+	Bare bool
 	// Timeout limits one POST. Default 5 seconds.
 	Timeout time.Duration
 	// ReadTimeout limits the reading of one that comes in. Default 10 seconds.
@@ -75,7 +79,7 @@ func New(options Options) (*Transport, error) {
 		}
 	}
 	if options.Client == nil {
-		options.Client = newClient(options.TLS)
+		options.Client = NewClient(options.TLS)
 	}
 	t := &Transport{options: options, peers: make(map[uint64]*peer)}
 	for id, url := range options.Peers {
@@ -87,7 +91,9 @@ func New(options Options) (*Transport, error) {
 	return t, nil
 }
 
-func newClient(config *tls.Config) *http.Client {
+// NewClient makes the client that a transport has by default. It asks no proxy, follows nowhere, connects within a second,
+// and speaks HTTP/1.1.
+func NewClient(config *tls.Config) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: time.Second}).DialContext,
@@ -107,6 +113,9 @@ func orElse[T comparable](field *T, value T) {
 		*field = value
 	}
 }
+
+// Options are those in force, with the defaults filled in.
+func (t *Transport) Options() Options { return t.options }
 
 // SetPeer tells where a node is, a new one or one that moved.
 func (t *Transport) SetPeer(id uint64, base string) error {
