@@ -15,7 +15,7 @@ C_FILES = $(wildcard examples/*/*.c examples/*/*.cpp examples/*/*.h include/*.hp
 C_STYLE := --style=file:examples/.clang-format
 DEMO := examples/demo
 C_TOOLS := gcc pkg-config
-KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev python3
+KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev libgnutls28-dev python3
 
 .PHONY: help
 help:
@@ -191,7 +191,9 @@ test-kv-go: kv-go
 	SERVER=examples/kv-go/build/kv-go $(PYTHON) $(DEMO)/routes.py
 
 test-http: kv
+	@scripts/need.sh openssl
 	$(PYTHON) $(DEMO)/routes.py
+	TLS=1 $(PYTHON) $(DEMO)/routes.py
 
 # The tests have a virtual environment of their own; without it they are skipped, and said to be.
 PY := bindings/python
