@@ -189,6 +189,7 @@ test-go-etcd: go-static
 test-kv-go: kv-go
 	$(MAKE) -C examples/kv-go test
 	SERVER=examples/kv-go/build/kv-go $(PYTHON) $(DEMO)/routes.py
+	SERVER=examples/kv-go/build/kv-go TLS=1 $(PYTHON) $(DEMO)/routes.py
 
 test-http: kv
 	@scripts/need.sh openssl

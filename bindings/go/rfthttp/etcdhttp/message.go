@@ -14,16 +14,16 @@ const (
 
 // Tags of raftpb.Message, as they stand on the wire: the number, and 2 in the last bits where bytes follow.
 const (
-	tagType    = 1<<3
-	tagTo      = 2<<3
-	tagFrom    = 3<<3
-	tagTerm    = 4<<3
-	tagLogTerm = 5<<3
-	tagIndex   = 6<<3
+	tagType    = 1 << 3
+	tagTo      = 2 << 3
+	tagFrom    = 3 << 3
+	tagTerm    = 4 << 3
+	tagLogTerm = 5 << 3
+	tagIndex   = 6 << 3
 	tagEntries = 7<<3 | 2
-	tagCommit  = 8<<3
+	tagCommit  = 8 << 3
 
-	tagEntryIndex = 3<<3
+	tagEntryIndex = 3 << 3
 )
 
 var errMessage = errors.New("etcdhttp: the bytes are not a message")
