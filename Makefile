@@ -54,11 +54,17 @@ kv: lib
 	@scripts/need.sh $(KV_TOOLS)
 	$(MAKE) -C examples/kv-c TARGET=$(BUILT)
 
+# With Go alone; where there is none, nothing is built.
+.PHONY: kv-go
+kv-go: go-static
+	@if scripts/need.sh --optional 'the service in Go' go-1.24; then $(MAKE) -C examples/kv-go; fi
+
 three-nodes: lib
 	$(MAKE) -C examples/three-nodes-c TARGET=$(BUILT)
 
 # What the tag rft_static links: a library and its header beside the Go package.
 GO := bindings/go
+GO_MODULES := $(GO) examples/kv-go
 GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
 .PHONY: go-header go-static
 go-header:
@@ -161,9 +167,10 @@ GO_STAGE := $(BUILT)/go-stage
 GO_SEEN = CGO_CFLAGS="-O2 -g -DRFT_SEEN=$$(cat include/rft.h $(BUILT)/release/librft.a | cksum | cut -d ' ' -f 1)"
 GO_TEST := go test -count=1 -timeout 300s
 test-go: lib
-	@if scripts/need.sh --optional 'the Go binding' go-1.24 pkg-config; then $(MAKE) test-go-shared test-go-static; fi
+	@if scripts/need.sh --optional 'the Go binding' go-1.24 pkg-config; then \
+		$(MAKE) test-go-shared test-go-static test-go-etcd test-kv-go; fi
 
-.PHONY: test-go-shared test-go-static
+.PHONY: test-go-shared test-go-static test-go-etcd test-kv-go
 test-go-shared:
 	rm -rf $(GO_STAGE)
 	$(MAKE) install DESTDIR=$(GO_STAGE) >/dev/null
@@ -173,6 +180,15 @@ test-go-shared:
 
 test-go-static: go-static
 	export $(GO_SEEN) && cd $(GO) && GOEXPERIMENT=cgocheck2 $(GO_TEST) -race -tags rft_static ./...
+
+# Against etcd's own transport, in a module of its own.
+test-go-etcd: go-static
+	export $(GO_SEEN) && scripts/test-rafthttp.sh
+
+test-kv-go: kv-go
+	$(MAKE) -C examples/kv-go test
+	SERVER=examples/kv-go/build/kv-go $(PYTHON) $(DEMO)/routes.py
+	SERVER=examples/kv-go/build/kv-go TLS=1 $(PYTHON) $(DEMO)/routes.py
 
 test-http: kv
 	@scripts/need.sh openssl
@@ -271,7 +287,8 @@ check-c:
 
 check-go: go-header
 	@if scripts/need.sh --optional 'format and vet of the Go binding' go-1.24; then \
-		cd $(GO) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet -tags rft_static ./...; fi
+		for module in $(GO_MODULES); do \
+			(cd $$module && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet -tags rft_static ./...) || exit 1; done; fi
 
 check-python:
 	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
@@ -284,7 +301,7 @@ fix:
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
-	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO); fi
+	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO_MODULES); fi
 	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding'; then \
 		cd $(PY) && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .; fi
 
@@ -322,6 +339,7 @@ clean:
 	$(CARGO) clean
 	rm -rf benches/target raft-core/fuzz/target $(PY)/target $(PY)/python/rft/*.so
 	$(MAKE) -C examples/kv-c clean
+	$(MAKE) -C examples/kv-go clean
 	$(MAKE) -C examples/three-nodes-c clean
 	$(MAKE) -C bindings/c clean
 	$(MAKE) -C bindings/cpp clean
