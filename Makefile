@@ -181,10 +181,30 @@ test-http: kv
 # The tests have a virtual environment of their own; without it they are skipped, and said to be.
 PY := bindings/python
 VENV := $(BUILT)/venv-python
+KV_PY := examples/kv-python
+PY_WANTS := $(PY)/requirements-dev.txt $(KV_PY)/requirements.txt
 IN_VENV = VIRTUAL_ENV=$(VENV) PATH=$(VENV)/bin:$$PATH
 test-python:
 	@scripts/need.sh cargo gcc
-	@if scripts/python-venv.sh $(VENV) 'the Python binding'; then $(MAKE) test-python-in-venv; fi
+	@if scripts/python-venv.sh $(VENV) 'the Python binding' $(PY_WANTS); then $(MAKE) test-python-in-venv; fi
+
+# The program as its user has it: an environment of its own, with the wheel. What starts it lies where kv-c's program does.
+VENV_KV := $(BUILT)/venv-kv-python
+KV_WHEEL := $(BUILT)/wheel-kv-python
+.PHONY: kv-python kv-python-in-venv
+kv-python:
+	@scripts/need.sh cargo gcc
+	@if scripts/python-venv.sh $(VENV) kv-python $(PY_WANTS) && \
+		scripts/python-venv.sh $(VENV_KV) kv-python $(KV_PY)/requirements.txt; then $(MAKE) kv-python-in-venv; fi
+
+kv-python-in-venv:
+	rm -rf $(KV_WHEEL)
+	cd $(PY) && $(IN_VENV) maturin build --quiet --locked --release --out $(KV_WHEEL)
+	$(VENV_KV)/bin/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --force-reinstall \
+		$(KV_WHEEL)/*.whl
+	@mkdir -p $(KV_PY)/build
+	@printf '#!/bin/sh\nPYTHONPATH=%s exec %s -m kv "$$@"\n' $(abspath $(KV_PY)) $(VENV_KV)/bin/python >$(KV_PY)/build/kv-python
+	@chmod +x $(KV_PY)/build/kv-python
 
 .PHONY: test-python-in-venv
 test-python-in-venv:
@@ -192,6 +212,8 @@ test-python-in-venv:
 	cd $(PY) && $(IN_VENV) mypy
 	cd $(PY) && $(IN_VENV) python -m mypy.stubtest rft._native
 	cd $(PY) && $(IN_VENV) pytest
+	cd $(KV_PY) && $(IN_VENV) mypy
+	cd $(KV_PY) && $(IN_VENV) pytest
 	scripts/test-wheel.sh $(VENV) $(BUILT)/wheel
 	@scripts/need.sh --optional 'the Python binding without the global lock' python3.14t || true
 
@@ -274,8 +296,9 @@ check-go: go-header
 
 check-python:
 	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
-	@if scripts/python-venv.sh $(VENV) 'format and lints of the Python binding'; then \
-		cd $(PY) && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .; fi
+	@if scripts/python-venv.sh $(VENV) 'format and lints of the Python binding' $(PY_WANTS); then \
+		for here in $(PY) $(KV_PY); do \
+			(cd $$here && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .) || exit 1; done; fi
 
 fix:
 	@scripts/need.sh cargo gcc
@@ -284,8 +307,9 @@ fix:
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
 	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO); fi
-	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding'; then \
-		cd $(PY) && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .; fi
+	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding' $(PY_WANTS); then \
+		for here in $(PY) $(KV_PY); do \
+			(cd $$here && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .) || exit 1; done; fi
 
 # A change of the binary interface is taken over by hand, so that it is seen and meant.
 .PHONY: abi
@@ -324,4 +348,4 @@ clean:
 	$(MAKE) -C examples/three-nodes-c clean
 	$(MAKE) -C bindings/c clean
 	$(MAKE) -C bindings/cpp clean
-	rm -rf $(GO)/lib
+	rm -rf $(GO)/lib $(KV_PY)/build
