@@ -1,5 +1,6 @@
 #include "request.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,18 @@ const char *request_header(const struct request *request, const char *name) {
 bool request_asks(const struct request *request, const char *name, const char *value) {
     const char *given = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
     return given != NULL && strcmp(given, value) == 0;
+}
+
+bool request_line(const struct bytes *body, size_t *at, const char **line, size_t *len) {
+    size_t left = body->len - *at;
+    if (left == 0) {
+        return false;
+    }
+    *line = (const char *)body->data + *at;
+    const char *newline = memchr(*line, '\n', left);
+    *len = newline != NULL ? (size_t)(newline - *line) : left;
+    *at += newline != NULL ? *len + 1 : *len;
+    return true;
 }
 
 struct header {
@@ -29,6 +42,11 @@ static enum MHD_Result send_reply(const struct request *request, unsigned status
     }
     if (second.name != NULL) {
         MHD_add_response_header(response, second.name, second.value);
+    }
+    if (request->revision != 0) {
+        char tag[24];
+        snprintf(tag, sizeof tag, "\"%" PRIu64 "\"", request->revision);
+        MHD_add_response_header(response, "ETag", tag);
     }
     enum MHD_Result result = MHD_queue_response(request->connection, status, response);
     MHD_destroy_response(response);
@@ -79,6 +97,8 @@ static unsigned http_status(rft_status_t status) {
     case RFT_E_DROPPED:
         return MHD_HTTP_SERVICE_UNAVAILABLE; /* certain: nothing was done, so trying again is safe */
     case RFT_E_CONF_CHANGE:
+    case RFT_E_QUORUM_AT_RISK:
+    case RFT_E_LEARNER_BEHIND:
         return MHD_HTTP_CONFLICT;
     case RFT_E_TOO_LARGE:
         return MHD_HTTP_CONTENT_TOO_LARGE;

@@ -13,11 +13,14 @@ struct request {
     struct bytes body;
     size_t body_max;
     bool too_large;
+    uint64_t revision; /* of the key, for the answer's ETag; 0 is none */
 };
 
 const char *request_header(const struct request *request, const char *name);
 /* Whether the query has `name` with exactly `value`. */
 bool request_asks(const struct request *request, const char *name, const char *value);
+/* Steps through the lines of a body: `at` begins at 0. False behind the last one. */
+bool request_line(const struct bytes *body, size_t *at, const char **line, size_t *len);
 
 /* Each answers once; the result goes back to libmicrohttpd. */
 enum MHD_Result reply(const struct request *request, unsigned status, const char *content_type,
