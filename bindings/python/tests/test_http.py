@@ -107,6 +107,13 @@ def test_a_chunked_body_is_refused_before_it_is_read(group: Group) -> None:
         assert response.status_code == 411
 
 
+def test_whose_name_is_in_the_headers_does_not_speak_for_another(group: Group) -> None:
+    with httpx.Client() as client:
+        for sender, status in ((2, 204), (3, 400)):
+            heartbeat = bytes([8, 8, 16, 1, 24, sender, 32, 0])
+            assert client.post(group.url(1), content=heartbeat, headers=GOOD).status_code == status
+
+
 def test_a_request_that_drips_in_is_cut_off(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rft._http_server, "_REQUEST_SECONDS", 0.3)
     for sent in (b"POST /raft HTTP/1.1\r\nHost: x", good_head(100)):
@@ -141,7 +148,9 @@ def test_one_bare_message_and_many_in_frames_are_understood() -> None:
     class Engine:
         def step(self, message: bytes, /) -> None: ...
 
-        def step_many(self, messages: list[bytes], /) -> list[tuple[int, rft.RaftError]]:
+        def step_many(
+            self, messages: list[bytes], /, peer: int | None = None
+        ) -> list[tuple[int, rft.RaftError]]:
             taken.extend(messages)
             return []
 

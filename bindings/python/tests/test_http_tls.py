@@ -1,5 +1,6 @@
 """The transport under TLS: who has no certificate, or that of another node, is not heard."""
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Iterator
@@ -100,10 +101,10 @@ def test_who_has_no_certificate_of_the_authority_is_not_answered(
 
 def test_a_client_that_is_silent_holds_up_nobody(authority: Authority, listening: str) -> None:
     where = httpx.URL(listening)
-    silent = [socket.create_connection((where.host, where.port or 0)) for _ in range(5)]
-    assert post(listening, authority.contexts("rft-node-2"), GOOD) == 204
-    for connection in silent:
-        connection.close()
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(socket.create_connection((where.host, where.port or 0)))
+        assert post(listening, authority.contexts("rft-node-2"), GOOD) == 204
 
 
 def test_a_node_speaks_to_nobody_under_another_name(authority: Authority, tmp_path: Path) -> None:
@@ -131,7 +132,9 @@ def test_without_tls_the_name_does_not_matter() -> None:
     class Engine:
         def step(self, message: bytes, /) -> None: ...
 
-        def step_many(self, messages: list[bytes], /) -> list[tuple[int, rft.RaftError]]:
+        def step_many(
+            self, messages: list[bytes], /, peer: int | None = None
+        ) -> list[tuple[int, rft.RaftError]]:
             return []
 
         def report_unreachable(self, id: int, /) -> None: ...

@@ -76,29 +76,32 @@ def parse_list(body: bytes) -> list[Wanted]:
         wanted.append(Wanted(_id(id), _address(address), learner=member != line))
     if len({member.id for member in wanted}) != len(wanted):
         raise text(400, "a node stands there twice")
+    if all(member.learner for member in wanted):
+        raise text(400, "nobody would vote")
     return wanted
 
 
 def change_to(wanted: list[Wanted], members: Sequence[rft.Member], addresses: dict[int, str]) -> Change:
     """What makes these the members, and no others."""
     change = Change()
-    there = {member.id: member for member in members}
-    for one in wanted:
-        member = there.pop(one.id, None)
-        moved = addresses.get(one.id) != one.address
-        if member is None or member.learner != one.learner:
-            kind: ChangeKind = "add_learner" if one.learner else "add_voter"
-            change.add(kind, one.id, one.address if moved else None)
-        elif moved:
-            change.add("update", one.id, one.address)
-    for id in there:
+    learns = {member.id: member.learner for member in members}
+    # Who goes is forgotten first: the addresses need not have room for both.
+    for id in learns.keys() - {one.id for one in wanted}:
         change.add("remove", id)
+    for one in wanted:
+        if learns.get(one.id) is not one.learner:
+            change.steps.append(("add_learner" if one.learner else "add_voter", one.id))
+        if addresses.get(one.id) != one.address:
+            change.addresses.append(f"{one.id}={one.address}")
+    if change.addresses and not change.steps:
+        # That needs an entry, too.
+        change.steps.append(("update", wanted[0].id))
     return change
 
 
 def _lines(body: bytes, most: int) -> list[str]:
     try:
-        lines = [line.strip() for line in body.decode().split("\n")]
+        lines = body.decode().split("\n")
     except UnicodeDecodeError:
         raise text(400, "the body is not UTF-8") from None
     lines = [line for line in lines if line]

@@ -62,6 +62,8 @@ def _cluster(text: str) -> dict[int, str]:
     members: dict[int, str] = {}
     try:
         book.follow(members, text)
+        for address in members.values():
+            book.parse_address(address)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return members

@@ -12,13 +12,13 @@ import rft.http
 
 from kv import answers, book, change, state, status
 from kv.answers import Answer, text
+from kv.member_list import Reaching
 from kv.node import Node
 from kv.request import Disconnected, Receive, Request, parse_condition, parse_key
 
 WAIT_SECONDS = 5.0
 SMALL_BODY_MAX = 64 << 10
 _KV, _TRANSFER = "/kv/", "/transfer/"
-_LEAVING_SECONDS = 0.02
 _LINGER_SECONDS = 1.0
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -136,23 +136,7 @@ class Routes:
 
     async def _set_members(self, request: Request) -> Answer:
         wanted = change.parse_list(await request.body(SMALL_BODY_MAX))
-        with contextlib.suppress(asyncio.TimeoutError):
-            return await asyncio.wait_for(self._reach(wanted), WAIT_SECONDS)
-        return text(504, "the outcome is unknown: the change is not over yet")
-
-    async def _reach(self, wanted: list[change.Wanted]) -> Answer:
-        """Changes what is to be changed, and looks again: somebody else may have changed something meanwhile."""
-        engine = self._node.engine
-        while True:
-            await engine.read()
-            members = engine.members()
-            if any(member.outgoing or member.learner_next for member in members):
-                await asyncio.sleep(_LEAVING_SECONDS)
-                continue
-            asked = change.change_to(wanted, members, self._node.machine.members())
-            if not asked.steps:
-                return Answer(204)
-            await engine.change(asked.steps, context=asked.context)
+        return await Reaching(self._node, wanted, WAIT_SECONDS).run()
 
     async def _snapshot(self, request: Request) -> Answer:
         await request.body(SMALL_BODY_MAX)

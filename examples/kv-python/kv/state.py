@@ -108,7 +108,7 @@ class State:
 
     def change(self, index: int, context: bytes) -> None:
         """Take over the addresses that the membership change at this index of the log brings along."""
-        book.follow(self.members, context.decode())
+        book.follow(self.members, book.to_text(context))
         self.applied = index
 
     def copy(self) -> State:
@@ -119,7 +119,7 @@ class State:
         """The state in pieces."""
         yield _MAGIC + _U64.pack(self.applied) + _U32.pack(len(self.members))
         for id in sorted(self.members):
-            address = self.members[id].encode()
+            address = book.to_bytes(self.members[id])
             yield _U64.pack(id) + _U32.pack(len(address)) + address
         yield _U64.pack(len(self.items))
         for key in sorted(self.items):
@@ -142,7 +142,7 @@ def decode(reader: BinaryIO) -> State:
     state = State(applied=_number(reader, _U64))
     for _ in range(_bounded(reader, book.MEMBERS_MAX)):
         id = _number(reader, _U64)
-        state.members[id] = _take(reader, _bounded(reader, book.ADDRESS_MAX)).decode()
+        state.members[id] = book.to_text(_take(reader, _bounded(reader, book.ADDRESS_MAX)))
     for _ in range(_number(reader, _U64)):
         key = _take(reader, _bounded(reader, KEY_MAX))
         revision = _number(reader, _U64)

@@ -110,9 +110,7 @@ def test_a_bad_state_is_refused() -> None:
             state.decode(io.BytesIO(data))
 
 
-@pytest.mark.parametrize(
-    "context", ["x", "=a:1", "0=a:1", "x=a:1", "1=a:1,", f"{1 << 64}=a:1", "1=" + "a" * 256]
-)
+@pytest.mark.parametrize("context", ["x", "=a:1", "0=a:1", "x=a:1", ",", f"{1 << 64}=a:1", "1=" + "a" * 256])
 def test_a_bad_address_is_refused(context: str) -> None:
     with pytest.raises(ValueError, match="not"):
         book.follow({}, context)

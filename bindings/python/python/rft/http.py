@@ -113,7 +113,8 @@ class Inbound:
                 return 400, "the body is not whole frames"
             messages = split
         try:
-            refusals = self._engine.step_many(messages)
+            # Whoever was let in as one node does not speak for another.
+            refusals = self._engine.step_many(messages, peer=_hex(headers.get("X-Server-From")))
         except BusyError as error:
             return 503, str(error)
         except RaftError as error:
