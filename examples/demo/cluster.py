@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, TypeVar
+from typing import Callable, Dict, List, Optional, TypeVar, Union
 
 from certificates import Certificates
 from http_client import Client, Connections
@@ -70,7 +70,9 @@ class Node:
         self.id = node_id
         self.address = address
         self.directory = directory
-        self._command = command
+        self.server = Path(command[0])
+        self._prefix: List[str] = []
+        self._arguments = command[1:]
         self._log = log
         self._process: Optional[subprocess.Popen] = None
         self._connections = Connections(tls=tls)
@@ -80,6 +82,19 @@ class Node:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+
+    @property
+    def _command(self) -> List[str]:
+        return [*self._prefix, str(self.server), *self._arguments]
+
+    @property
+    def program(self) -> str:
+        """Which of the hosts it is, for instance kv-c."""
+        return self.server.name
+
+    def run_by(self, server: Path) -> None:
+        """From the next start on, this program runs it, on the same directory."""
+        self.server = server
 
     @property
     def running(self) -> bool:
@@ -149,7 +164,7 @@ class Node:
 
     def run_in(self, prefix: List[str]) -> None:
         """From the next start on, this command runs it; it has to become the server, not to start it."""
-        self._command = prefix + self._command
+        self._prefix = prefix + self._prefix
 
     def stand_still(self, still: bool) -> None:
         """SIGSTOP, or SIGCONT"""
@@ -158,12 +173,12 @@ class Node:
 
     def run_with_flags(self, flags: List[str]) -> None:
         """From the next start on, with these too: the last of a kind counts."""
-        self._command = self._command + flags
+        self._arguments = self._arguments + flags
 
     def run_with(self, environment: Dict[str, str]) -> None:
         """From the next start on, its environment has these too."""
         # `env` becomes the server, which so stays the child of this process.
-        self._command = ["env"] + [f"{name}={value}" for name, value in environment.items()] + self._command
+        self._prefix = ["env"] + [f"{name}={value}" for name, value in environment.items()] + self._prefix
 
     def log_tail(self, lines: int = 15) -> str:
         try:
@@ -174,17 +189,21 @@ class Node:
 
 class Cluster:
     """`with Cluster(...) as cluster`: its processes end and its files go, whatever happens inside.
-    KEEP=1 in the environment keeps the files. `tls`: all speak HTTPS, with certificates of their own."""
+    KEEP=1 in the environment keeps the files. `tls`: all speak HTTPS, with certificates of their own.
 
-    def __init__(self, size: int, flags: List[str], server: Path = DEFAULT_SERVER, tls: bool = False):
-        if not server.exists():
-            raise Failure(f"{server} is not there: build it first (make demo does)")
+    `server` is the program of every node, or a list of programs: each node has the next of them, and behind the last
+    comes the first again."""
+
+    def __init__(self, size: int, flags: List[str], server: Union[Path, List[Path]] = DEFAULT_SERVER, tls: bool = False):
+        self.servers = [server] if isinstance(server, Path) else server
+        for program in self.servers:
+            if not program.exists():
+                raise Failure(f"{program} is not there: build it first (make demo does)")
         self.directory = Path(tempfile.mkdtemp(prefix="rft-"))
         self.certificates = Certificates(self.directory / "tls") if tls else None
         self.tls = self.certificates.context() if self.certificates else None
         self.nodes: Dict[int, Node] = {}
         self._flags = flags
-        self._server = server
         self._ports: List[int] = []
         first = {node_id: self._new_address() for node_id in range(1, size + 1)}
         for node_id in first:
@@ -262,7 +281,8 @@ class Cluster:
     def _add(self, node_id: int, addresses: Dict[int, str], more: List[str]) -> Node:
         members = ",".join(f"{other}={address}" for other, address in addresses.items())
         directory = self.directory / f"node{node_id}"
-        command = [str(self._server), "--id", str(node_id), "--cluster", members, "--dir", str(directory)]
+        server = self.servers[(node_id - 1) % len(self.servers)]
+        command = [str(server), "--id", str(node_id), "--cluster", members, "--dir", str(directory)]
         if self.certificates:
             command += self.certificates.flags(node_id)
         log = self.directory / f"node{node_id}.log"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Processes in network namespaces, cut off one at a time, one way, in groups or by pairs; with lossy, slow and late
-networks; stopped and killed; added and removed. Meanwhile clients write, delete and read through any node, and what they
-were told must be explained by some order of what they did.
+networks; stopped and killed; added and removed. Meanwhile clients read, write, delete and swap through any node, and what
+they were told must be explained by some order of what they did.
 
 usage: netns.py SECONDS SEED [--nodes N] [--server PATH]      as root, for instance: netns.py 60 7
 
@@ -232,6 +232,7 @@ class Storm:
         return [
             ("faults", faults),
             ("calls with a known outcome", str(self._clients.done())),
+            ("of them compare-and-swap, done and refused", "{}, {}".format(*self._clients.swaps())),
             ("histories, all explained", str(self.keys)),
         ]
 

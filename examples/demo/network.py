@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Tuple, Union
 
 from cluster import Cluster, Failure, Node
 
@@ -183,7 +183,7 @@ def free_subnet() -> str:
 class NetCluster(Cluster):
     """A cluster whose nodes have a namespace each."""
 
-    def __init__(self, network: Network, size: int, flags: List[str], server: Path):
+    def __init__(self, network: Network, size: int, flags: List[str], server: Union[Path, List[Path]]):
         self.network = network
         super().__init__(size, flags, server)
 
