@@ -26,12 +26,13 @@ help:
 	@echo 'make fix      formats the sources and generates the header'
 	@echo 'make abi      takes a change of the C interface over into include/abi, and tells it'
 	@echo 'make fuzz     arbitrary bytes for what reads them: SECONDS=60 for all targets, or TARGET=wal for one'
-	@echo 'make soak     five hunts, each for SECONDS=600, from SEED=7 on if that is given:'
+	@echo 'make soak     six hunts, each for SECONDS=600, from SEED=7 on if that is given:'
 	@echo '              make soak-simulation  clusters in virtual time, watched by an oracle'
 	@echo '              make soak-processes   kill -9 and SIGSTOP of random nodes (or ROUNDS=1000 of it)'
 	@echo '              make soak-engines     engines that are stopped, cut off and restarted'
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo '              make soak-netns       processes in namespaces: partitions, loss, delay, kill, as root'
+	@echo '              make soak-mixed       one cluster of four languages: all of that, and directories that change hands'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
 	@echo 'make docs-c   the manual of rft.h and rft.hpp, by Doxygen'
@@ -54,6 +55,12 @@ kv: lib
 	@scripts/need.sh $(KV_TOOLS)
 	$(MAKE) -C examples/kv-c TARGET=$(BUILT)
 
+# The hosts of the service, in all languages. One whose language is not on the machine is left out, and named.
+HOSTS := kv-c kv-cpp kv-python kv-go
+SERVERS := $(foreach host,$(HOSTS),examples/$(host)/build/$(host))
+.PHONY: hosts
+hosts: kv kv-python $(if $(wildcard examples/kv-cpp/Makefile),kv-cpp) $(if $(wildcard examples/kv-go/Makefile),kv-go)
+
 three-nodes: lib
 	$(MAKE) -C examples/three-nodes-c TARGET=$(BUILT)
 
@@ -71,6 +78,12 @@ go-static: lib go-header
 
 # ---- running ----
 
+# A disk that fails when it is told to.
+SHIM := $(BUILT)/demo/disk_fault.so
+$(SHIM): $(DEMO)/disk_fault.c
+	@mkdir -p $(BUILT)/demo
+	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $@ $< -ldl
+
 # They go to those who ask for them. `make test SEED=7` must not narrow a test that looks for the same name down.
 unexport SEED SECONDS BYTES
 
@@ -78,13 +91,14 @@ unexport SEED SECONDS BYTES
 demo: kv
 	$(PYTHON) $(DEMO)/demo.py
 
-.PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-netns soak-snapshot fuzz
+.PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-netns soak-mixed soak-snapshot fuzz
 soak:
 	@$(MAKE) soak-simulation
 	@$(MAKE) soak-processes
 	@$(MAKE) soak-engines
 	@$(MAKE) soak-disk
 	@$(MAKE) soak-netns
+	@$(MAKE) soak-mixed
 
 SOAK_SECONDS = $(or $(SECONDS),600)
 soak-simulation:
@@ -104,11 +118,15 @@ soak-disk:
 	SECONDS=$(SOAK_SECONDS) $(if $(SEED),SEED=$(SEED)) \
 		$(CARGO) test --release -p raft-core --test disk_crash every_moment -- --nocapture
 
-# Five nodes, and then three whose messages are late.
-soak-netns: kv
+# Five nodes, then five with slow disks, and then three whose messages are late.
+soak-netns: kv $(SHIM)
 	@scripts/need.sh iproute2 nftables
-	$(PYTHON) $(DEMO)/netns.py $$(($(SOAK_SECONDS) / 2)) $(or $(SEED),1) --nodes 5
-	$(PYTHON) $(DEMO)/netns.py $$(($(SOAK_SECONDS) / 2)) $(or $(SEED),1) --late
+	$(PYTHON) $(DEMO)/netns.py $$(($(SOAK_SECONDS) / 3)) $(or $(SEED),1) --nodes 5
+	$(PYTHON) $(DEMO)/netns.py $$(($(SOAK_SECONDS) / 3)) $(or $(SEED),1) --nodes 5 --slow-disks $(SHIM)
+	$(PYTHON) $(DEMO)/netns.py $$(($(SOAK_SECONDS) / 3)) $(or $(SEED),1) --late
+
+soak-mixed: hosts
+	$(PYTHON) $(DEMO)/mixed.py $(SOAK_SECONDS) $(or $(SEED),1) $(SERVERS)
 
 soak-snapshot:
 	@scripts/need.sh cargo gcc
@@ -124,7 +142,7 @@ SKIPPED := $(BUILT)/skipped
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
 	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http \
-		test-soak test-disk test-netns
+		test-soak test-disk test-netns test-mixed
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -225,22 +243,26 @@ test-soak: kv
 	$(PYTHON) $(DEMO)/soak.py 100 $(or $(SEED),1) --leases
 	$(PYTHON) $(DEMO)/soak.py 100 $(or $(SEED),1) --wipe | grep -q '^soak: FAIL.*lost write'
 
-test-disk: kv
-	@mkdir -p $(BUILT)/demo
-	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $(BUILT)/demo/disk_fault.so $(DEMO)/disk_fault.c -ldl
-	$(PYTHON) $(DEMO)/disk_faults.py $(BUILT)/demo/disk_fault.so
+test-disk: kv $(SHIM)
+	$(PYTHON) $(DEMO)/disk_faults.py $(SHIM)
 
 # As root, because namespaces of the network are made, and removed again. The last run reads what is stale on purpose: the
 # checker has to see it.
-test-netns: kv
+test-netns: kv $(SHIM)
 	@if [ "$$(id -u)" != 0 ] || ! unshare -n true 2>/dev/null; then \
 		echo 'skipped: partitions between processes (not root, or no namespaces)' | tee -a $(or $(RFT_SKIPPED),/dev/null); \
 	elif { scripts/need.sh iproute2 nftables || true; } && \
 		scripts/need.sh --optional 'partitions between processes' iproute2 nftables; then \
 		$(PYTHON) $(DEMO)/netns.py 25 $(or $(SEED),1) && \
 		$(PYTHON) $(DEMO)/netns.py 15 $(or $(SEED),1) --nodes 5 && \
+		$(PYTHON) $(DEMO)/netns.py 10 $(or $(SEED),1) --nodes 5 --slow-disks $(SHIM) && \
 		$(PYTHON) $(DEMO)/netns.py 15 $(or $(SEED),1) --late && \
 		$(PYTHON) $(DEMO)/netns.py 5 $(or $(SEED),1) --stale | grep -q '^netns: FAIL: not linearizable'; fi
+
+# One cluster of all languages. As root with one-way cuts between them.
+.PHONY: test-mixed
+test-mixed: hosts
+	$(PYTHON) $(DEMO)/mixed.py 60 $(or $(SEED),1) $(SERVERS)
 
 # Programs that know only what `make install` puts down.
 STAGE := $(BUILT)/stage

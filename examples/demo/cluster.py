@@ -74,6 +74,7 @@ class Node:
         self._prefix: List[str] = []
         self._arguments = command[1:]
         self._log = log
+        self.fault_file = Path()  # for a disk that fails
         self._process: Optional[subprocess.Popen] = None
         self._connections = Connections(tls=tls)
 
@@ -130,6 +131,7 @@ class Node:
         if process is None:
             return
         process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)  # one that stands still does not hear of it
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -180,6 +182,16 @@ class Node:
         # `env` becomes the server, which so stays the child of this process.
         self._prefix = ["env"] + [f"{name}={value}" for name, value in environment.items()] + self._prefix
 
+    def disk_fault(self, text: Optional[str]) -> None:
+        """From now on its disk fails like this; None is not at all. disk_fault.c tells the words."""
+        if text is None:
+            self.fault_file.unlink(missing_ok=True)
+            return
+        # Renamed into place: the node must not read half of it.
+        draft = self.fault_file.with_suffix(".tmp")
+        draft.write_text(f"{text}\n")
+        draft.rename(self.fault_file)
+
     def log_tail(self, lines: int = 15) -> str:
         try:
             return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
@@ -192,9 +204,16 @@ class Cluster:
     KEEP=1 in the environment keeps the files. `tls`: all speak HTTPS, with certificates of their own.
 
     `server` is the program of every node, or a list of programs: each node has the next of them, and behind the last
-    comes the first again."""
+    comes the first again. `shim` is disk_fault.c as a shared library: disks then fail when they are told to."""
 
-    def __init__(self, size: int, flags: List[str], server: Union[Path, List[Path]] = DEFAULT_SERVER, tls: bool = False):
+    def __init__(
+        self,
+        size: int,
+        flags: List[str],
+        server: Union[Path, List[Path]] = DEFAULT_SERVER,
+        tls: bool = False,
+        shim: Optional[Path] = None,
+    ):
         self.servers = [server] if isinstance(server, Path) else server
         for program in self.servers:
             if not program.exists():
@@ -204,6 +223,7 @@ class Cluster:
         self.tls = self.certificates.context() if self.certificates else None
         self.nodes: Dict[int, Node] = {}
         self._flags = flags
+        self._shim = shim
         self._ports: List[int] = []
         first = {node_id: self._new_address() for node_id in range(1, size + 1)}
         for node_id in first:
@@ -229,11 +249,19 @@ class Cluster:
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def join(self, node_id: int) -> Node:
-        """Starts a node that waits to be added."""
+    @property
+    def has_disk_faults(self) -> bool:
+        return self._shim is not None
+
+    def next_id(self) -> int:
+        """The id that `join` may use: addresses are given in that order."""
+        return len(self._ports) + 1
+
+    def join(self, node_id: int, server: Optional[Path] = None) -> Node:
+        """Starts a node that waits to be added, run by this program or by the one whose turn it is."""
         addresses = {node.id: node.address for node in self.nodes.values()}
         addresses[node_id] = self._new_address()
-        node = self._add(node_id, addresses, ["--join"])
+        node = self._add(node_id, addresses, ["--join"], server)
         node.start()
         return node
 
@@ -278,15 +306,18 @@ class Cluster:
             raise Failure(f"state hashes differ at the same applied index: {hash_table(seen)}")
         return seen
 
-    def _add(self, node_id: int, addresses: Dict[int, str], more: List[str]) -> Node:
+    def _add(self, node_id: int, addresses: Dict[int, str], more: List[str], server: Optional[Path] = None) -> Node:
         members = ",".join(f"{other}={address}" for other, address in addresses.items())
         directory = self.directory / f"node{node_id}"
-        server = self.servers[(node_id - 1) % len(self.servers)]
+        server = server or self.servers[(node_id - 1) % len(self.servers)]
         command = [str(server), "--id", str(node_id), "--cluster", members, "--dir", str(directory)]
         if self.certificates:
             command += self.certificates.flags(node_id)
         log = self.directory / f"node{node_id}.log"
         node = Node(node_id, addresses[node_id], command + self._flags + more, directory, log, self.tls)
+        if self._shim is not None:
+            node.fault_file = self.directory / f"fault{node_id}"
+            node.run_with({"LD_PRELOAD": str(self._shim.resolve()), "DISK_FAULT": str(node.fault_file)})
         self.nodes[node_id] = node
         return node
 
