@@ -138,10 +138,10 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-http test-install test-soak test-disk test-netns
+.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk test-netns
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http \
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
 		test-soak test-disk test-netns test-mixed
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
@@ -197,6 +197,12 @@ test-http: kv
 	@scripts/need.sh openssl
 	$(PYTHON) $(DEMO)/routes.py
 	TLS=1 $(PYTHON) $(DEMO)/routes.py
+
+# Without an environment for Python there is nothing to test, as was said.
+test-kv-python: kv-python
+	@scripts/need.sh openssl
+	@if [ -x $(KV_PY)/build/kv-python ]; then export SERVER=$(KV_PY)/build/kv-python && \
+		$(PYTHON) $(DEMO)/routes.py && TLS=1 $(PYTHON) $(DEMO)/routes.py; fi
 
 # The tests have a virtual environment of their own; without it they are skipped, and said to be.
 PY := bindings/python

@@ -57,6 +57,9 @@ class Writer(threading.Thread):
             self._idle.set()
             self._client.close()
 
+    def follow(self, addresses: List[str]) -> None:
+        self._client.addresses = addresses
+
     def pause(self) -> None:
         self._idle.clear()
         self._running.clear()
@@ -140,6 +143,11 @@ class History:
         """The longest time without any acknowledgement, in seconds, between two moments."""
         times = sorted(t for writer in self.writers for t in writer.times if start <= t <= end)
         return max((later - earlier for earlier, later in zip(times, times[1:])), default=end - start)
+
+    def follow(self, nodes: List[Node]) -> None:
+        """These are the nodes to ask from now on."""
+        for writer in self.writers:
+            writer.follow([node.address for node in nodes])
 
     def pause(self, seconds: float) -> None:
         """Lets every writer finish its write."""

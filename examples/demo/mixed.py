@@ -112,6 +112,7 @@ class Mixed(Storm):
 
     def _await_progress(self) -> None:
         self._history.check()
+        self._history.follow(self._cluster.running)
         super()._await_progress()
 
     def _close(self) -> None:

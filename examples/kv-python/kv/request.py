@@ -41,13 +41,15 @@ class Headers(Mapping[str, str]):
 
 
 class Request:
-    """A request as ASGI hands it over. `certificate` is the name in the client's certificate, None without TLS."""
+    """A request as ASGI hands it over. `certificate` is the name in the client's certificate, None without TLS; a body
+    is owed that nobody has read."""
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.headers = Headers(scope["headers"])
         self.certificate: str | None = scope["extensions"].get("certificate")
+        self.owes_body = "Transfer-Encoding" in self.headers or self.headers.get("Content-Length", "0") != "0"
         self._query: bytes = scope["query_string"]
         self._receive = receive
 
@@ -59,7 +61,7 @@ class Request:
         """The body, which is refused when it is longer: at once if it says so, else as it comes."""
         length = self.headers.get("Content-Length", "0")
         if len(length) > 12 or int(length) > most:
-            raise text(413, "the body is too large", Connection="close")
+            raise text(413, "the body is too large")
         pieces: list[bytes] = []
         left = most
         more = True
@@ -71,6 +73,7 @@ class Request:
             if left >= 0:
                 pieces.append(event["body"])
             more = event["more_body"]
+        self.owes_body = False
         if left < 0:
             raise text(413, "the body is too large")
         return b"".join(pieces)

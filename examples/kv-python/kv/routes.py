@@ -54,12 +54,13 @@ class Routes:
         except Disconnected:
             return
         headers = {"Content-Length": str(len(answer.body))} if answer.status != 204 else {}
+        headers |= {"Connection": "close"} if request.owes_body else {}
         pairs = [
             (name.encode(), value.encode("latin-1")) for name, value in (headers | answer.headers).items()
         ]
         await send({"type": "http.response.start", "status": answer.status, "headers": pairs})
         await send({"type": "http.response.body", "body": answer.body, "more_body": True})
-        if "Connection" in answer.headers:
+        if request.owes_body:
             # To close while the client still speaks would take the answer from it.
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(_hear_out(receive), _LINGER_SECONDS)
