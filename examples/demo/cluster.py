@@ -74,6 +74,7 @@ class Node:
         self._prefix: List[str] = []
         self._arguments = command[1:]
         self._log = log
+        self.paused = False
         self.fault_file = Path()  # for a disk that fails
         self._process: Optional[subprocess.Popen] = None
         self._connections = Connections(tls=tls)
@@ -112,16 +113,19 @@ class Node:
             self._process.kill()
             self._process.wait()
             self._process = None
+        self.paused = False
         self._connections.close()
 
     def pause(self) -> None:
         """SIGSTOP: the process stands still, and does not know it."""
         if self._process is not None:
+            self.paused = True
             self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT"""
         if self._process is not None:
+            self.paused = False
             self._process.send_signal(signal.SIGCONT)
 
     def stop(self, seconds: float = 20.0) -> None:
@@ -170,8 +174,10 @@ class Node:
 
     def stand_still(self, still: bool) -> None:
         """SIGSTOP, or SIGCONT"""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP if still else signal.SIGCONT)
+        if still:
+            self.pause()
+        else:
+            self.resume()
 
     def run_with_flags(self, flags: List[str]) -> None:
         """From the next start on, with these too: the last of a kind counts."""

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from cluster import DEFAULT_SERVER, Cluster, Failure, Node, end_on_signals, wait_for
 from history import History
-from report import Progress, print_table
+from report import Progress, print_table, skip
 
 FLAGS = ["--tick-ms", "20", "--segment-bytes", str(1 << 18), "--snapshot-entries", "1000"]
 WRITERS = 4
@@ -192,14 +192,6 @@ def fill_up(server: Path, progress: Progress) -> int:
                 raise Failure(f"lost write: big{number}")
         client.close()
     return count
-
-
-def skip(what: str) -> None:
-    line = f"skipped: {what}"
-    print(line, flush=True)
-    if "RFT_SKIPPED" in os.environ:
-        with open(os.environ["RFT_SKIPPED"], "a") as file:
-            file.write(line + "\n")
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ import linear
 from cluster import Cluster, Failure, Node, end_on_signals, wait_for
 from history import History
 from network import NetCluster, Network
-from report import Progress, print_table
+from report import Progress, print_table, skip
 from storm import STUCK_SECONDS, Fault, Storm, Undo
 
 FLAGS = ["--tick-ms", "20", "--segment-bytes", str(1 << 18), "--snapshot-entries", "500", "--disk-reserve", "0"]
@@ -136,14 +136,6 @@ class Mixed(Storm):
             ("writes acknowledged, and found on every node", str(self._history.count())),
             ("state hash on all nodes", f"{self._state['hash']} at index {self._state['applied']}"),
         ]
-
-
-def skip(what: str) -> None:
-    line = f"skipped: {what}"
-    print(line, flush=True)
-    if "RFT_SKIPPED" in os.environ:
-        with open(os.environ["RFT_SKIPPED"], "a") as file:
-            file.write(line + "\n")
 
 
 def has_namespaces() -> bool:
