@@ -19,7 +19,9 @@ KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev libgnutls28-dev py
 
 .PHONY: help
 help:
-	@echo 'make demo     three nodes over HTTP: kill -9 of the leader, a join, a removal, every write checked'
+	@echo 'make demo     a node in each language over HTTP, on a page to watch: kill -9 of the leader, a join, a removal,'
+	@echo '              every write checked. SERVE=1 keeps the cluster up instead, with buttons, until Ctrl-C;'
+	@echo '              TLS=1 has all of them speak HTTPS; PORT=8080 is where the page is'
 	@echo 'make test     all tests, the C examples and 200 rounds of kill -9; says at the end what it skipped'
 	@echo '              one language of them: make test-rust test-c test-cpp test-go'
 	@echo 'make check    format, lints, header: looks and changes nothing'
@@ -85,11 +87,12 @@ $(SHIM): $(DEMO)/disk_fault.c
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $@ $< -ldl
 
 # They go to those who ask for them. `make test SEED=7` must not narrow a test that looks for the same name down.
-unexport SEED SECONDS BYTES
+unexport SEED SECONDS BYTES SERVE TLS PORT
 
 .PHONY: demo
-demo: kv
-	$(PYTHON) $(DEMO)/demo.py
+demo: hosts
+	@$(if $(TLS),scripts/need.sh openssl)
+	$(PYTHON) $(DEMO)/demo.py $(if $(SERVE),--serve) $(if $(TLS),--tls) $(if $(PORT),--port $(PORT)) $(SERVERS)
 
 .PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-netns soak-mixed soak-snapshot fuzz
 soak:
@@ -142,7 +145,7 @@ SKIPPED := $(BUILT)/skipped
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
 	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
-		test-soak test-disk test-netns test-mixed
+		test-soak test-disk test-netns test-mixed test-page
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -269,6 +272,12 @@ test-netns: kv $(SHIM)
 .PHONY: test-mixed
 test-mixed: hosts
 	$(PYTHON) $(DEMO)/mixed.py 60 $(or $(SEED),1) $(SERVERS)
+
+# The page of the demo: what it refuses, and in a browser. Screenshots are left to be looked at.
+.PHONY: test-page
+test-page: hosts
+	@browser=$$(scripts/need.sh --optional 'the page of the demo in a browser' chromium chromium-driver >&2 || echo --no-browser); \
+		$(PYTHON) $(DEMO)/page_test.py $$browser --shots $(BUILT)/demo-page $(SERVERS)
 
 # Programs that know only what `make install` puts down.
 STAGE := $(BUILT)/stage

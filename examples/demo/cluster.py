@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, TypeVar, Union
 
 from certificates import Certificates
-from http_client import Client, Connections
+from http_client import Client, Connection, Connections
 
 HERE = Path(__file__).resolve().parent
 DEFAULT_SERVER = HERE.parent / "kv-c" / "build" / "kv-c"
@@ -77,6 +77,7 @@ class Node:
         self.paused = False
         self.fault_file = Path()  # for a disk that fails
         self._process: Optional[subprocess.Popen] = None
+        self._tls = tls
         self._connections = Connections(tls=tls)
 
     def start(self) -> None:
@@ -167,6 +168,10 @@ class Node:
     def request(self, method: str, path: str, body: bytes = b""):
         """Asks this node, whatever state it is in."""
         return self._connections.request(self.address, method, path, body)
+
+    def connect(self, timeout: float) -> Connection:
+        """A connection of one's own."""
+        return Connection(self.address, timeout, self._tls)
 
     def run_in(self, prefix: List[str]) -> None:
         """From the next start on, this command runs it; it has to become the server, not to start it."""

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Optional, Tuple
 
 from cluster import Cluster, Failure, Node
-from http_client import Client, Connection, NotSent
+from http_client import Client, NotSent
 
 KEYS_FOREVER = 0  # a writer that never writes a key twice
 
@@ -179,7 +179,7 @@ class History:
 def read_pairs(node: Node, stale: bool, pairs: List[Tuple[str, str]]) -> int:
     query = "?stale=1" if stale else ""
     where = f"node {node.id}" + ("" if stale else ", read linearizably")
-    connection = Connection(node.address, 30.0)
+    connection = node.connect(30.0)
     try:
         responses = connection.pipeline(f"/kv/{key}{query}" for key, _ in pairs)
         for (key, value), response in zip(pairs, responses):
