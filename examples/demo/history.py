@@ -6,9 +6,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Optional, Tuple
 
-from cluster import Cluster, Failure, Node
-from http_client import Client, NotSent
+from cluster import Cluster, Failure, Node, wait_for
+from http_client import Client, Connection, NotSent, Response
 
+NO_ANSWER = (503, 504)  # to a read: it may be tried again
 KEYS_FOREVER = 0  # a writer that never writes a key twice
 
 
@@ -180,10 +181,22 @@ def read_pairs(node: Node, stale: bool, pairs: List[Tuple[str, str]]) -> int:
     query = "?stale=1" if stale else ""
     where = f"node {node.id}" + ("" if stale else ", read linearizably")
     connection = node.connect(30.0)
+    again = []
     try:
         responses = connection.pipeline(f"/kv/{key}{query}" for key, _ in pairs)
         for (key, value), response in zip(pairs, responses):
+            if response.status in NO_ANSWER:
+                again.append((key, value))
+            else:
+                check_value(where, key, response.status, response.body, value)
+        for key, value in again:
+            response = wait_for(f"an answer for {key} from {where}", 30.0, lambda key=key: answer(connection, key, query))
             check_value(where, key, response.status, response.body, value)
     finally:
         connection.close()
     return len(pairs)
+
+
+def answer(connection: Connection, key: str, query: str) -> Optional[Response]:
+    response = connection.request("GET", f"/kv/{key}{query}")
+    return None if response.status in NO_ANSWER else response
