@@ -9,7 +9,6 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyAny, PyDict};
-use raft_core::engine::code::Code;
 use raft_core::engine::metrics::Counter;
 use raft_core::engine::node;
 use raft_core::engine::outcome;
@@ -380,11 +379,12 @@ impl Engine {
         messages: Vec<Payload>,
         peer: Option<NodeId>,
     ) -> PyResult<Vec<(usize, Py<PyAny>)>> {
+        let peer = peer.map(|peer| peer.0);
         self.run(py, |core| {
             let mut refused = Vec::new();
             for (at, message) in messages.into_iter().enumerate() {
                 let stepped = Message::decode(message.0)
-                    .and_then(|message| core.step_from(peer.map_or(message.from, |peer| peer.0), message));
+                    .and_then(|message| core.step_from(peer.unwrap_or(message.from), message));
                 match stepped {
                     Ok(()) => {}
                     Err(error) if is_of_the_message(&error) => {
