@@ -5,6 +5,7 @@ tried: SERVER=path/to/server routes.py"""
 import os
 import subprocess
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cluster import DEFAULT_SERVER, Cluster, Node, end_on_signals, wait_for
@@ -16,6 +17,12 @@ VALUE_MAX = 4 << 20
 PEER = "X-Etcd-Cluster-ID: 1\r\nX-Server-From: 2\r\n"
 BARE = PEER + "Content-Type: application/protobuf\r\n"
 FRAMES = PEER + "Content-Type: application/x-raft-frames\r\n"
+PROGRAMS = ["kv-c", "kv-cpp", "kv-python", "kv-go", "kv-etcd"]
+ABSENT = "If-None-Match: *\r\n"
+
+
+def if_match(tag: str) -> str:
+    return f"If-Match: {tag}\r\n"
 
 
 class WithCluster(unittest.TestCase):
@@ -55,6 +62,52 @@ class OneNode(WithCluster):
         self.expect(204, self.node, "DELETE", "/kv/a")
         self.expect(404, self.node, "GET", "/kv/a")
         self.expect(204, self.node, "DELETE", "/kv/a")
+
+    def test_revisions(self) -> None:
+        first = self.expect(204, self.node, "PUT", "/kv/e", b"1").headers["etag"]
+        self.assertRegex(first, '^"[1-9][0-9]*"$')
+        self.assertEqual(self.expect(200, self.node, "GET", "/kv/e").headers["etag"], first)
+        self.assertEqual(self.expect(200, self.node, "GET", "/kv/e?stale=1").headers["etag"], first)
+        # The same value again is a write, and so a new revision.
+        second = self.expect(204, self.node, "PUT", "/kv/e", b"1").headers["etag"]
+        self.assertGreater(int(second[1:-1]), int(first[1:-1]))
+        self.assertNotIn("etag", self.expect(204, self.node, "DELETE", "/kv/e").headers)
+        self.assertNotIn("etag", self.expect(404, self.node, "GET", "/kv/e").headers)
+
+    def test_conditions(self) -> None:
+        tag = self.expect(204, self.node, "PUT", "/kv/c", b"1", ABSENT).headers["etag"]
+        self.assertEqual(self.expect(412, self.node, "PUT", "/kv/c", b"2", ABSENT).headers["etag"], tag)
+        newer = self.expect(204, self.node, "PUT", "/kv/c", b"3", if_match(tag)).headers["etag"]
+        self.assertEqual(self.expect(412, self.node, "PUT", "/kv/c", b"4", if_match(tag)).headers["etag"], newer)
+        self.assertEqual(self.expect(412, self.node, "DELETE", "/kv/c", b"", if_match(tag)).headers["etag"], newer)
+        kept = self.expect(200, self.node, "GET", "/kv/c")
+        self.assertEqual((kept.body, kept.headers["etag"]), (b"3", newer))
+        self.expect(204, self.node, "DELETE", "/kv/c", b"", if_match(newer))
+        for method in ("PUT", "DELETE"):
+            self.assertNotIn("etag", self.expect(412, self.node, method, "/kv/c", b"", if_match(newer)).headers)
+        self.expect(404, self.node, "GET", "/kv/c")
+        self.expect(204, self.node, "PUT", "/kv/c", b"", ABSENT)
+
+    def test_bad_conditions(self) -> None:
+        self.expect(204, self.node, "PUT", "/kv/b", b"kept")
+        tags = ["", "1", '"', '""', '"0"', '"01"', '"1', '1"', '"1" ,"2"', '"x"', '"-1"', '"+1"', 'W/"1"', "*",
+                '"18446744073709551616"', '"99999999999999999999999"']
+        for method in ("PUT", "DELETE"):
+            for tag in tags:
+                self.expect(400, self.node, method, "/kv/b", b"", if_match(tag))
+            self.expect(412, self.node, method, "/kv/b", b"", if_match('"18446744073709551615"'))
+            self.expect(400, self.node, method, "/kv/b", b"", ABSENT + if_match('"1"'))
+        self.expect(400, self.node, "PUT", "/kv/b", b"", 'If-None-Match: "1"\r\n')
+        self.expect(400, self.node, "DELETE", "/kv/b", b"", ABSENT)
+        self.assertEqual(self.expect(200, self.node, "GET", "/kv/b").body, b"kept")
+
+    def test_status(self) -> None:
+        status = self.node.status(with_hash=True)
+        self.assertIn(status["program"], PROGRAMS)
+        if SERVER.name in PROGRAMS:
+            self.assertEqual(status["program"], SERVER.name)
+        self.assertRegex(status["state"]["hash"], "^[0-9a-f]{16}$")
+        self.assertNotIn("hash", self.node.status()["state"])
 
     def test_any_byte_in_a_key(self) -> None:
         keys = ["a%00b", "a", "%2f/x", "%C3%A4", "k%25", "k" * 1024]
@@ -112,7 +165,7 @@ class OneNode(WithCluster):
         self.expect(204, self.node, "PUT", "/kv/after", b"still here")
 
     def test_restart_from_a_snapshot(self) -> None:
-        self.expect(204, self.node, "PUT", "/kv/kept", b"value")
+        tag = self.expect(204, self.node, "PUT", "/kv/kept", b"value").headers["etag"]
         saved = self.node.status()["counters"]["snapshots_saved"]
         self.expect(202, self.node, "POST", "/snapshot")
         wait_for("a snapshot", 10, lambda: self.node.status()["counters"]["snapshots_saved"] > saved)
@@ -125,7 +178,8 @@ class OneNode(WithCluster):
             after = wait_for("all applied", 10, lambda: self._all_applied())
             self.assertGreater(after["counters"]["snapshots_restored"], 0)
             self.assertEqual(after["state"]["keys"], before["state"]["keys"])
-            self.assertEqual(self.expect(200, self.node, "GET", "/kv/kept").body, b"value")
+            kept = self.expect(200, self.node, "GET", "/kv/kept")
+            self.assertEqual((kept.body, kept.headers["etag"]), (b"value", tag))
         self.assertEqual(after["counters"]["restarts"], before["counters"]["restarts"] + 2)
 
     def _all_applied(self):
@@ -172,6 +226,39 @@ class ThreeNodes(WithCluster):
             self.assertEqual(self.expect(200, follower, "GET", "/kv/fresh").body, b"%d" % number)
         self.expect(204, followers[0], "POST", "/members", f"add-learner 9={followers[0].address}".encode())
         self.expect(204, followers[1], "POST", "/members", b"remove 9")
+
+    def test_conditions_hold_on_every_node(self) -> None:
+        leader, followers = self.roles()
+        for node in [leader, *followers]:
+            tag = self.expect(204, node, "PUT", "/kv/q", b"1", ABSENT).headers["etag"]
+            for other in self.cluster.running:
+                self.assertEqual(self.expect(412, other, "PUT", "/kv/q", b"2", ABSENT).headers["etag"], tag)
+                self.assertEqual(self.expect(200, other, "GET", "/kv/q").headers["etag"], tag)
+            newer = self.expect(204, node, "PUT", "/kv/q", b"3", if_match(tag)).headers["etag"]
+            self.expect(412, node, "DELETE", "/kv/q", b"", if_match(tag))
+            self.expect(204, node, "DELETE", "/kv/q", b"", if_match(newer))
+            self.expect(404, leader, "GET", "/kv/q")
+
+    def test_one_of_many_writers_at_a_time_wins(self) -> None:
+        """Each counts up with the revision that it has read: what was acknowledged is what was counted."""
+        leader, _ = self.roles()
+        self.expect(204, leader, "PUT", "/kv/count", b"0")
+        with ThreadPoolExecutor(6) as pool:
+            won = sum(pool.map(lambda number: self._count_up(self.cluster.running[number % 3]), range(6)))
+        self.assertGreaterEqual(won, 20)
+        self.assertEqual(self.expect(200, leader, "GET", "/kv/count").body, b"%d" % won)
+
+    def _count_up(self, node: Node) -> int:
+        won = 0
+        connections = Connections()
+        for _ in range(20):
+            seen = connections.request(node.address, "GET", "/kv/count")
+            body, headers = b"%d" % (int(seen.body) + 1), if_match(seen.headers["etag"])
+            status = connections.request(node.address, "PUT", "/kv/count", body, headers).status
+            self.assertIn(status, (204, 412))
+            won += status == 204
+        connections.close()
+        return won
 
     def test_status_names_members_and_agrees(self) -> None:
         leader, _ = self.roles()

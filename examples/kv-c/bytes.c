@@ -35,12 +35,28 @@ void bytes_append(struct bytes *bytes, const void *data, size_t len) {
     }
 }
 
-void bytes_append_u32_le(struct bytes *bytes, uint32_t value) {
-    uint8_t out[4];
-    for (int i = 0; i < 4; i++) {
+static void append_le(struct bytes *bytes, uint64_t value, size_t len) {
+    uint8_t out[8];
+    for (size_t i = 0; i < len; i++) {
         out[i] = (uint8_t)(value >> (8 * i));
     }
-    bytes_append(bytes, out, sizeof out);
+    bytes_append(bytes, out, len);
+}
+
+void bytes_append_u32_le(struct bytes *bytes, uint32_t value) {
+    append_le(bytes, value, 4);
+}
+
+void bytes_append_u64_le(struct bytes *bytes, uint64_t value) {
+    append_le(bytes, value, 8);
+}
+
+uint64_t load_le(const uint8_t *data, size_t len) {
+    uint64_t value = 0;
+    for (size_t i = 0; i < len; i++) {
+        value |= (uint64_t)data[i] << (8 * i);
+    }
+    return value;
 }
 
 void bytes_append_u64_be(struct bytes *bytes, uint64_t value) {

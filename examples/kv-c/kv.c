@@ -27,11 +27,23 @@ void kv_free(struct kv *kv) {
     }
 }
 
+static rft_status_t apply_and_answer(struct state *state, const rft_entry_t *entry) {
+    bool has_answer;
+    struct answer answer;
+    rft_status_t status = state_apply(state, entry, &has_answer, &answer);
+    if (status == RFT_OK && has_answer) {
+        uint8_t bytes[ANSWER_LEN];
+        answer_store(&answer, bytes);
+        status = rft_answer_set(entry->answer, bytes, sizeof bytes, NULL);
+    }
+    return status;
+}
+
 rft_status_t kv_apply(struct kv *kv, const rft_entry_t *entries, size_t n) {
     rft_status_t status = RFT_OK;
     pthread_rwlock_wrlock(&kv->lock);
     for (size_t i = 0; i < n && status == RFT_OK; i++) {
-        status = state_apply(&kv->state, &entries[i]);
+        status = apply_and_answer(&kv->state, &entries[i]);
     }
     pthread_rwlock_unlock(&kv->lock);
     return status;
@@ -69,14 +81,16 @@ rft_status_t kv_restore(struct kv *kv, rft_snapshot_reader_t *reader) {
     return RFT_OK;
 }
 
-bool kv_get(struct kv *kv, const uint8_t *key, uint32_t key_len, struct bytes *value) {
+uint64_t kv_get(struct kv *kv, const uint8_t *key, uint32_t key_len, struct bytes *value) {
     pthread_rwlock_rdlock(&kv->lock);
     const struct map_item *item = map_find(&kv->state.map, key, key_len);
+    uint64_t revision = 0;
     if (item != NULL) {
+        revision = item->revision;
         bytes_append(value, item->bytes + item->key_len, item->value_len);
     }
     pthread_rwlock_unlock(&kv->lock);
-    return item != NULL;
+    return revision;
 }
 
 void kv_members(struct kv *kv, struct members *out) {

@@ -15,8 +15,8 @@ rft_status_t kv_apply(struct kv *kv, const rft_entry_t *entries, size_t n);
 rft_status_t kv_save(struct kv *kv, rft_snapshot_writer_t *writer);
 rft_status_t kv_restore(struct kv *kv, rft_snapshot_reader_t *reader);
 
-/* The rest from any thread. kv_get appends the value; false when the key is absent. */
-bool kv_get(struct kv *kv, const uint8_t *key, uint32_t key_len, struct bytes *value);
+/* The rest from any thread. kv_get appends the value and gives the key's revision; 0 when it is absent. */
+uint64_t kv_get(struct kv *kv, const uint8_t *key, uint32_t key_len, struct bytes *value);
 void kv_members(struct kv *kv, struct members *out);
 
 struct kv_summary {

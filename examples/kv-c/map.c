@@ -51,7 +51,7 @@ static bool grow(struct map *map) {
     return true;
 }
 
-bool map_put(struct map *map, const uint8_t *key, uint32_t key_len, const uint8_t *value,
+bool map_put(struct map *map, const uint8_t *key, uint32_t key_len, uint64_t revision, const uint8_t *value,
              uint32_t value_len) {
     struct map_item *item = malloc(sizeof *item + key_len + value_len);
     if (item == NULL || !grow(map)) {
@@ -59,6 +59,7 @@ bool map_put(struct map *map, const uint8_t *key, uint32_t key_len, const uint8_
         return false;
     }
     item->hash = fnv(FNV_START, key, key_len);
+    item->revision = revision;
     item->key_len = key_len;
     item->value_len = value_len;
     memcpy(item->bytes, key, key_len);

@@ -1,4 +1,4 @@
-/* A hash map from bytes to bytes, with chains. Not thread-safe. */
+/* A hash map from bytes to bytes with a revision, with chains. Not thread-safe. */
 #ifndef KV_MAP_H
 #define KV_MAP_H
 
@@ -9,7 +9,7 @@
 /* Key and value lie behind each other in `bytes`. */
 struct map_item {
     struct map_item *next;
-    uint64_t hash;
+    uint64_t hash, revision; /* revision: the index of the entry that wrote it */
     uint32_t key_len, value_len;
     uint8_t bytes[];
 };
@@ -21,7 +21,8 @@ struct map {
 };
 
 /* False when memory is out: the map is as before. */
-bool map_put(struct map *map, const uint8_t *key, uint32_t key_len, const uint8_t *value, uint32_t value_len);
+bool map_put(struct map *map, const uint8_t *key, uint32_t key_len, uint64_t revision, const uint8_t *value,
+             uint32_t value_len);
 void map_remove(struct map *map, const uint8_t *key, uint32_t key_len);
 /* NULL when absent. Borrowed until the map changes. */
 const struct map_item *map_find(const struct map *map, const uint8_t *key, uint32_t key_len);

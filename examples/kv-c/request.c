@@ -1,5 +1,6 @@
 #include "request.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,11 @@ static enum MHD_Result send_reply(const struct request *request, unsigned status
     }
     if (second.name != NULL) {
         MHD_add_response_header(response, second.name, second.value);
+    }
+    if (request->revision != 0) {
+        char tag[24];
+        snprintf(tag, sizeof tag, "\"%" PRIu64 "\"", request->revision);
+        MHD_add_response_header(response, "ETag", tag);
     }
     enum MHD_Result result = MHD_queue_response(request->connection, status, response);
     MHD_destroy_response(response);

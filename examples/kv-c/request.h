@@ -13,6 +13,7 @@ struct request {
     struct bytes body;
     size_t body_max;
     bool too_large;
+    uint64_t revision; /* of the key, for the answer's ETag; 0 is none */
 };
 
 const char *request_header(const struct request *request, const char *name);

@@ -104,7 +104,9 @@ enum MHD_Result route_status(struct request *request) {
         return reply_status(request, result, error);
     }
     struct bytes out = {0};
-    bytes_printf(&out, "{\"id\":%" PRIu64 ",\"cluster_id\":%" PRIu64 ",\"role\":\"%s\",\"term\":%" PRIu64,
+    bytes_printf(&out,
+                 "{\"program\":\"kv-c\",\"id\":%" PRIu64 ",\"cluster_id\":%" PRIu64
+                 ",\"role\":\"%s\",\"term\":%" PRIu64,
                  status.id, node->cluster_id, role_name(status.role), status.term);
     bytes_printf(&out, ",\"leader\":%" PRIu64 ",\"commit\":%" PRIu64 ",\"applied\":%" PRIu64, status.leader,
                  status.commit, status.applied);

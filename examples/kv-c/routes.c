@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "command.h"
 #include "frames.h"
 
-#define KV_PREFIX "/kv/"
 #define TRANSFER_PREFIX "/transfer/"
 #define SMALL_BODY_MAX (64u << 10)
 
@@ -14,100 +14,6 @@ static bool is(const char *text, const char *other) {
 
 static bool begins(const char *text, const char *prefix) {
     return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-/* ---- /kv/KEY ---- */
-
-static int hex_digit(char c) {
-    const char *digits = "0123456789abcdef";
-    const char *at = c == '\0' ? NULL : strchr(digits, c >= 'A' && c <= 'F' ? c + ('a' - 'A') : c);
-    return at == NULL ? -1 : (int)(at - digits);
-}
-
-/* Undoes the percent signs; a key may hold any byte. MHD_HTTP_OK, or the status to refuse it with. */
-static unsigned parse_key(const char *text, uint8_t key[KEY_MAX], uint32_t *len) {
-    uint32_t n = 0;
-    while (*text != '\0') {
-        if (n == KEY_MAX) {
-            return MHD_HTTP_URI_TOO_LONG;
-        }
-        uint8_t byte = (uint8_t)*text++;
-        if (byte == '%') {
-            int high = hex_digit(text[0]);
-            int low = high < 0 ? -1 : hex_digit(text[1]);
-            if (low < 0) {
-                return MHD_HTTP_BAD_REQUEST;
-            }
-            byte = (uint8_t)(high * 16 + low);
-            text += 2;
-        }
-        key[n++] = byte;
-    }
-    *len = n;
-    return n == 0 ? MHD_HTTP_BAD_REQUEST : MHD_HTTP_OK;
-}
-
-/* Proposes, at the leader wherever that is, and waits until the command is applied there: a majority has it
- * on disk. */
-static enum MHD_Result write_command(struct request *request, struct bytes *command) {
-    struct node *node = request->node;
-    if (command->failed) {
-        bytes_free(command);
-        return reply_text(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "memory is out; nothing was done");
-    }
-    rft_error_t *error = NULL;
-    rft_status_t status =
-        rft_engine_propose_wait(node->engine, command->data, command->len, WAIT_MS, NULL, &error);
-    bytes_free(command);
-    node->counters.writes += status == RFT_OK;
-    return reply_status(request, status, error);
-}
-
-static enum MHD_Result read_key(struct request *request, const uint8_t *key, uint32_t key_len) {
-    struct node *node = request->node;
-    if (!request_asks(request, "stale", "1")) {
-        /* Once this returns, the state here holds all that was acknowledged anywhere before the call. */
-        rft_error_t *error = NULL;
-        rft_status_t status = rft_engine_read_wait(node->engine, WAIT_MS, NULL, &error);
-        if (status != RFT_OK) {
-            return reply_status(request, status, error);
-        }
-    }
-    struct bytes value = {0};
-    enum MHD_Result result;
-    bool found = kv_get(node->kv, key, key_len, &value);
-    node->counters.reads++;
-    if (value.failed) {
-        result = reply_text(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "memory is out");
-    } else if (!found) {
-        result = reply_text(request, MHD_HTTP_NOT_FOUND, "there is no such key");
-    } else {
-        result = reply(request, MHD_HTTP_OK, "application/octet-stream", &value);
-    }
-    bytes_free(&value);
-    return result;
-}
-
-static enum MHD_Result route_kv(struct request *request) {
-    uint8_t key[KEY_MAX];
-    uint32_t key_len = 0;
-    unsigned status = parse_key(request->path + strlen(KV_PREFIX), key, &key_len);
-    if (status != MHD_HTTP_OK) {
-        return reply_text(request, status, "a key has 1 to 1024 bytes, with percent signs where needed");
-    }
-    struct bytes command = {0};
-    if (is(request->method, "PUT")) {
-        state_command_put(&command, key, key_len, request->body.data, (uint32_t)request->body.len);
-        return write_command(request, &command);
-    }
-    if (is(request->method, "DELETE")) {
-        state_command_delete(&command, key, key_len);
-        return write_command(request, &command);
-    }
-    if (is(request->method, "GET")) {
-        return read_key(request, key, key_len);
-    }
-    return reply_text(request, MHD_HTTP_METHOD_NOT_ALLOWED, "a key takes PUT, GET and DELETE");
 }
 
 /* ---- small ones ---- */

@@ -3,62 +3,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OP_PUT 1
-#define OP_DELETE 2
-#define COMMAND_HEAD 5 /* op u8, key_len u32 */
+static const uint8_t MAGIC[8] = {'R', 'F', 'T', 'K', 'V', 0, 0, 2};
 
-static const uint8_t MAGIC[8] = {'R', 'F', 'T', 'K', 'V', 0, 0, 1};
+/* ---- entries ---- */
 
-/* ---- commands ---- */
-
-static void command(struct bytes *out, uint8_t op, const uint8_t *key, uint32_t key_len) {
-    bytes_append(out, &op, 1);
-    bytes_append_u32_le(out, key_len);
-    bytes_append(out, key, key_len);
-}
-
-void state_command_put(struct bytes *out, const uint8_t *key, uint32_t key_len, const uint8_t *value,
-                       uint32_t value_len) {
-    command(out, OP_PUT, key, key_len);
-    bytes_append(out, value, value_len);
-}
-
-void state_command_delete(struct bytes *out, const uint8_t *key, uint32_t key_len) {
-    command(out, OP_DELETE, key, key_len);
-}
-
-static uint64_t load_le(const uint8_t *data, size_t len) {
-    uint64_t value = 0;
-    for (size_t i = 0; i < len; i++) {
-        value |= (uint64_t)data[i] << (8 * i);
-    }
-    return value;
-}
-
-static rft_status_t apply_command(struct map *map, const uint8_t *data, size_t len) {
-    if (len < COMMAND_HEAD) {
-        return RFT_E_DECODE;
-    }
-    uint32_t key_len = (uint32_t)load_le(data + 1, 4);
-    size_t rest = len - COMMAND_HEAD;
-    if (key_len == 0 || key_len > KEY_MAX || key_len > rest || rest - key_len > VALUE_MAX) {
-        return RFT_E_DECODE;
-    }
-    const uint8_t *key = data + COMMAND_HEAD;
-    switch (data[0]) {
-    case OP_PUT:
-        return map_put(map, key, key_len, key + key_len, (uint32_t)(rest - key_len)) ? RFT_OK : RFT_E_HOST;
-    case OP_DELETE:
-        map_remove(map, key, key_len);
+static rft_status_t apply_command(struct map *map, uint64_t index, const struct command *command,
+                                  struct answer *answer) {
+    const struct map_item *item = map_find(map, command->key, command->key_len);
+    uint64_t revision = item != NULL ? item->revision : 0;
+    if (command->conditional && command->revision != revision) {
+        *answer = (struct answer){.done = false, .revision = revision};
         return RFT_OK;
-    default:
-        /* A newer program's command. To skip it would be to differ from the nodes that know it. */
-        return RFT_E_DECODE;
     }
+    *answer = (struct answer){.done = true, .revision = command->deletes ? 0 : index};
+    if (command->deletes) {
+        map_remove(map, command->key, command->key_len);
+        return RFT_OK;
+    }
+    return map_put(map, command->key, command->key_len, index, command->value, command->value_len)
+               ? RFT_OK
+               : RFT_E_HOST;
 }
 
-rft_status_t state_apply(struct state *state, const rft_entry_t *entry) {
+rft_status_t state_apply(struct state *state, const rft_entry_t *entry, bool *has_answer,
+                         struct answer *answer) {
+    struct command command;
     rft_status_t status = RFT_OK;
+    *has_answer = false;
     if (entry->type == RFT_ENTRY_CONF_CHANGE) {
         /* The context of a membership change is a list of addresses. A host that speaks to nobody by
          * address may leave it empty, and so does the library when it ends a joint change by itself. */
@@ -67,7 +38,8 @@ rft_status_t state_apply(struct state *state, const rft_entry_t *entry) {
         }
     } else if (entry->len > 0) {
         /* An entry of no bytes is a new leader's first one. */
-        status = apply_command(&state->map, entry->data, entry->len);
+        *has_answer = command_parse(&command, entry->data, entry->len);
+        status = *has_answer ? apply_command(&state->map, entry->index, &command, answer) : RFT_E_DECODE;
     }
     if (status == RFT_OK) {
         state->applied = entry->index;
@@ -144,6 +116,7 @@ rft_status_t state_encode(const struct state *state, state_write write, void *to
         const struct map_item *item = items[i];
         put_le(encoder, item->key_len, 4);
         put(encoder, item->bytes, item->key_len);
+        put_le(encoder, item->revision, 8);
         put_le(encoder, item->value_len, 4);
         put(encoder, item->bytes + item->key_len, item->value_len);
     }
@@ -216,9 +189,10 @@ static void get_pair(struct decoder *decoder, struct map *map, uint8_t *value) {
     uint8_t key[KEY_MAX];
     uint32_t key_len = get_len(decoder, KEY_MAX);
     get(decoder, key, key_len);
+    uint64_t revision = get_le(decoder, 8);
     uint32_t value_len = get_len(decoder, VALUE_MAX);
     get(decoder, value, value_len);
-    if (decoder->status == RFT_OK && !map_put(map, key, key_len, value, value_len)) {
+    if (decoder->status == RFT_OK && !map_put(map, key, key_len, revision, value, value_len)) {
         decoder->status = RFT_E_HOST;
     }
 }

@@ -5,12 +5,9 @@
 
 #include <rft.h>
 
-#include "bytes.h"
+#include "command.h"
 #include "map.h"
 #include "members.h"
-
-#define KEY_MAX 1024
-#define VALUE_MAX (4u << 20)
 
 struct state {
     uint64_t applied; /* index of the last entry that was applied */
@@ -18,13 +15,10 @@ struct state {
     struct map map;
 };
 
-/* Commands, as they stand in the log. */
-void state_command_put(struct bytes *out, const uint8_t *key, uint32_t key_len, const uint8_t *value,
-                       uint32_t value_len);
-void state_command_delete(struct bytes *out, const uint8_t *key, uint32_t key_len);
-
-/* Applies one entry of the log. Anything but RFT_OK means that this node must not go on. */
-rft_status_t state_apply(struct state *state, const rft_entry_t *entry);
+/* Applies one entry of the log; `has_answer` tells whether it was a command, which `answer` speaks of.
+ * Anything but RFT_OK means that this node must not go on. */
+rft_status_t state_apply(struct state *state, const rft_entry_t *entry, bool *has_answer,
+                         struct answer *answer);
 
 /* The state as bytes, handed piece by piece to `write`, which stops it with anything but RFT_OK. */
 typedef rft_status_t (*state_write)(void *to, const uint8_t *data, size_t len);
