@@ -1,7 +1,4 @@
 // kv-etcd: one node of the replicated key-value service of ../README.md, on etcd's own raft and etcd's own log.
-//
-//	kv-etcd -id 1 -cluster 1=127.0.0.1:7001,2=127.0.0.1:7002 -dir DIR [options]
-//	kv-etcd dump DIR
 package main
 
 import (
@@ -17,6 +14,11 @@ import (
 
 	"go.etcd.io/etcd/server/v3/storage/wal"
 )
+
+const usage = `kv-etcd --id ID --cluster ID=HOST:PORT,... --dir DIR [options]
+       kv-etcd dump DIR/raft    what etcd's reader finds in the log of a node that is stopped, as JSON
+       kv-etcd --help           the options
+`
 
 func logLine(level, format string, arguments ...any) {
 	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
@@ -36,7 +38,7 @@ func main() {
 		return
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "kv-etcd:", err)
+		fmt.Fprintf(os.Stderr, "kv-etcd: %v\nusage: %s", err, usage)
 		os.Exit(2)
 	}
 	if err := serve(o); err != nil {

@@ -118,6 +118,7 @@ func openNode(o options) (*node, error) {
 		if n.state, err = decodeState(found.snapshot.data); err != nil {
 			return nil, err
 		}
+		n.counters.SnapshotsRestored++
 	}
 	if n.storage, err = newStorage(found); err != nil {
 		return nil, err

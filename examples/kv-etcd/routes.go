@@ -63,6 +63,11 @@ func text(w http.ResponseWriter, status int, line string) {
 
 // body reads at most max bytes, and answers by itself if that does not work.
 func body(w http.ResponseWriter, q *http.Request, max int64) ([]byte, bool) {
+	if q.ContentLength > max {
+		w.Header().Set("Connection", "close") // refused before all of it has come
+		text(w, http.StatusRequestEntityTooLarge, "the body is too large")
+		return nil, false
+	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, q.Body, max))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
