@@ -32,6 +32,7 @@ help:
 	@echo '              make soak-engines     engines that are stopped, cut off and restarted'
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo '              make soak-netns       processes in namespaces: partitions, loss, delay, kill, as root'
+	@echo 'make soak-etcd  nodes on etcd'\''s raft beside ours, for SECONDS=600'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
 	@echo 'make docs-c   the manual of rft.h and rft.hpp, by Doxygen'
@@ -78,7 +79,7 @@ unexport SEED SECONDS BYTES
 demo: kv
 	$(PYTHON) $(DEMO)/demo.py
 
-.PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-netns soak-snapshot fuzz
+.PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-netns soak-etcd soak-snapshot fuzz
 soak:
 	@$(MAKE) soak-simulation
 	@$(MAKE) soak-processes
@@ -110,6 +111,10 @@ soak-netns: kv
 	$(PYTHON) $(DEMO)/netns.py $$(($(SOAK_SECONDS) / 2)) $(or $(SEED),1) --nodes 5
 	$(PYTHON) $(DEMO)/netns.py $$(($(SOAK_SECONDS) / 2)) $(or $(SEED),1) --late
 
+soak-etcd: kv
+	@scripts/need.sh golang-go
+	scripts/etcd-cluster.sh $(SOAK_SECONDS) $(or $(SEED),1) $(BUILT)/release/rft
+
 soak-snapshot:
 	@scripts/need.sh cargo gcc
 	BYTES=$(or $(BYTES),2147483648) $(CARGO) test --release -p raft-core --test big_snapshot
@@ -120,11 +125,12 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-http test-install test-soak test-disk test-netns
+.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-http test-install test-soak test-disk test-netns \
+	test-etcd-cluster
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
 	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http \
-		test-soak test-disk test-netns
+		test-soak test-disk test-netns test-etcd-cluster
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -206,6 +212,11 @@ test-disk: kv
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $(BUILT)/demo/disk_fault.so $(DEMO)/disk_fault.c -ldl
 	$(PYTHON) $(DEMO)/disk_faults.py $(BUILT)/demo/disk_fault.so
 
+# The real raft of etcd, in modules of its own: about a minute and a half.
+test-etcd-cluster: kv
+	@if scripts/need.sh --optional 'clusters with nodes on the raft of etcd' golang-go; then \
+		scripts/etcd-cluster.sh 8 $(or $(SEED),1) $(BUILT)/release/rft; fi
+
 # As root, because namespaces of the network are made, and removed again. The last run reads what is stale on purpose: the
 # checker has to see it.
 test-netns: kv
@@ -270,7 +281,7 @@ check-c:
 
 check-go: go-header
 	@if scripts/need.sh --optional 'format and vet of the Go binding' go-1.24; then \
-		cd $(GO) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet -tags rft_static ./...; fi
+		cd $(GO) && test -z "$$(gofmt -l . ../../examples/kv-etcd | tee /dev/stderr)" && go vet -tags rft_static ./...; fi
 
 check-python:
 	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
@@ -283,7 +294,7 @@ fix:
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
-	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO); fi
+	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO) examples/kv-etcd; fi
 	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding'; then \
 		cd $(PY) && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .; fi
 
@@ -322,6 +333,7 @@ clean:
 	rm -rf benches/target raft-core/fuzz/target $(PY)/target $(PY)/python/rft/*.so
 	$(MAKE) -C examples/kv-c clean
 	$(MAKE) -C examples/three-nodes-c clean
+	rm -rf examples/kv-etcd/build
 	$(MAKE) -C bindings/c clean
 	$(MAKE) -C bindings/cpp clean
 	rm -rf $(GO)/lib

@@ -146,6 +146,10 @@ class Node:
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP if still else signal.SIGCONT)
 
+    def run_program(self, server: Path) -> None:
+        """From the next start on, this program goes on with its directory."""
+        self._command[0] = str(server)
+
     def run_with(self, environment: Dict[str, str]) -> None:
         """From the next start on, its environment has these too."""
         # `env` becomes the server, which so stays the child of this process.

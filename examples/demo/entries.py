@@ -71,3 +71,15 @@ def _lines(command: List[str]) -> List[dict]:
     if output.returncode != 0:
         raise Failure(f"{' '.join(command)}: {output.stderr}")
     return [json.loads(line) for line in output.stdout.splitlines()]
+
+
+def self_test() -> None:
+    """What must hold of a comparison before it is believed."""
+    log = {5: (1, 0, "00"), 6: (1, 0, "01")}
+    assert _hold_against("", log, {6: (1, 0, "01"), 7: (2, 0, "")}) == {6}
+    for other in ((2, 0, "01"), (1, 2, "01"), (1, 0, "02")):
+        try:
+            _hold_against("", log, {6: other})
+        except Failure:
+            continue
+        raise AssertionError(f"{other} was taken for the same")

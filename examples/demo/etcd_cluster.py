@@ -17,7 +17,7 @@ from typing import Callable, Dict, List, Optional
 
 from cluster import DEFAULT_SERVER, Cluster, Failure, Node, end_on_signals, wait_for
 from counters import Counters
-from entries import compare_logs
+from entries import compare_logs, self_test
 from history import History
 from registers import Clients
 from report import Progress, print_table
@@ -77,6 +77,7 @@ class Story:
         self.fall_behind(OURS, THEIRS)
         self.change_members(OURS)
         self.change_members(THEIRS)
+        self.exchange()
         end = time.monotonic() + seconds
         rounds = 0
         while rounds < 2 or time.monotonic() < end:
@@ -197,6 +198,21 @@ class Story:
 
         wait_for("the end of the change", PATIENCE, settled)
 
+    def exchange(self) -> None:
+        """A node of each make goes on with the directory of the other, is killed, and then it is as before."""
+        for make, other in ((OURS, THEIRS), (THEIRS, OURS)):
+            node = next(node for node in self.cluster.running if self.makes[node.id] == make)
+            node.stop()
+            node.run_program(self.programs[other])
+            node.start()
+            self.caught_up(node)
+            self.go_on(self.chance.uniform(0, 0.3))
+            node.kill()
+            node.run_program(self.programs[make])
+            node.start()
+            self.caught_up(node)
+            self.count(f"directories of {make} in the hands of {other}, and back")
+
     def caught_up(self, node: Node) -> None:
         leader = self.leader()
         least = leader.status()["commit"]
@@ -266,6 +282,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8.0, help="of killing, for all clusters together")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    self_test()
     end_on_signals()
     progress = Progress()
     stories = [(theirs, makes) for theirs in args.kv_etcd for makes in ([THEIRS, OURS, OURS], [THEIRS, THEIRS, OURS])]

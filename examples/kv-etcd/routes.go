@@ -352,8 +352,14 @@ func (r *routes) raft(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
-// belongs says whether a message is what its sender may send here. A transfer names the new leader as its sender.
+// belongs says whether a message is what its sender may send here. A transfer names the new leader as its sender. A
+// snapshot has to be a whole one: an engine of raft-ffi sends a long one in pieces, which raft would take for the state.
 func belongs(m wordMessage, from, to uint64) bool {
 	outside := lookMessage(m)
+	if outside.isSnapshot {
+		if _, err := decodeState(outside.snapshot); err != nil {
+			return false
+		}
+	}
 	return !isLocal(m) && outside.to == to && (outside.from == from || outside.isTransfer)
 }

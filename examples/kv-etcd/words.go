@@ -25,6 +25,7 @@ type members struct{ voters, learners, outgoing, learnersNext []uint64 }
 type letter struct {
 	from, to               uint64
 	isSnapshot, isTransfer bool
+	snapshot               []byte // the state in it
 }
 
 type change struct {

@@ -35,7 +35,11 @@ func lookMembers(m wordMembers) members {
 }
 
 func lookMessage(m wordMessage) letter {
-	return letter{m.From, m.To, m.Type == raftpb.MsgSnap, m.Type == raftpb.MsgTransferLeader}
+	out := letter{from: m.From, to: m.To, isSnapshot: m.Type == raftpb.MsgSnap, isTransfer: m.Type == raftpb.MsgTransferLeader}
+	if m.Snapshot != nil {
+		out.snapshot = m.Snapshot.Data
+	}
+	return out
 }
 
 func isLocal(m wordMessage) bool { return raft.IsLocalMsg(m.Type) }

@@ -42,7 +42,7 @@ func lookMembers(m wordMembers) members {
 
 func lookMessage(m wordMessage) letter {
 	kind := m.GetType()
-	return letter{m.GetFrom(), m.GetTo(), kind == raftpb.MsgSnap, kind == raftpb.MsgTransferLeader}
+	return letter{m.GetFrom(), m.GetTo(), kind == raftpb.MsgSnap, kind == raftpb.MsgTransferLeader, m.GetSnapshot().GetData()}
 }
 
 func isLocal(m wordMessage) bool { return raft.IsLocalMsg(m.GetType()) }
