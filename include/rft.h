@@ -210,6 +210,8 @@ enum {
   RFT_E_QUORUM_AT_RISK = -30,
   /** The learner that is to become a voter has not caught up yet. Not applied, for certain; later it may work. */
   RFT_E_LEARNER_BEHIND = -31,
+  /** The message names another sender than the peer that brought it. */
+  RFT_E_WRONG_SENDER = -32,
 };
 
 /** A status code: one of the constants above. */
@@ -1134,6 +1136,8 @@ RFT_API rft_status_t rft_engine_step(rft_engine_t *engine,
 /**
  * Takes several messages from peers, in order, and stops at the first that is refused.
  *
+ * For a transport that does not know who is at the other end. One that does (TLS) calls rft_engine_step_from.
+ *
  * @param engine borrowed for the call
  * @param messages the bytes of each message, which are copied; borrowed for the call
  * @param n how many there are
@@ -1145,6 +1149,28 @@ RFT_API rft_status_t rft_engine_step(rft_engine_t *engine,
  * @since 0.1.0
  */
 RFT_API rft_status_t rft_engine_step_many(rft_engine_t *engine,
+                                          const rft_bytes_t *messages,
+                                          size_t n,
+                                          size_t *done,
+                                          rft_error_t **err);
+
+/**
+ * Takes several messages that one peer has brought, in order, and stops at the first that is refused. A message that
+ * names another sender is: whoever was let in as one node cannot speak for the others.
+ *
+ * @param engine borrowed for the call
+ * @param peer who brought them
+ * @param messages the bytes of each message, which are copied; borrowed for the call
+ * @param n how many there are
+ * @param done receives how many were taken, also when the call fails at message number `*done`; NULL: not asked
+ * @param err see rft_error_t; may be NULL
+ * @return as rft_engine_step, and RFT_E_WRONG_SENDER; RFT_E_INVALID_ARG also for an id that is none
+ * @par Thread
+ * Any. Never blocks.
+ * @since 0.1.0
+ */
+RFT_API rft_status_t rft_engine_step_from(rft_engine_t *engine,
+                                          uint64_t peer,
                                           const rft_bytes_t *messages,
                                           size_t n,
                                           size_t *done,

@@ -67,6 +67,15 @@ void configurations() {
     CHECK(threw);
 }
 
+// Whoever is let in as node 3 cannot speak for node 2.
+void forged(rft::Engine &engine) {
+    const std::vector<std::uint8_t> of_3 = {0x08, 8, 0x10, 1, 0x18, 3, 0x20, 0};
+    const std::vector<std::uint8_t> of_2 = {0x08, 8, 0x10, 1, 0x18, 2, 0x20, 0};
+    std::size_t done = 9;
+    GIVES(wrong_sender, engine.step_from(3, {of_3, of_2}, &done));
+    CHECK(done == 1);
+}
+
 // Messages: raftpb.Message, fields type = 1, to = 2, from = 3, term = 4.
 template <class T> void messages(T &node) {
     const std::vector<std::uint8_t> hup = {0x08, 0}, stranger = {0x08, 4, 0x10, 1, 0x18, 9, 0x20, 1};
@@ -171,6 +180,7 @@ void engines() {
         rft::Engine engine = open_alone("engine", list.host(nullptr));
         GIVES(locked, rft::Engine::open(alone(), root + "/engine", list.host(nullptr)));
         messages(engine);
+        forged(engine);
         GIVES(too_large, engine.call(std::string(9u << 20, 'x'), patience));
         GIVES(too_large, engine.propose(std::string(9u << 20, 'x'), [](auto &&) { std::abort(); }));
         GIVES(invalid_arg, engine.change({{rft::ChangeType::remove, 0}}, [](auto &&) { std::abort(); }));

@@ -139,6 +139,10 @@ func TestEngineRefuses(t *testing.T) {
 		t.Errorf("the machine got %q", machine.contexts)
 	}
 	badMessages(t, engine.Step, engine.StepMany)
+	honest, forged := []byte{0x08, 8, 0x10, 1, 0x18, 3, 0x20, 0}, []byte{0x08, 8, 0x10, 1, 0x18, 2, 0x20, 0}
+	if done, err := engine.StepFrom(3, [][]byte{honest, forged}); done != 1 || !errors.Is(err, rft.ErrWrongSender) {
+		t.Error(done, err)
+	}
 	if _, err = engine.Propose(ctx, []byte("still well")); err != nil {
 		t.Error(err)
 	}

@@ -155,6 +155,20 @@ func (e *Engine) Step(message []byte) error {
 
 // StepMany takes several messages, in order, and stops at the first that is refused. It says how many were taken.
 func (e *Engine) StepMany(messages [][]byte) (int, error) {
+	return e.stepAll(messages, func(engine *C.rft_engine_t, array []C.rft_bytes_t, done *C.size_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_engine_step_many(engine, &array[0], C.size_t(len(array)), done, object)
+	})
+}
+
+// StepFrom is StepMany for messages that one peer has brought: one that names another sender is refused, so that whoever
+// was let in as one node cannot speak for the others.
+func (e *Engine) StepFrom(peer uint64, messages [][]byte) (int, error) {
+	return e.stepAll(messages, func(engine *C.rft_engine_t, array []C.rft_bytes_t, done *C.size_t, object **C.rft_error_t) C.rft_status_t {
+		return C.rft_engine_step_from(engine, C.uint64_t(peer), &array[0], C.size_t(len(array)), done, object)
+	})
+}
+
+func (e *Engine) stepAll(messages [][]byte, step func(*C.rft_engine_t, []C.rft_bytes_t, *C.size_t, **C.rft_error_t) C.rft_status_t) (int, error) {
 	var done C.size_t
 	err := e.call(func(engine *C.rft_engine_t, object **C.rft_error_t) C.rft_status_t {
 		var pinner runtime.Pinner
@@ -163,7 +177,7 @@ func (e *Engine) StepMany(messages [][]byte) (int, error) {
 		if len(array) == 0 {
 			return C.RFT_OK
 		}
-		return C.rft_engine_step_many(engine, &array[0], C.size_t(len(array)), &done, object)
+		return step(engine, array, &done, object)
 	})
 	return int(done), err
 }

@@ -74,6 +74,8 @@ const (
 	ErrQuorumAtRisk = Code(C.RFT_E_QUORUM_AT_RISK)
 	// ErrLearnerBehind says that the learner that is to become a voter has not caught up yet. Not applied, for certain.
 	ErrLearnerBehind = Code(C.RFT_E_LEARNER_BEHIND)
+	// ErrWrongSender says that the message names another sender than the peer that brought it.
+	ErrWrongSender = Code(C.RFT_E_WRONG_SENDER)
 
 	codeOK = Code(C.RFT_OK)
 )

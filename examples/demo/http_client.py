@@ -21,24 +21,24 @@ class Connection:
         self.address = address
         host, _, port = address.rpartition(":")
         try:
-            self._socket = socket.create_connection((host, int(port)), timeout)
+            self.socket = socket.create_connection((host, int(port)), timeout)
         except OSError as error:
             raise NotSent(str(error)) from error
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
 
     def close(self) -> None:
-        self._socket.close()
+        self.socket.close()
 
     def request(self, method: str, path: str, body: bytes = b"", headers: str = "") -> Response:
-        self._socket.sendall(self._encode(method, path, body, headers))
+        self.socket.sendall(self._encode(method, path, body, headers))
         return self._receive()
 
     def chunked(self, method: str, path: str, chunks: Iterable[bytes]) -> Response:
         """A request whose length only shows as it comes; `chunks` are framed already."""
-        self._socket.sendall(self._encode(method, path, b"", "Transfer-Encoding: chunked\r\n", length=False))
+        self.socket.sendall(self._encode(method, path, b"", "Transfer-Encoding: chunked\r\n", length=False))
         for chunk in chunks:
-            self._socket.sendall(chunk)
+            self.socket.sendall(chunk)
         return self._receive()
 
     def pipeline(self, paths: Iterable[str], window: int = 64) -> Iterator[Response]:
@@ -49,10 +49,10 @@ class Connection:
             batch.append(self._encode("GET", path, b"", ""))
             if len(batch) == window:
                 yield from self._collect(waiting)
-                self._socket.sendall(b"".join(batch))
+                self.socket.sendall(b"".join(batch))
                 waiting, batch = len(batch), []
         yield from self._collect(waiting)
-        self._socket.sendall(b"".join(batch))
+        self.socket.sendall(b"".join(batch))
         yield from self._collect(len(batch))
 
     def _collect(self, count: int) -> Iterator[Response]:
@@ -83,7 +83,7 @@ class Connection:
         return Response(status, headers, body)
 
     def _more(self) -> None:
-        piece = self._socket.recv(1 << 16)
+        piece = self.socket.recv(1 << 16)
         if not piece:
             raise ConnectionError(f"{self.address} closed the connection")
         self._buffer += piece

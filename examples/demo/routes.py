@@ -3,10 +3,13 @@
 tried: SERVER=path/to/server routes.py"""
 
 import os
+import select
 import subprocess
+import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import List
 
 from cluster import DEFAULT_SERVER, Cluster, Node, end_on_signals, wait_for
 from http_client import Connection, Connections
@@ -138,6 +141,7 @@ class OneNode(WithCluster):
         self.expect(405, self.node, "POST", "/kv/a", b"")
         self.expect(405, self.node, "POST", "/status", b"")
         self.expect(405, self.node, "GET", "/members")
+        self.expect(405, self.node, "DELETE", "/members")
         self.expect(405, self.node, "GET", "/transfer/2")
         self.expect(404, self.node, "GET", "/nothing")
         self.expect(400, self.node, "POST", "/transfer/0")
@@ -147,7 +151,61 @@ class OneNode(WithCluster):
         for text in [b"", b"\n\n", b"add 2", b"add 0=a:1", b"add x=a:1", b"grow 2", b"remove", b"remove 2=a:1"]:
             self.expect(400, self.node, "POST", "/members", text)
         self.expect(400, self.node, "POST", "/members", b"add 2=a:1,3=b:2")
+        for address in ["a", "a:", ":1", "a:0", "a:x", "a:65536", "a b:1", 'a":1', "http://a:1", "a:1 ", "a" * 300 + ":1"]:
+            self.expect(400, self.node, "POST", "/members", f"add 2={address}".encode())
+            self.expect(400, self.node, "PUT", "/members", f"1={self.node.address}\n2={address}".encode())
         self.expect(400, self.node, "POST", "/members", b"remove 9\n" * 17)
+        for text in [b"", b"\n", b"1", b"learner 1=a:1", b"1=a:1\n1=a:2", b"1=a:1\nlearner 1=a:1", b"0=a:1", b"add 1=a:1",
+                     b"learner 1", b"1=a:1,2=a:2", b"".join(b"%d=a:1\n" % node for node in range(1, 66))]:
+            self.expect(400, self.node, "PUT", "/members", text)
+        # One of whom nobody has heard would have half of the votes.
+        alone = f"1={self.node.address}"
+        self.expect(409, self.node, "PUT", "/members", f"{alone}\n2={self.node.address}".encode())
+        self.expect(204, self.node, "PUT", "/members", alone.encode())
+        self.assertEqual([member["id"] for member in self.node.status()["members"]], [1])
+
+    def test_slow_clients(self) -> None:
+        """A request has 10 s, however lively it trickles in, and however often its connection was of use."""
+        head = f"PUT /kv/slow HTTP/1.1\r\nHost: {self.node.address}\r\n"
+        used = Connection(self.node.address, 10.0)
+        self.assertEqual(used.request("GET", "/status").status, 200)
+        slow = {
+            "body": (self._open(), f"{head}Content-Length: 1000\r\n\r\n"),
+            "headers": (self._open(), f"{head}X-Long: "),
+            "first line": (self._open(), "G"),
+            "second head": (used, "PUT /kv/"),
+        }
+        began = time.monotonic()
+        for connection, first in slow.values():
+            self.addCleanup(connection.close)
+            connection.socket.sendall(first.encode())
+        ended = {}
+        while len(ended) < len(slow) and time.monotonic() - began < 20:
+            self.expect(200, self.node, "GET", "/status")
+            ready, _, _ = select.select([connection.socket for connection, _ in slow.values()], [], [], 0)
+            for name, (connection, _) in slow.items():
+                if name not in ended and not self._trickle(connection, connection.socket in ready):
+                    ended[name] = time.monotonic() - began
+            time.sleep(0.5)
+        self.assertEqual(sorted(ended), sorted(slow))
+        for name, seconds in ended.items():
+            self.assertTrue(9 < seconds < 15, (name, seconds))
+        self.expect(404, self.node, "GET", "/kv/slow")
+
+    def _open(self) -> Connection:
+        return Connection(self.node.address, 10.0)
+
+    def _trickle(self, connection: Connection, readable: bool) -> bool:
+        """Sends one byte more. False when the server has had enough of it, with an answer or without."""
+        try:
+            if readable:
+                said = connection.socket.recv(1 << 16)
+                self.assertTrue(said == b"" or b" 408 " in said.split(b"\r\n")[0], said)
+                return False
+            connection.socket.sendall(b"x")
+        except OSError:
+            return False
+        return True
 
     def test_bad_messages(self) -> None:
         mismatch = self.expect(412, self.node, "POST", "/raft", b"", BARE.replace("ID: 1", "ID: 2"))
@@ -281,6 +339,14 @@ class ThreeNodes(WithCluster):
 class Changing(WithCluster):
     size = 3
 
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Each test has a cluster of its own: what it leaves behind is another one."""
+
+    def setUp(self) -> None:
+        super().setUpClass()
+        super().setUp()
+
     def test_replace_in_one_joint_change_then_lose_the_majority(self) -> None:
         leader = self.cluster.wait_leader()
         out = next(node for node in self.cluster.running if node is not leader)
@@ -302,6 +368,47 @@ class Changing(WithCluster):
         self.assertIn(self.ask(last, "GET", "/kv/j").status, (503, 504))
         self.assertEqual(self.expect(200, last, "GET", "/kv/j?stale=1").body, b"x")
         last.stop()
+
+    def test_the_list_as_a_whole(self) -> None:
+        leader = self.cluster.wait_leader()
+        followers = [node for node in self.cluster.running if node is not leader]
+        through, out = followers
+        newcomer = self.cluster.join(5)
+        self._set(leader, [*self.cluster.running][:3], [newcomer])
+        self._set(leader, [*self.cluster.running][:3], [newcomer])  # nothing is left to do
+        self.expect(204, leader, "PUT", "/kv/w", b"x")
+        self.cluster.wait_agreement()
+        # One in, one out, through a node that does not lead.
+        self._set(through, [leader, through, newcomer], [])
+        self.cluster.forget(out.id)
+        self.cluster.wait_agreement()
+        self.assertEqual(self.expect(200, newcomer, "GET", "/kv/w").body, b"x")
+        # An address alone: of a voter that becomes a learner, and back.
+        self._set(leader, [leader, newcomer], [through])
+        address, through.address = through.address, "127.0.0.1:1"
+        self._set(leader, [leader, newcomer], [through])
+        through.address = address
+        self._set(leader, [leader, newcomer], [through])
+        self._set(newcomer, [leader, newcomer, through], [])
+        self.cluster.wait_agreement()
+        # A leader that is told to go leads until that is done. A follower may not hear of it any more.
+        leader = self.cluster.wait_leader()
+        rest = [node for node in (leader, newcomer, through) if node is not leader]
+        lines = "\n".join(f"{node.id}={node.address}" for node in rest).encode()
+        self.expect(204, leader, "PUT", "/members", lines)
+        self._set(rest[0], rest, [])
+        self.cluster.forget(leader.id)
+        self.cluster.wait_agreement()
+
+    def _set(self, through: Node, voters: List[Node], learners: List[Node]) -> None:
+        lines = [f"{node.id}={node.address}" for node in voters]
+        lines += [f"learner {node.id}={node.address}" for node in learners]
+        self.expect(204, through, "PUT", "/members", "\n".join(lines).encode())
+        flags = {node.id: ["voter"] for node in voters} | {node.id: ["learner"] for node in learners}
+        members = through.status()["members"]
+        self.assertEqual({member["id"]: member["flags"] for member in members}, flags)
+        self.assertEqual({member["id"]: member["address"] for member in members},
+                         {node.id: node.address for node in voters + learners})
 
     def _voters(self, node: Node):
         members = node.status()["members"]

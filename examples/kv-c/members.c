@@ -2,11 +2,16 @@
 
 #include <string.h>
 
-bool members_set(struct members *members, uint64_t id, const char *address, size_t len) {
+size_t members_find(const struct members *members, uint64_t id) {
     size_t at = 0;
     while (at < members->count && members->items[at].id < id) {
         at++;
     }
+    return at;
+}
+
+bool members_set(struct members *members, uint64_t id, const char *address, size_t len) {
+    size_t at = members_find(members, id);
     struct member *item = &members->items[at];
     bool known = at < members->count && item->id == id;
     size_t behind = members->count - at;
@@ -31,12 +36,8 @@ bool members_set(struct members *members, uint64_t id, const char *address, size
 }
 
 const char *members_address(const struct members *members, uint64_t id) {
-    for (size_t i = 0; i < members->count; i++) {
-        if (members->items[i].id == id) {
-            return members->items[i].address;
-        }
-    }
-    return NULL;
+    size_t at = members_find(members, id);
+    return at < members->count && members->items[at].id == id ? members->items[at].address : NULL;
 }
 
 bool member_id_parse(const char *text, size_t len, uint64_t *id) {
@@ -51,6 +52,39 @@ bool member_id_parse(const char *text, size_t len, uint64_t *id) {
         return false;
     }
     *id = value;
+    return true;
+}
+
+static bool is_host(const char *text, size_t len) {
+    static const char OTHERS[] = "-._:[]";
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!is_plain && (c == '\0' || strchr(OTHERS, c) == NULL)) {
+            return false;
+        }
+    }
+    return len > 0;
+}
+
+bool member_parse(const char *text, size_t len, struct member *member) {
+    const char *equals = memchr(text, '=', len);
+    size_t id_len = equals != NULL ? (size_t)(equals - text) : 0;
+    if (!member_id_parse(text, id_len, &member->id)) {
+        return false;
+    }
+    const char *address = equals + 1;
+    size_t address_len = len - id_len - 1, host_len = address_len;
+    while (host_len > 0 && address[host_len - 1] != ':') {
+        host_len--;
+    }
+    uint64_t port;
+    if (host_len == 0 || address_len > MEMBER_ADDRESS_MAX || !is_host(address, host_len - 1) ||
+        !member_id_parse(address + host_len, address_len - host_len, &port) || port > UINT16_MAX) {
+        return false;
+    }
+    memcpy(member->address, address, address_len);
+    member->address[address_len] = '\0';
     return true;
 }
 

@@ -23,6 +23,8 @@ struct members {
 /* Adds or replaces an address; one of length 0 forgets the member. False when the book is full or the
  * address too long. */
 bool members_set(struct members *members, uint64_t id, const char *address, size_t len);
+/* Where the member is in `items`, or where it would be. */
+size_t members_find(const struct members *members, uint64_t id);
 /* NULL when unknown. Borrowed until the book changes. */
 const char *members_address(const struct members *members, uint64_t id);
 /* Takes over a list such as "1=127.0.0.1:7001,2=127.0.0.1:7002"; "2=" forgets node 2. False at the first
@@ -30,5 +32,7 @@ const char *members_address(const struct members *members, uint64_t id);
 bool members_parse(struct members *members, const char *text, size_t len);
 /* A decimal number of at least 1. False when the text is anything else. */
 bool member_id_parse(const char *text, size_t len, uint64_t *id);
+/* "4=127.0.0.1:7004", with a host of letters, digits and -._:[] and a port of 1 to 65535; else false. */
+bool member_parse(const char *text, size_t len, struct member *member);
 
 #endif

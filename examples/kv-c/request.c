@@ -13,6 +13,18 @@ bool request_asks(const struct request *request, const char *name, const char *v
     return given != NULL && strcmp(given, value) == 0;
 }
 
+bool request_line(const struct bytes *body, size_t *at, const char **line, size_t *len) {
+    size_t left = body->len - *at;
+    if (left == 0) {
+        return false;
+    }
+    *line = (const char *)body->data + *at;
+    const char *newline = memchr(*line, '\n', left);
+    *len = newline != NULL ? (size_t)(newline - *line) : left;
+    *at += newline != NULL ? *len + 1 : *len;
+    return true;
+}
+
 struct header {
     const char *name, *value; /* NULL name: none */
 };
@@ -85,6 +97,8 @@ static unsigned http_status(rft_status_t status) {
     case RFT_E_DROPPED:
         return MHD_HTTP_SERVICE_UNAVAILABLE; /* certain: nothing was done, so trying again is safe */
     case RFT_E_CONF_CHANGE:
+    case RFT_E_QUORUM_AT_RISK:
+    case RFT_E_LEARNER_BEHIND:
         return MHD_HTTP_CONFLICT;
     case RFT_E_TOO_LARGE:
         return MHD_HTTP_CONTENT_TOO_LARGE;

@@ -19,6 +19,8 @@ struct request {
 const char *request_header(const struct request *request, const char *name);
 /* Whether the query has `name` with exactly `value`. */
 bool request_asks(const struct request *request, const char *name, const char *value);
+/* Steps through the lines of a body: `at` begins at 0. False behind the last one. */
+bool request_line(const struct bytes *body, size_t *at, const char **line, size_t *len);
 
 /* Each answers once; the result goes back to libmicrohttpd. */
 enum MHD_Result reply(const struct request *request, unsigned status, const char *content_type,

@@ -54,6 +54,7 @@ static const struct {
 } ROUTES[] = {
     {"/status", "GET", 0, route_status},
     {"/members", "POST", SMALL_BODY_MAX, route_members},
+    {"/members", "PUT", SMALL_BODY_MAX, route_member_list},
     {"/snapshot", "POST", SMALL_BODY_MAX, route_snapshot},
     {"/raft", "POST", FRAMES_BODY_MAX, route_raft},
 };
@@ -81,16 +82,18 @@ enum MHD_Result route(struct request *request) {
     if (begins(request->path, KV_PREFIX)) {
         return route_kv(request);
     }
+    bool is_there = begins(request->path, TRANSFER_PREFIX);
+    if (is_there && is(request->method, "POST")) {
+        return route_transfer(request);
+    }
     for (size_t i = 0; i < ROUTES_COUNT; i++) {
         if (is(request->path, ROUTES[i].path)) {
-            return is(request->method, ROUTES[i].method)
-                       ? ROUTES[i].run(request)
-                       : reply_text(request, MHD_HTTP_METHOD_NOT_ALLOWED, ROUTES[i].method);
+            is_there = true;
+            if (is(request->method, ROUTES[i].method)) {
+                return ROUTES[i].run(request);
+            }
         }
     }
-    if (begins(request->path, TRANSFER_PREFIX)) {
-        return is(request->method, "POST") ? route_transfer(request)
-                                           : reply_text(request, MHD_HTTP_METHOD_NOT_ALLOWED, "POST");
-    }
-    return reply_text(request, MHD_HTTP_NOT_FOUND, "there is no such path");
+    return is_there ? reply_text(request, MHD_HTTP_METHOD_NOT_ALLOWED, "the path takes other methods")
+                    : reply_text(request, MHD_HTTP_NOT_FOUND, "there is no such path");
 }

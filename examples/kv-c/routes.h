@@ -9,10 +9,11 @@ size_t route_body_max(const char *method, const char *path);
 enum MHD_Result route(struct request *request);
 
 /* One file each. */
-enum MHD_Result route_kv(struct request *request);      /* PUT, DELETE and GET below KV_PREFIX */
-enum MHD_Result route_members(struct request *request); /* POST /members */
-enum MHD_Result route_raft(struct request *request);    /* POST /raft */
-enum MHD_Result route_status(struct request *request);  /* GET /status */
+enum MHD_Result route_kv(struct request *request);          /* PUT, DELETE and GET below KV_PREFIX */
+enum MHD_Result route_members(struct request *request);     /* POST /members */
+enum MHD_Result route_member_list(struct request *request); /* PUT /members */
+enum MHD_Result route_raft(struct request *request);        /* POST /raft */
+enum MHD_Result route_status(struct request *request);      /* GET /status */
 
 #define KV_PREFIX "/kv/"
 

@@ -9,14 +9,33 @@
 
 #include "log.h"
 #include "routes.h"
+#include "watch.h"
 
-#define IDLE_SECONDS 120u /* a connection without a request ends */
 #define CONNECTIONS_MAX 1000u
 
 struct server {
     struct node *node;
+    struct watch *watch;
     struct MHD_Daemon *daemon;
 };
+
+static struct watched *watched(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL ? info->socket_context : NULL;
+}
+
+static void on_connection(void *user, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode what) {
+    struct server *server = user;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *context = watch_open(server->watch, info->connect_fd, false);
+    } else {
+        watch_close(*context);
+    }
+}
 
 /* Called with the headers first, then with each piece of the body, then with none: the request is whole. */
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *url,
@@ -31,6 +50,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
             return MHD_NO;
         }
         *state = request;
+        watch_head(watched(connection));
         request->node = server->node;
         request->connection = connection;
         request->method = method;
@@ -50,13 +70,15 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         *len = 0;
         return MHD_YES;
     }
+    watch_whole(watched(connection));
     return route(request);
 }
 
 static void on_completed(void *user, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode why) {
-    (void)user, (void)connection, (void)why;
+    (void)user, (void)why;
     struct request *request = *state;
+    watch_idle(watched(connection));
     if (request != NULL) {
         bytes_free(&request->body);
         free(request);
@@ -82,24 +104,37 @@ static struct addrinfo *resolve(const char *address) {
     return getaddrinfo(host, colon + 1, &hints, &found) == 0 ? found : NULL;
 }
 
+static bool start_daemon(struct server *server, const struct addrinfo *at) {
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
+    flags |= at->ai_family == AF_INET6 ? (unsigned)MHD_USE_IPv6 : 0;
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_SOCK_ADDR, 0, at->ai_addr},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, NULL},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    /* A thread a connection: a write may wait for the cluster without keeping others from theirs. */
+    server->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    return server->daemon != NULL;
+}
+
 struct server *server_start(struct node *node, const char *address) {
     struct addrinfo *listen_at = resolve(address);
     struct server *server = calloc(1, sizeof *server);
+    bool ok = false;
     if (server != NULL && listen_at != NULL) {
-        unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
-        flags |= listen_at->ai_family == AF_INET6 ? (unsigned)MHD_USE_IPv6 : 0;
         server->node = node;
-        /* A thread a connection: a write may wait for the cluster without keeping others from theirs. */
-        server->daemon =
-            MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR,
-                             listen_at->ai_addr, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-                             MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_CONNECTION_TIMEOUT,
-                             IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_END);
+        server->watch = watch_start();
+        ok = server->watch != NULL && start_daemon(server, listen_at);
     }
     if (listen_at != NULL) {
         freeaddrinfo(listen_at);
     }
-    if (server != NULL && server->daemon == NULL) {
+    if (server != NULL && !ok) {
+        watch_stop(server->watch);
         free(server);
         return NULL;
     }
@@ -108,5 +143,6 @@ struct server *server_start(struct node *node, const char *address) {
 
 void server_stop(struct server *server) {
     MHD_stop_daemon(server->daemon);
+    watch_stop(server->watch);
     free(server);
 }

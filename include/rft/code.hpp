@@ -44,6 +44,7 @@ enum class Code : rft_status_t {
     session = RFT_E_SESSION,
     quorum_at_risk = RFT_E_QUORUM_AT_RISK,
     learner_behind = RFT_E_LEARNER_BEHIND,
+    wrong_sender = RFT_E_WRONG_SENDER,
 };
 
 /// The settings of a Config, see RFT_CONFIG_ID and those behind it.

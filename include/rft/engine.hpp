@@ -65,6 +65,13 @@ class Engine {
             return rft_engine_step_many(engine_.get(), raw.data(), raw.size(), done, error);
         });
     }
+    /// Like step_many, for messages that `peer` has brought: one that names another sender is refused.
+    Status step_from(std::uint64_t peer, const std::vector<Bytes> &messages, std::size_t *done = nullptr) {
+        const std::vector<rft_bytes_t> raw = detail::raw(messages);
+        return attempt([&](rft_error_t **error) {
+            return rft_engine_step_from(engine_.get(), peer, raw.data(), raw.size(), done, error);
+        });
+    }
     /// Tells that a message to a peer could not be delivered.
     Status report_unreachable(std::uint64_t id) noexcept {
         return attempt(

@@ -48,6 +48,13 @@ pub enum Error {
     ReplacedStore(u64),
     /// A message names another receiver.
     WrongReceiver(u64),
+    /// A message names another sender than the peer that brought it.
+    WrongSender {
+        /// The peer that brought it.
+        peer: u64,
+        /// Whom it names.
+        named: u64,
+    },
     /// The entries asked for have been compacted away.
     Compacted,
     /// The entries asked for are not there yet.
@@ -183,6 +190,9 @@ impl fmt::Display for Error {
                 write!(f, "node {id} has lost its disk: remove it, then add it again")
             }
             Error::WrongReceiver(id) => write!(f, "the message is for node {id}"),
+            Error::WrongSender { peer, named } => {
+                write!(f, "node {peer} brings a message that names node {named} as its sender")
+            }
             Error::Compacted => f.write_str("the entries have been compacted away"),
             Error::Unavailable => f.write_str("the entries are not there yet"),
             Error::SnapshotOutOfDate => f.write_str("the snapshot is older than what there is"),

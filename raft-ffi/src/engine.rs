@@ -18,7 +18,7 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use crate::boundary::{
-    self, Handle, Out, array, call, exclusive, node_id, or_default, path, shared, shared_to_end,
+    self, Checked, Handle, Out, array, call, exclusive, node_id, or_default, path, shared, shared_to_end,
 };
 use crate::callbacks::Callbacks;
 use crate::config::{Settings, rft_config_t};
@@ -93,10 +93,12 @@ pub unsafe extern "C" fn rft_engine_step(
     err: *mut *mut rft_error_t,
 ) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe { call(err, || shared::<EngineState>(engine)?.step(payload::copy(data, len, "data")?)) }
+    unsafe { call(err, || shared::<EngineState>(engine)?.step(None, payload::copy(data, len, "data")?)) }
 }
 
 /// Takes several messages from peers, in order, and stops at the first that is refused.
+///
+/// For a transport that does not know who is at the other end. One that does (TLS) calls rft_engine_step_from.
 ///
 /// @param engine borrowed for the call
 /// @param messages the bytes of each message, which are copied; borrowed for the call
@@ -115,22 +117,58 @@ pub unsafe extern "C" fn rft_engine_step_many(
     err: *mut *mut rft_error_t,
 ) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe {
-        call(err, || {
-            let done = Out::optional(done, "done")?;
-            let messages = array(messages, n, "messages")?;
-            let engine = shared::<EngineState>(engine)?;
-            let copies = payload::share(messages, |message| *message, usize::MAX, "messages")?;
-            let mut taken = 0;
-            let result = copies.into_iter().try_for_each(|message| {
-                engine.step(message)?;
-                taken += 1;
-                Ok(())
-            });
-            done.set(taken);
-            result
-        })
-    }
+    unsafe { call(err, || step_all(engine, None, messages, n, done)) }
+}
+
+/// Takes several messages that one peer has brought, in order, and stops at the first that is refused. A message that
+/// names another sender is: whoever was let in as one node cannot speak for the others.
+///
+/// @param engine borrowed for the call
+/// @param peer who brought them
+/// @param messages the bytes of each message, which are copied; borrowed for the call
+/// @param n how many there are
+/// @param done receives how many were taken, also when the call fails at message number `*done`; NULL: not asked
+/// @param err see rft_error_t; may be NULL
+/// @return as rft_engine_step, and RFT_E_WRONG_SENDER; RFT_E_INVALID_ARG also for an id that is none
+/// @par Thread
+/// Any. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rft_engine_step_from(
+    engine: *mut rft_engine_t,
+    peer: u64,
+    messages: *const rft_bytes_t,
+    n: usize,
+    done: *mut usize,
+    err: *mut *mut rft_error_t,
+) -> rft_status_t {
+    // SAFETY: the header demands that pointers are NULL or valid.
+    unsafe { call(err, || step_all(engine, Some(node_id(peer, "peer")?), messages, n, done)) }
+}
+
+/// # Safety
+///
+/// As the header demands of the callers.
+unsafe fn step_all(
+    engine: *mut rft_engine_t,
+    peer: Option<u64>,
+    messages: *const rft_bytes_t,
+    n: usize,
+    done: *mut usize,
+) -> Checked<()> {
+    // SAFETY: the callers' promise is handed on.
+    let (done, messages, engine) = unsafe {
+        (Out::optional(done, "done")?, array(messages, n, "messages")?, shared::<EngineState>(engine)?)
+    };
+    // SAFETY: as above.
+    let copies = unsafe { payload::share(messages, |message| *message, usize::MAX, "messages")? };
+    let mut taken = 0;
+    let result = copies.into_iter().try_for_each(|message| {
+        engine.step(peer, message)?;
+        taken += 1;
+        Ok(())
+    });
+    done.set(taken);
+    result
 }
 
 /// Tells the engine that a message to a peer could not be delivered. Optional: a leader then sends less until it

@@ -52,8 +52,13 @@ impl EngineState {
         Ok(EngineState { engine, proposal_bytes_max: settings.size(RFT_CONFIG_PROPOSAL_BYTES_MAX), host })
     }
 
-    pub(crate) fn step(&self, encoded: Bytes) -> Checked<()> {
-        Ok(self.engine.step(payload::decode(encoded)?)?)
+    /// Takes a message that `peer` has brought, if the host knows who that was.
+    pub(crate) fn step(&self, peer: Option<u64>, encoded: Bytes) -> Checked<()> {
+        let message = payload::decode(encoded)?;
+        Ok(match peer {
+            Some(peer) => self.engine.step_from(peer, message)?,
+            None => self.engine.step(message)?,
+        })
     }
 
     pub(crate) fn status(&self) -> rft_node_status_t {

@@ -93,12 +93,14 @@ pub enum rft_status {
     RFT_E_QUORUM_AT_RISK = -30,
     /// The learner that is to become a voter has not caught up yet. Not applied, for certain; later it may work.
     RFT_E_LEARNER_BEHIND = -31,
+    /// The message names another sender than the peer that brought it.
+    RFT_E_WRONG_SENDER = -32,
 }
 
 use rft_status::*;
 
 /// Every code, in the order of its number.
-pub(crate) const ALL: [rft_status; 32] = [
+pub(crate) const ALL: [rft_status; 33] = [
     RFT_OK,
     RFT_E_INVALID_ARG,
     RFT_E_CONFIG,
@@ -131,6 +133,7 @@ pub(crate) const ALL: [rft_status; 32] = [
     RFT_E_SESSION,
     RFT_E_QUORUM_AT_RISK,
     RFT_E_LEARNER_BEHIND,
+    RFT_E_WRONG_SENDER,
 ];
 
 impl rft_status {
@@ -201,6 +204,7 @@ impl rft_status {
             RFT_E_SESSION => c"RFT_E_SESSION",
             RFT_E_QUORUM_AT_RISK => c"RFT_E_QUORUM_AT_RISK",
             RFT_E_LEARNER_BEHIND => c"RFT_E_LEARNER_BEHIND",
+            RFT_E_WRONG_SENDER => c"RFT_E_WRONG_SENDER",
         }
     }
 
@@ -242,6 +246,7 @@ impl rft_status {
             RFT_E_SESSION => c"The session is closed or has gone on; this try was not applied.",
             RFT_E_QUORUM_AT_RISK => c"The voters heard of lately would be no quorum; nothing was applied.",
             RFT_E_LEARNER_BEHIND => c"The learner has not caught up yet; it does not vote.",
+            RFT_E_WRONG_SENDER => c"The message names another sender than the peer that brought it.",
         }
     }
 }
@@ -281,6 +286,7 @@ impl From<Code> for rft_status {
             Code::Session => RFT_E_SESSION,
             Code::QuorumAtRisk => RFT_E_QUORUM_AT_RISK,
             Code::LearnerBehind => RFT_E_LEARNER_BEHIND,
+            Code::WrongSender => RFT_E_WRONG_SENDER,
         }
     }
 }

@@ -19,7 +19,7 @@ use raft_core::raftpb::message::Message;
 
 use crate::argument::{NodeId, Payload, change, leaver, not_zero, payloads, seconds, within};
 use crate::data::Outcome;
-use crate::fault::{Checked, Fault, call, settled};
+use crate::fault::{Checked, Fault, call, is_of_the_message, settled};
 use crate::host::Host;
 use crate::hub::Hub;
 use crate::patience::Patience;
@@ -374,11 +374,18 @@ impl Engine {
     }
 
     /// Takes messages from peers; returns the errors of those that were refused, each with its place.
-    fn step_many(&self, py: Python<'_>, messages: Vec<Payload>) -> PyResult<Vec<(usize, Py<PyAny>)>> {
+    fn step_many(
+        &self,
+        py: Python<'_>,
+        messages: Vec<Payload>,
+        peer: Option<NodeId>,
+    ) -> PyResult<Vec<(usize, Py<PyAny>)>> {
         self.run(py, |core| {
             let mut refused = Vec::new();
             for (at, message) in messages.into_iter().enumerate() {
-                match Message::decode(message.0).and_then(|message| core.step(message)) {
+                let stepped = Message::decode(message.0)
+                    .and_then(|message| core.step_from(peer.map_or(message.from, |peer| peer.0), message));
+                match stepped {
                     Ok(()) => {}
                     Err(error) if is_of_the_message(&error) => {
                         refused.push((at, Fault::from(error).into_err(py).into_value(py).into_any()));
@@ -488,11 +495,6 @@ fn explained<T>(
 /// The greatest age of a read.
 fn age(within: f64) -> Checked<Duration> {
     Ok(seconds(Some(within), "within")?.unwrap_or(Duration::MAX))
-}
-
-/// Whether the error speaks of one message, and says nothing about those behind it.
-fn is_of_the_message(error: &Error) -> bool {
-    matches!(Code::from(error), Code::Decode | Code::LocalMessage | Code::UnknownPeer | Code::WrongReceiver)
 }
 
 fn numbered(payloads: Vec<Bytes>, numbers: Range<u64>) -> Vec<(Bytes, u64)> {

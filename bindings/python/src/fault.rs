@@ -154,6 +154,7 @@ pub(crate) const CODES: [(&str, Code); 32] = [
     ("SESSION", Code::Session),
     ("QUORUM_AT_RISK", Code::QuorumAtRisk),
     ("LEARNER_BEHIND", Code::LearnerBehind),
+    ("WRONG_SENDER", Code::WrongSender),
 ];
 
 /// What an outcome's code means. No arm for all others, so that a new code is noticed here.
@@ -191,5 +192,14 @@ fn sentence(code: Code) -> &'static str {
         Code::Session => "the session is closed or has gone on; this try was not applied",
         Code::QuorumAtRisk => "the voters heard of lately would be no quorum; nothing was applied",
         Code::LearnerBehind => "the learner has not caught up yet; it does not vote",
+        Code::WrongSender => "the message names another sender than the peer that brought it",
     }
+}
+
+/// Whether the error speaks of one message, and says nothing about those behind it.
+pub(crate) fn is_of_the_message(error: &Error) -> bool {
+    matches!(
+        Code::from(error),
+        Code::Decode | Code::LocalMessage | Code::UnknownPeer | Code::WrongReceiver | Code::WrongSender
+    )
 }

@@ -433,6 +433,13 @@ def test_bytes_that_are_no_message_harm_nothing(engine: rft.Engine, data: bytes)
     assert engine.propose(b"goes on").answer == b"1"
 
 
+def test_who_is_let_in_as_one_node_cannot_speak_for_another(engine: rft.Engine) -> None:
+    honest, forged = (bytes([8, 8, 16, 1, 24, sender, 32, 0]) for sender in (3, 2))
+    refused = engine.step_many([forged, honest, forged], peer=3)
+    assert [(at, error.name) for at, error in refused] == [(0, "WRONG_SENDER"), (2, "WRONG_SENDER")]
+    assert engine.propose(b"goes on").answer == b"1"
+
+
 def test_what_is_no_state_machine_and_no_transport_is_told(tmp_path: Path) -> None:
     things: list[Any] = [None, object(), 3]
     for thing in things:

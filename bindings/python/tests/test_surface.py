@@ -22,6 +22,7 @@ TWINS = {
     "rft_node_create": (rft.Node, "__new__"),
     "rft_node_has_ready": (rft.Node, "ready"),
     "rft_engine_open": (rft.Engine, "__init__"),
+    "rft_engine_step_from": (rft.Engine, "step_many"),
     "rft_engine_stop": (rft.Engine, "close"),
     "rft_engine_call": (rft.Engine, "propose"),
     "rft_engine_propose_wait": (rft.Engine, "propose"),

@@ -70,6 +70,8 @@ pub enum Code {
     QuorumAtRisk = -30,
     /// Certainly not applied: a learner that is to become a voter has not caught up yet.
     LearnerBehind = -31,
+    /// The message names another sender than the peer that brought it.
+    WrongSender = -32,
 }
 
 impl From<&Error> for Code {
@@ -88,6 +90,7 @@ impl From<&Error> for Code {
             Error::StepLocalMessage(_) => Code::LocalMessage,
             Error::StepPeerNotFound(_) | Error::ReplacedStore(_) => Code::UnknownPeer,
             Error::WrongReceiver(_) => Code::WrongReceiver,
+            Error::WrongSender { .. } => Code::WrongSender,
             Error::Compacted => Code::Compacted,
             Error::Unavailable => Code::Unavailable,
             Error::SnapshotOutOfDate => Code::SnapshotOld,

@@ -343,6 +343,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Like [`step`](Self::step), for a message that `peer` has brought: `WrongSender` if it names another sender. Only a
+    /// request to hand leadership over may, which names who is to lead.
+    pub fn step_from(&self, peer: u64, message: Message) -> Result<()> {
+        let Message { msg_type, from, .. } = message;
+        if from != peer && msg_type != MessageType::MsgTransferLeader {
+            return Err(Error::WrongSender { peer, named: from });
+        }
+        self.step(message)
+    }
+
     /// Says that a message could not be brought to node `id`.
     pub fn report_unreachable(&self, id: u64) -> Result<()> {
         self.push(Input::Unreachable(id))

@@ -280,6 +280,13 @@ fn messages_that_should_not_come_are_named() {
     );
     assert_eq!(step(MessageType::MsgHeartbeat, 2, 3), Err(Error::WrongReceiver(3)));
     assert_eq!(step(MessageType::MsgAppResp, 77, 1), Err(Error::StepPeerNotFound(77)));
+    let from_3 = |msg_type, from| engine.step_from(3, message(msg_type, from, 1));
+    from_3(MessageType::MsgHeartbeat, 3).unwrap();
+    from_3(MessageType::MsgTransferLeader, 2).unwrap(); // names who is to lead
+    for forged in [0, 1, 2, 77] {
+        let refused = Err(Error::WrongSender { peer: 3, named: forged });
+        assert_eq!(from_3(MessageType::MsgHeartbeat, forged), refused);
+    }
     // Consensus refuses what only it can judge, and goes on.
     step(MessageType::MsgSnap, 2, 1).unwrap();
     world.write("x");

@@ -153,6 +153,13 @@ static void limits_are_kept(void)
   GIVES(RFT_E_UNKNOWN_PEER, rft_engine_step(app_engine(1), stranger, sizeof stranger, ERR));
   GIVES(RFT_E_WRONG_RECEIVER, rft_engine_step(app_engine(1), elsewhere, sizeof elsewhere, ERR));
   GIVES(RFT_E_DECODE, rft_engine_step(app_engine(1), (const uint8_t *)"\x3a\x7f", 2, ERR));
+  /* What node 3 brings is of node 3, or it is a request to hand over to node 2. */
+  const uint8_t forged[] = {0x08, 8, 0x10, 1, 0x18, 2, 0x20, 0}, honest[] = {0x08, 8, 0x10, 1, 0x18, 3, 0x20, 0};
+  const uint8_t transfer[] = {0x08, 13, 0x10, 1, 0x18, 2};
+  const rft_bytes_t brought[3] = {{honest, sizeof honest}, {transfer, sizeof transfer}, {forged, sizeof forged}};
+  size_t done = 9;
+  GIVES(RFT_E_WRONG_SENDER, rft_engine_step_from(app_engine(1), 3, brought, 3, &done, ERR));
+  CHECK(done == 2);
 }
 
 static void misuse_from_callbacks_is_refused(void)

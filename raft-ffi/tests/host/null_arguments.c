@@ -266,6 +266,11 @@ static void engine_functions(void)
   BAD(rft_engine_step_many(engine, NULL, 1, &n, ERR));
   BAD(rft_engine_step_many(engine, &hollow, 1, &n, ERR));
   CHECK(rft_engine_step_many(engine, &message, 1, NULL, NULL) == RFT_E_DECODE);
+  BAD(rft_engine_step_from(NULL, 2, &message, 1, &n, ERR));
+  BAD(rft_engine_step_from(engine, 0, &message, 1, &n, ERR));
+  BAD(rft_engine_step_from(engine, 2, NULL, 1, &n, ERR));
+  BAD(rft_engine_step_from(engine, 2, &hollow, 1, &n, ERR));
+  CHECK(rft_engine_step_from(engine, 2, &message, 1, NULL, NULL) == RFT_E_DECODE);
   BAD(rft_engine_report_unreachable(NULL, 2, ERR));
   BAD(rft_engine_status(NULL, &status, ERR));
   BAD(rft_engine_status(engine, NULL, ERR));

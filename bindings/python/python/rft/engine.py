@@ -132,12 +132,13 @@ class EngineBase:
         """
         self._native.step(message)
 
-    def step_many(self, messages: Sequence[Bytes], /) -> list[tuple[int, RaftError]]:
+    def step_many(self, messages: Sequence[Bytes], /, peer: int | None = None) -> list[tuple[int, RaftError]]:
         """Take messages from peers, in order.
 
-        Those that are refused are passed over; their errors are returned, each with its place in `messages`.
+        Those that are refused are passed over; their errors are returned, each with its place in `messages`. A
+        transport that knows who has brought them says so by `peer`: a message that names another sender is refused.
         """
-        return self._native.step_many(messages)
+        return self._native.step_many(messages, peer)
 
     def report_unreachable(self, id: int, /) -> None:
         """A message could not be brought to node `id`. Optional: a leader then sends less until it hears of it."""

@@ -140,7 +140,7 @@ class SessionError(UncertainError):
 
 
 class MessageError(RaftError):
-    """A message from a peer was refused: malformed, of the wrong kind, from a stranger, or for another node."""
+    """A message was refused: malformed, of the wrong kind, from a stranger or forged, or for another node."""
 
 
 class SnapshotError(RaftError):
@@ -207,6 +207,7 @@ _CLASSES: dict[str, type[RaftError]] = {
     "SESSION": SessionError,
     "QUORUM_AT_RISK": QuorumAtRiskError,
     "LEARNER_BEHIND": LearnerBehindError,
+    "WRONG_SENDER": MessageError,
 }
 _NAMES = {code: name for name, code in CODES.items()}
 

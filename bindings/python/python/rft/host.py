@@ -66,8 +66,8 @@ class Receiver(Protocol):
     def step(self, message: bytes, /) -> None:
         """Take a message from a peer."""
 
-    def step_many(self, messages: list[bytes], /) -> list[tuple[int, RaftError]]:
-        """Take messages from peers."""
+    def step_many(self, messages: list[bytes], /, peer: int | None = None) -> list[tuple[int, RaftError]]:
+        """Take messages from peers, or from this one."""
 
     def report_unreachable(self, id: int, /) -> None:
         """A message could not be brought to node `id`."""
