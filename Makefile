@@ -126,11 +126,11 @@ fuzz:
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
 .PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-http test-install test-soak test-disk test-netns \
-	test-etcd-cluster
+	test-etcd-cluster test-tutorials
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
 	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http \
-		test-soak test-disk test-netns test-etcd-cluster
+		test-soak test-disk test-netns test-etcd-cluster test-tutorials
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -211,6 +211,10 @@ test-disk: kv
 	@mkdir -p $(BUILT)/demo
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $(BUILT)/demo/disk_fault.so $(DEMO)/disk_fault.c -ldl
 	$(PYTHON) $(DEMO)/disk_faults.py $(BUILT)/demo/disk_fault.so
+
+# What the manual is written around. Python's is run with the package that test-python has built.
+test-tutorials: go-static
+	scripts/test-tutorials.sh $(BUILT) $(VENV)
 
 # The real raft of etcd, in modules of its own: about a minute and a half.
 test-etcd-cluster: kv
@@ -294,7 +298,8 @@ fix:
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
-	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO) examples/kv-etcd; fi
+	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then \
+		gofmt -w $(GO) examples/kv-etcd examples/tutorial/go; fi
 	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding'; then \
 		cd $(PY) && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .; fi
 
