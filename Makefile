@@ -35,6 +35,7 @@ help:
 	@echo 'make soak-etcd  nodes on etcd'\''s raft beside ours, for SECONDS=600'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
+	@echo 'make docs     the manual, by mdBook, which it installs into target/tools if need be'
 	@echo 'make docs-c   the manual of rft.h and rft.hpp, by Doxygen'
 	@echo 'make install  library, headers, rft.pc, a CMake package and the program rft: PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make go-static  what the Go package links with the build tag rft_static'
@@ -126,11 +127,11 @@ fuzz:
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
 .PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-http test-install test-soak test-disk test-netns \
-	test-etcd-cluster test-tutorials
+	test-etcd-cluster test-docs
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
 	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http \
-		test-soak test-disk test-netns test-etcd-cluster test-tutorials
+		test-soak test-disk test-netns test-etcd-cluster test-docs
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -212,9 +213,15 @@ test-disk: kv
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $(BUILT)/demo/disk_fault.so $(DEMO)/disk_fault.c -ldl
 	$(PYTHON) $(DEMO)/disk_faults.py $(BUILT)/demo/disk_fault.so
 
-# What the manual is written around. Python's is run with the package that test-python has built.
-test-tutorials: go-static
-	scripts/test-tutorials.sh $(BUILT) $(VENV)
+# The manual's commands, with what `make install` lays down, and with the Python package that test-python has built.
+DOCS_STAGE := $(BUILT)/docs-stage
+test-docs: lib
+	rm -rf $(DOCS_STAGE)
+	$(MAKE) install DESTDIR=$(DOCS_STAGE) >/dev/null
+	$(PYTHON) scripts/docs.py run $(DOCS_STAGE) $(PREFIX) $(LIBDIR) $(VENV)/bin
+	rm -rf $(DOCS_STAGE)
+	@if [ -n "$(MDBOOK)" ]; then $(MAKE) docs; else \
+		echo 'skipped: the pages of the manual (make docs installs mdbook)' | tee -a $(or $(RFT_SKIPPED),/dev/null); fi
 
 # The real raft of etcd, in modules of its own: about a minute and a half.
 test-etcd-cluster: kv
@@ -259,8 +266,8 @@ test-cinstall:
 # Workspaces of their own, with dependencies that the library must not have.
 WORKSPACES := benches raft-core/fuzz bindings/python
 
-.PHONY: check check-rust check-c check-go check-python fix
-check: check-rust check-c check-go check-python
+.PHONY: check check-rust check-c check-go check-python check-docs fix
+check: check-rust check-c check-go check-python check-docs
 	@echo 'make check: all is well'
 
 check-rust:
@@ -269,6 +276,19 @@ check-rust:
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
 	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants,raft-core/trace -- -D warnings
 	$(CARGO) test -p raft-ffi --test header --test abi
+
+# Into target/tools, where it is not there: that takes some minutes, once.
+MDBOOK_VERSION := 0.4.52
+TOOLS := $(BUILT)/tools
+MDBOOK = $(or $(wildcard $(TOOLS)/bin/mdbook),$(shell command -v mdbook))
+.PHONY: docs
+docs:
+	@[ -n "$(MDBOOK)" ] || { scripts/need.sh cargo gcc && \
+		$(CARGO) install mdbook --locked --version $(MDBOOK_VERSION) --no-default-features --features search \
+			--root $(TOOLS) --target-dir $(TOOLS)/build && rm -rf $(TOOLS)/build; }
+	@$(PYTHON) scripts/docs.py check
+	$(MDBOOK) build docs --dest-dir $(BUILT)/docs
+	@echo 'make docs: $(BUILT)/docs/index.html'
 
 # Doxygen fails where something has no text, and where a text names what is not there.
 .PHONY: docs-c
@@ -285,7 +305,12 @@ check-c:
 
 check-go: go-header
 	@if scripts/need.sh --optional 'format and vet of the Go binding' go-1.24; then \
-		cd $(GO) && test -z "$$(gofmt -l . ../../examples/kv-etcd | tee /dev/stderr)" && go vet -tags rft_static ./...; fi
+		cd $(GO) && test -z "$$(gofmt -l . ../../examples/kv-etcd ../../examples/tutorial | tee /dev/stderr)" && \
+		go vet -tags rft_static ./... && cd ../../examples/tutorial/go && go vet -tags rft_static .; fi
+
+# Links, anchors and includes.
+check-docs:
+	$(PYTHON) scripts/docs.py check
 
 check-python:
 	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
