@@ -15,7 +15,7 @@ C_FILES = $(wildcard examples/*/*.c examples/*/*.cpp examples/*/*.h include/*.hp
 C_STYLE := --style=file:examples/.clang-format
 DEMO := examples/demo
 C_TOOLS := gcc pkg-config
-KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev python3
+KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev libgnutls28-dev python3
 
 .PHONY: help
 help:
@@ -183,7 +183,9 @@ test-go-static: go-static
 	export $(GO_SEEN) && cd $(GO) && GOEXPERIMENT=cgocheck2 $(GO_TEST) -race -tags rft_static ./...
 
 test-http: kv
+	@scripts/need.sh openssl
 	$(PYTHON) $(DEMO)/routes.py
+	TLS=1 $(PYTHON) $(DEMO)/routes.py
 
 # The tests have a virtual environment of their own; without it they are skipped, and said to be.
 PY := bindings/python

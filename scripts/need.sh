@@ -14,6 +14,7 @@ there() {
     golang-go) command -v go ;;
     iproute2) command -v ip ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
+    libgnutls28-dev) pkg-config --exists gnutls ;;
     libraft-dev) pkg-config --exists raft ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
     nftables) command -v nft ;;

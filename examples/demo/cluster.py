@@ -6,12 +6,14 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, TypeVar
 
+from certificates import Certificates
 from http_client import Client, Connections
 
 HERE = Path(__file__).resolve().parent
@@ -56,14 +58,22 @@ def free_port(taken: List[int]) -> int:
 class Node:
     """One node: a directory, an address, and a process while it runs."""
 
-    def __init__(self, node_id: int, address: str, command: List[str], directory: Path, log: Path):
+    def __init__(
+        self,
+        node_id: int,
+        address: str,
+        command: List[str],
+        directory: Path,
+        log: Path,
+        tls: Optional[ssl.SSLContext] = None,
+    ):
         self.id = node_id
         self.address = address
         self.directory = directory
         self._command = command
         self._log = log
         self._process: Optional[subprocess.Popen] = None
-        self._connections = Connections()
+        self._connections = Connections(tls=tls)
 
     def start(self) -> None:
         with open(self._log, "ab") as log:
@@ -150,6 +160,10 @@ class Node:
         """From the next start on, this program goes on with its directory."""
         self._command[0] = str(server)
 
+    def run_with_flags(self, flags: List[str]) -> None:
+        """From the next start on, with these too: the last of a kind counts."""
+        self._command = self._command + flags
+
     def run_with(self, environment: Dict[str, str]) -> None:
         """From the next start on, its environment has these too."""
         # `env` becomes the server, which so stays the child of this process.
@@ -164,12 +178,14 @@ class Node:
 
 class Cluster:
     """`with Cluster(...) as cluster`: its processes end and its files go, whatever happens inside.
-    KEEP=1 in the environment keeps the files."""
+    KEEP=1 in the environment keeps the files. `tls`: all speak HTTPS, with certificates of their own."""
 
-    def __init__(self, size: int, flags: List[str], server: Path = DEFAULT_SERVER):
+    def __init__(self, size: int, flags: List[str], server: Path = DEFAULT_SERVER, tls: bool = False):
         if not server.exists():
             raise Failure(f"{server} is not there: build it first (make demo does)")
         self.directory = Path(tempfile.mkdtemp(prefix="rft-"))
+        self.certificates = Certificates(self.directory / "tls") if tls else None
+        self.tls = self.certificates.context() if self.certificates else None
         self.nodes: Dict[int, Node] = {}
         self._flags = flags
         self._server = server
@@ -215,7 +231,7 @@ class Cluster:
         return [node for node in self.nodes.values() if node.running]
 
     def client(self) -> Client:
-        return Client([node.address for node in self.nodes.values()])
+        return Client([node.address for node in self.nodes.values()], tls=self.tls)
 
     def wait_leader(self, seconds: float = 30.0) -> Node:
         """The node that leads, once all running ones agree on it."""
@@ -251,8 +267,10 @@ class Cluster:
         members = ",".join(f"{other}={address}" for other, address in addresses.items())
         directory = self.directory / f"node{node_id}"
         command = [str(self._server), "--id", str(node_id), "--cluster", members, "--dir", str(directory)]
+        if self.certificates:
+            command += self.certificates.flags(node_id)
         log = self.directory / f"node{node_id}.log"
-        node = Node(node_id, addresses[node_id], command + self._flags + more, directory, log)
+        node = Node(node_id, addresses[node_id], command + self._flags + more, directory, log, self.tls)
         self.nodes[node_id] = node
         return node
 

@@ -1,7 +1,9 @@
-"""HTTP/1.1 over one kept-alive socket: small, quick, and able to pipeline, which http.client is not."""
+"""HTTP/1.1 over one kept-alive socket, with TLS or without: small, quick, and able to pipeline, which http.client is
+not."""
 
 import socket
-from typing import Dict, Iterable, Iterator, NamedTuple
+import ssl
+from typing import Dict, Iterable, Iterator, NamedTuple, Optional
 
 
 class Response(NamedTuple):
@@ -17,14 +19,16 @@ class NotSent(OSError):
 class Connection:
     """One connection to host:port. Any OSError leaves it unusable: close it and make another."""
 
-    def __init__(self, address: str, timeout: float):
+    def __init__(self, address: str, timeout: float, tls: Optional[ssl.SSLContext] = None):
         self.address = address
         host, _, port = address.rpartition(":")
         try:
             self.socket = socket.create_connection((host, int(port)), timeout)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if tls is not None:
+                self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         except OSError as error:
             raise NotSent(str(error)) from error
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._buffer = b""
 
     def close(self) -> None:
@@ -92,8 +96,9 @@ class Connection:
 class Connections:
     """Kept-alive connections by address; one owner, one thread."""
 
-    def __init__(self, timeout: float = 10.0):
+    def __init__(self, timeout: float = 10.0, tls: Optional[ssl.SSLContext] = None):
         self._timeout = timeout
+        self._tls = tls
         self._open: Dict[str, Connection] = {}
 
     def request(self, address: str, method: str, path: str, body: bytes = b"", headers: str = "") -> Response:
@@ -101,7 +106,7 @@ class Connections:
 
         A kept-alive connection may have been closed since its last use, for instance because the server was
         restarted. Then whether the request was taken is unknown too, and the caller is told so."""
-        connection = self._open.pop(address, None) or Connection(address, self._timeout)
+        connection = self._open.pop(address, None) or Connection(address, self._timeout, self._tls)
         try:
             response = connection.request(method, path, body, headers)
         except OSError:
@@ -125,9 +130,9 @@ class Client:
 
     REDIRECTS_MAX = 4
 
-    def __init__(self, addresses: Iterable[str], timeout: float = 10.0):
+    def __init__(self, addresses: Iterable[str], timeout: float = 10.0, tls: Optional[ssl.SSLContext] = None):
         self.addresses = list(addresses)
-        self._connections = Connections(timeout)
+        self._connections = Connections(timeout, tls)
         self._next = 0
         self._leader = ""
 

@@ -29,7 +29,8 @@ static bool serve(struct node *node, const char *address, const sigset_t *signal
         node_stop(node);
         return false;
     }
-    log_line(RFT_LOG_INFO, "node %" PRIu64 " answers on http://%s", node->id, address);
+    log_line(RFT_LOG_INFO, "node %" PRIu64 " answers on %s://%s", node->id,
+             node->tls.authority != NULL ? "https" : "http", address);
     int signal_number = 0;
     sigwait(signals, &signal_number);
     log_line(RFT_LOG_INFO, "stopping");

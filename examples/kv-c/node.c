@@ -191,8 +191,9 @@ bool node_open(struct node *node, const struct options *options) {
     static const struct members none;
     node->id = options->id;
     node->cluster_id = options->cluster_id;
+    node->tls = options->tls;
     node->kv = kv_new(options->join ? &none : &options->cluster);
-    node->peers = peers_new(options->id, options->cluster_id);
+    node->peers = peers_new(options->id, options->cluster_id, &options->tls);
     if (node->kv == NULL || node->peers == NULL) {
         log_line(RFT_LOG_ERROR, "memory is out");
         return false;

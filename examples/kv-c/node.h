@@ -18,6 +18,7 @@ struct counters {
 
 struct node {
     uint64_t id, cluster_id;
+    struct tls_files tls;
     rft_engine_t *engine;
     struct kv *kv;
     struct peers *peers;

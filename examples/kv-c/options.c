@@ -15,6 +15,9 @@ static const char USAGE[] =
     "  --snapshot-entries N  a snapshot after so many entries, 0: only by POST /snapshot (default 10000)\n"
     "  --segment-bytes N     length of a file of the log (default 64000000)\n"
     "  --disk-reserve BYTES  with less left on the disk no writes are taken, 0: no matter (default 64 MiB)\n"
+    "  --tls-ca FILE         only HTTPS, only for certificates that this authority has signed: with\n"
+    "  --tls-cert FILE       this node's certificate, of the common name rft-node-ID, and\n"
+    "  --tls-key FILE        its key (all PEM)\n"
     "  --lease-reads         a leader answers reads by its lease; for all nodes or none\n"
     "  --verbose             debug lines too\n";
 
@@ -41,6 +44,18 @@ static bool set(struct options *options, const char *flag, const char *value) {
     }
     if (strcmp(flag, "--dir") == 0) {
         options->dir = value;
+        return true;
+    }
+    if (strcmp(flag, "--tls-ca") == 0) {
+        options->tls.authority = value;
+        return true;
+    }
+    if (strcmp(flag, "--tls-cert") == 0) {
+        options->tls.certificate = value;
+        return true;
+    }
+    if (strcmp(flag, "--tls-key") == 0) {
+        options->tls.key = value;
         return true;
     }
     if (strcmp(flag, "--cluster-id") == 0) {
@@ -83,6 +98,10 @@ bool options_parse(struct options *options, int argc, char **argv) {
     }
     if (members_address(&options->cluster, options->id) == NULL) {
         return complain("needs", "this node's own address in --cluster");
+    }
+    bool has_tls = options->tls.authority != NULL;
+    if (has_tls != (options->tls.certificate != NULL) || has_tls != (options->tls.key != NULL)) {
+        return complain("needs", "--tls-ca, --tls-cert and --tls-key, or none of them");
     }
     return true;
 }

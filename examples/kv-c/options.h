@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "members.h"
+#include "tls.h"
 
 struct options {
     uint64_t id, cluster_id;
@@ -20,6 +21,7 @@ struct options {
     /* likewise: all of the disk */
     uint64_t disk_reserve;
     bool has_disk_reserve;
+    struct tls_files tls;
     bool lease_reads;
     bool verbose;
 };

@@ -41,6 +41,7 @@ struct peer {
 
 struct peers {
     uint64_t self, cluster_id;
+    struct tls_files tls;
     _Atomic(rft_engine_t *) engine;
     atomic_bool stopping;
     pthread_mutex_t lock; /* the list; peers in it live until peers_free */
@@ -151,14 +152,21 @@ static CURL *connection(struct peers *peers) {
         curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
         curl_easy_setopt(curl, CURLOPT_XFERINFODATA, peers);
     }
+    if (curl != NULL && peers->tls.authority != NULL) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, peers->tls.authority);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL); /* no other authority counts */
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, peers->tls.certificate);
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, peers->tls.key);
+        curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    }
     return curl;
 }
 
 /* One POST. NULL when the peer took all, else the reason. */
-static const char *post(CURL *curl, const struct batch *batch, struct curl_slist *bare,
+static const char *post(CURL *curl, const char *scheme, const struct batch *batch, struct curl_slist *bare,
                         struct curl_slist *framed) {
     char url[URL_MAX + 1];
-    snprintf(url, sizeof url, "http://%s/raft", batch->address);
+    snprintf(url, sizeof url, "%s://%s/raft", scheme, batch->address);
     /* A single message goes bare, as rafthttp's pipeline sends it. */
     size_t skip = batch->count == 1 ? FRAMES_HEAD : 0;
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -174,6 +182,8 @@ static const char *post(CURL *curl, const struct batch *batch, struct curl_slist
     switch (status) {
     case 204:
         return NULL;
+    case 403:
+        return "it does not take this node's certificate for this node's";
     case 412:
         return "it belongs to another cluster";
     case 503:
@@ -189,6 +199,7 @@ static void *run(void *arg) {
     CURL *curl = connection(peers);
     struct curl_slist *bare = headers(peers, "Content-Type: " CONTENT_TYPE_MESSAGE);
     struct curl_slist *framed = headers(peers, "Content-Type: " CONTENT_TYPE_FRAMES);
+    const char *scheme = peers->tls.authority != NULL ? "https" : "http";
     struct batch batch = {0};
     bool reachable = true;
     while (curl != NULL && take(peer, &batch)) {
@@ -197,7 +208,7 @@ static void *run(void *arg) {
             bytes_free(&batch.body);
             why = "memory is out";
         } else if (batch.count > 0) {
-            why = post(curl, &batch, bare, framed);
+            why = post(curl, scheme, &batch, bare, framed);
         }
         if ((why == NULL) != reachable && !peers->stopping) {
             reachable = why == NULL;
@@ -218,11 +229,12 @@ static void *run(void *arg) {
 
 /* ---- the list ---- */
 
-struct peers *peers_new(uint64_t self, uint64_t cluster_id) {
+struct peers *peers_new(uint64_t self, uint64_t cluster_id, const struct tls_files *tls) {
     struct peers *peers = calloc(1, sizeof *peers);
     if (peers != NULL) {
         peers->self = self;
         peers->cluster_id = cluster_id;
+        peers->tls = *tls;
         pthread_mutex_init(&peers->lock, NULL);
     }
     return peers;

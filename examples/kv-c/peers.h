@@ -6,11 +6,13 @@
 #include <rft.h>
 
 #include "members.h"
+#include "tls.h"
 
 struct peers;
 
-/* NULL when memory is out. */
-struct peers *peers_new(uint64_t self, uint64_t cluster_id);
+/* NULL when memory is out. With `tls` the peers are spoken to by HTTPS and have to be signed by its
+ * authority. */
+struct peers *peers_new(uint64_t self, uint64_t cluster_id, const struct tls_files *tls);
 
 /* Adds a peer or gives it another address. Peers are never taken away: the engine sends to members only,
  * and a removed one has to hear of its removal. Any thread, one at a time. */

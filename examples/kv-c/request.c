@@ -80,7 +80,8 @@ enum MHD_Result reply_leader(const struct request *request, uint64_t leader) {
     if (leader == 0 || leader == request->node->id || !peers_address(request->node->peers, leader, address)) {
         return reply_text(request, MHD_HTTP_SERVICE_UNAVAILABLE, "no leader is known; nothing was done");
     }
-    int len = snprintf(location, sizeof location, "http://%s%s", address, request->path);
+    const char *scheme = request->node->tls.authority != NULL ? "https" : "http";
+    int len = snprintf(location, sizeof location, "%s://%s%s", scheme, address, request->path);
     if (len < 0 || (size_t)len >= sizeof location) {
         return reply_text(request, MHD_HTTP_URI_TOO_LONG, "the path is too long");
     }

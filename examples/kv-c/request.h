@@ -13,6 +13,7 @@ struct request {
     struct bytes body;
     size_t body_max;
     bool too_large;
+    uint64_t from;     /* the node that sends messages, by its word and its certificate */
     uint64_t revision; /* of the key, for the answer's ETag; 0 is none */
 };
 

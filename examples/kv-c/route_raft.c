@@ -19,13 +19,14 @@ static bool parse_hex(const char *text, uint64_t *value) {
 
 /* Hands all messages to the engine. One that speaks of a node unknown here is passed over: it may come from
  * a member that was removed a moment ago, and says nothing about the messages behind it. */
-static rft_status_t step(rft_engine_t *engine, const rft_bytes_t *messages, size_t count,
+static rft_status_t step(const struct request *request, const rft_bytes_t *messages, size_t count,
                          rft_error_t **error) {
     rft_status_t status = RFT_OK;
     size_t at = 0;
     while (at < count) {
         size_t done = 0;
-        status = rft_engine_step_many(engine, messages + at, count - at, &done, error);
+        status = rft_engine_step_from(request->node->engine, request->from, messages + at, count - at, &done,
+                                      error);
         if (status != RFT_E_UNKNOWN_PEER) {
             break;
         }
@@ -47,6 +48,8 @@ static enum MHD_Result answer(struct request *request, rft_status_t status, rft_
     case RFT_E_DECODE:
     case RFT_E_LOCAL_MESSAGE:
     case RFT_E_WRONG_RECEIVER:
+    case RFT_E_WRONG_SENDER:
+    case RFT_E_INVALID_ARG: /* a sender that is no id */
         result = reply_text(request, MHD_HTTP_BAD_REQUEST, why);
         break;
     case RFT_E_BUSY:
@@ -60,20 +63,29 @@ static enum MHD_Result answer(struct request *request, rft_status_t status, rft_
     return result;
 }
 
-enum MHD_Result route_raft(struct request *request) {
-    uint64_t cluster_id, from;
-    const char *content_type = request_header(request, "Content-Type");
+enum MHD_Result route_raft_head(struct request *request) {
+    uint64_t cluster_id;
+    const struct node *node = request->node;
     if (!parse_hex(request_header(request, "X-Etcd-Cluster-ID"), &cluster_id) ||
-        cluster_id != request->node->cluster_id) {
+        cluster_id != node->cluster_id) {
         return reply_text(request, MHD_HTTP_PRECONDITION_FAILED, "cluster ID mismatch");
     }
-    if (!parse_hex(request_header(request, "X-Server-From"), &from)) {
+    if (!parse_hex(request_header(request, "X-Server-From"), &request->from)) {
         return reply_text(request, MHD_HTTP_BAD_REQUEST, "X-Server-From is not a node's id in hex");
     }
+    if (node->tls.authority != NULL && !tls_is_node(request->connection, request->from)) {
+        return reply_text(request, MHD_HTTP_FORBIDDEN,
+                          "the certificate is not that of the node in X-Server-From");
+    }
+    return MHD_YES;
+}
+
+enum MHD_Result route_raft(struct request *request) {
+    const char *content_type = request_header(request, "Content-Type");
     rft_error_t *error = NULL;
     if (content_type == NULL || strcmp(content_type, CONTENT_TYPE_FRAMES) != 0) {
         rft_bytes_t one = {.data = request->body.data, .len = request->body.len};
-        rft_status_t status = step(request->node->engine, &one, 1, &error);
+        rft_status_t status = step(request, &one, 1, &error);
         return answer(request, status, error);
     }
     size_t count;
@@ -81,7 +93,7 @@ enum MHD_Result route_raft(struct request *request) {
     if (messages == NULL) {
         return reply_text(request, MHD_HTTP_BAD_REQUEST, "the body is not whole frames");
     }
-    rft_status_t status = step(request->node->engine, messages, count, &error);
+    rft_status_t status = step(request, messages, count, &error);
     free(messages);
     return answer(request, status, error);
 }

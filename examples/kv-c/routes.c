@@ -5,6 +5,7 @@
 #include "command.h"
 #include "frames.h"
 
+#define RAFT_PATH "/raft"
 #define TRANSFER_PREFIX "/transfer/"
 #define SMALL_BODY_MAX (64u << 10)
 
@@ -56,7 +57,7 @@ static const struct {
     {"/members", "POST", SMALL_BODY_MAX, route_members},
     {"/members", "PUT", SMALL_BODY_MAX, route_member_list},
     {"/snapshot", "POST", SMALL_BODY_MAX, route_snapshot},
-    {"/raft", "POST", FRAMES_BODY_MAX, route_raft},
+    {RAFT_PATH, "POST", FRAMES_BODY_MAX, route_raft},
 };
 #define ROUTES_COUNT (sizeof ROUTES / sizeof ROUTES[0])
 
@@ -70,6 +71,10 @@ size_t route_body_max(const char *method, const char *path) {
         }
     }
     return SMALL_BODY_MAX;
+}
+
+enum MHD_Result route_head(struct request *request) {
+    return is(request->path, RAFT_PATH) ? route_raft_head(request) : MHD_YES;
 }
 
 enum MHD_Result route(struct request *request) {

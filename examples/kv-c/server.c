@@ -31,7 +31,7 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *context = watch_open(server->watch, info->connect_fd, false);
+        *context = watch_open(server->watch, info->connect_fd, server->node->tls.authority != NULL);
     } else {
         watch_close(*context);
     }
@@ -59,7 +59,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         const char *announced = request_header(request, "Content-Length");
         request->too_large = announced != NULL && strtoull(announced, NULL, 10) > request->body_max;
         /* Refused before the client sends it all; otherwise the body comes now. */
-        return request->too_large ? route(request) : MHD_YES;
+        return request->too_large ? route(request) : route_head(request);
     }
     if (*len > 0) {
         /* A chunked body shows its length only as it comes. */
@@ -107,12 +107,20 @@ static struct addrinfo *resolve(const char *address) {
 static bool start_daemon(struct server *server, const struct addrinfo *at) {
     unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL;
     flags |= at->ai_family == AF_INET6 ? (unsigned)MHD_USE_IPv6 : 0;
+    struct MHD_OptionItem tls[TLS_OPTIONS] = {{MHD_OPTION_END, 0, NULL}};
+    if (server->node->tls.authority != NULL) {
+        flags |= MHD_USE_TLS;
+        if (!tls_load(&server->node->tls, tls)) {
+            return false;
+        }
+    }
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_SOCK_ADDR, 0, at->ai_addr},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, NULL},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
         {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)leave_escaped, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
+        {MHD_OPTION_ARRAY, 0, tls},
         {MHD_OPTION_END, 0, NULL},
     };
     /* A thread a connection: a write may wait for the cluster without keeping others from theirs. */
@@ -134,6 +142,7 @@ struct server *server_start(struct node *node, const char *address) {
         freeaddrinfo(listen_at);
     }
     if (server != NULL && !ok) {
+        tls_unload();
         watch_stop(server->watch);
         free(server);
         return NULL;
@@ -143,6 +152,7 @@ struct server *server_start(struct node *node, const char *address) {
 
 void server_stop(struct server *server) {
     MHD_stop_daemon(server->daemon);
+    tls_unload();
     watch_stop(server->watch);
     free(server);
 }
