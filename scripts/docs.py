@@ -2,7 +2,7 @@
 """Whether what the documents say is so.
 
 docs.py check                                links, anchors and includes of every .md file; each code block of the manual is
-                                             included from a file, or one that `run` tries
+                                             included from a file, or one that `run` tries; each status is told
 docs.py run STAGE PREFIX LIBDIR BIN          runs the manual's commands with what `make install DESTDIR=STAGE` has laid down, and
                                              compares what they print with what is said; BIN comes first in PATH"""
 
@@ -148,6 +148,13 @@ def check_summary() -> List[str]:
     return [f"docs/src/SUMMARY.md: without {page.relative_to(ROOT)}" for page in sorted(there - listed)]
 
 
+def check_outcomes() -> List[str]:
+    """The manual has to say of every status what to do."""
+    there = set(re.findall(r"\bRFT_E_\w+", (ROOT / "include" / "rft.h").read_text()))
+    told = set(re.findall(r"\bRFT_E_\w+", (MANUAL / "guarantees.md").read_text()))
+    return [f"docs/src/guarantees.md: {name}" for name in sorted(there ^ told)]
+
+
 def documents() -> List[Path]:
     names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True)
     return sorted(ROOT / name for name in names.stdout.splitlines() if (ROOT / name).is_file())
@@ -155,7 +162,7 @@ def documents() -> List[Path]:
 
 def check() -> List[str]:
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    faults = check_summary()
+    faults = check_summary() + check_outcomes()
     for page in documents():
         try:
             faults += check_links(page, expanded(page) if MANUAL in page.parents else page.read_text())
