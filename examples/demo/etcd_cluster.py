@@ -84,6 +84,7 @@ class Story:
             self.kill_leader(OURS)
             self.kill_leader(THEIRS)
             self.kill_some()
+            self.stop_leader()
             rounds += 1
         self.finish()
 
@@ -128,6 +129,20 @@ class Story:
         self.count(f"kill -9 of a leader of {make}")
         self.wait_progress()
         leader.start()
+        self.wait_progress()
+
+    def stop_leader(self) -> None:
+        """The leader stands still until another one leads, and then goes on, as it thinks."""
+        leader = self.leader()
+        leader.pause()
+        others = [node for node in self.cluster.running if node is not leader]
+        try:
+            wait_for("another leader", PATIENCE, lambda: any(node.status()["role"] == "leader" for node in others))
+            self.go_on(self.chance.uniform(0, 0.3))
+        finally:
+            leader.resume()
+        self.count(f"leader of {self.makes[leader.id]} that stood still")
+        self.leader()
         self.wait_progress()
 
     def kill_some(self) -> None:

@@ -52,18 +52,27 @@ func serve(o options) error {
 	wal.SegmentSizeBytes = o.segmentBytes
 	signals, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
+	if err := o.loadTLS(); err != nil {
+		return err
+	}
 	n, err := openNode(o)
 	if err != nil {
 		return err
 	}
 	go n.run()
 	server := &http.Server{
-		Addr: o.cluster[o.id], Handler: &routes{n},
+		Addr: o.cluster[o.id], Handler: &routes{n}, TLSConfig: o.tls,
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: 120 * time.Second,
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.ListenAndServe() }()
-	logLine("INFO", "node %d answers on http://%s, on raft %s", o.id, server.Addr, raftVersion)
+	go func() {
+		if o.tls == nil {
+			failed <- server.ListenAndServe()
+		} else {
+			failed <- server.ListenAndServeTLS("", "")
+		}
+	}()
+	logLine("INFO", "node %d answers on %s://%s, on raft %s", o.id, o.scheme(), server.Addr, raftVersion)
 	select {
 	case err = <-failed:
 	case err = <-n.ended:

@@ -4,7 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -91,6 +94,7 @@ type counters struct {
 	Elections         uint64 `json:"elections"`
 	SnapshotsSaved    uint64 `json:"snapshots_saved"`
 	SnapshotsRestored uint64 `json:"snapshots_restored"`
+	Restarts          uint64 `json:"restarts"`
 }
 
 func openNode(o options) (*node, error) {
@@ -134,10 +138,22 @@ func openNode(o options) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.counters.Restarts = countStart(filepath.Join(o.dir, "starts")) - 1
 	n.peers = newPeers(n)
 	n.followBook(o.cluster)
 	n.followBook(n.state.book)
 	return n, nil
+}
+
+// countStart says how many times this directory was started, this time included. A count for people: a file that is lost or
+// torn only makes it begin again.
+func countStart(path string) uint64 {
+	text, _ := os.ReadFile(path)
+	starts, _ := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	if err := os.WriteFile(path, fmt.Appendf(nil, "%d\n", starts+1), 0o600); err != nil {
+		logLine("WARN", "%v", err)
+	}
+	return starts + 1
 }
 
 // run is the loop; it ends with stop, or with the first failure.

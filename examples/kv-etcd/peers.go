@@ -45,6 +45,7 @@ type packet struct {
 
 func newPeers(n *node) *peers {
 	transport := &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: 90 * time.Second}
+	transport.TLSClientConfig = n.options.tls.Clone() // a server makes changes to its own
 	return &peers{node: n, client: &http.Client{Transport: transport, Timeout: postTimeout}, list: map[uint64]*peer{}}
 }
 
@@ -134,7 +135,7 @@ func (p *peer) post(batch []packet) error {
 			body = append(body, b.body...)
 		}
 	}
-	request, err := http.NewRequest(http.MethodPost, "http://"+address+"/raft", bytes.NewReader(body))
+	request, err := http.NewRequest(http.MethodPost, p.peers.node.options.scheme()+"://"+address+"/raft", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}

@@ -9,15 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"go.etcd.io/raft/v3/raftpb"
 )
 
 const (
 	waitMax     = 5 * time.Second
 	smallBody   = 64 << 10
 	raftBodyMax = 64 << 20
-	changesMax  = 16
 )
 
 // routes answers what ../README.md describes.
@@ -31,7 +28,7 @@ func (r *routes) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	case path == "/status":
 		r.only(w, q, http.MethodGet, r.status)
 	case path == "/members":
-		r.only(w, q, http.MethodPost, r.members)
+		r.members(w, q)
 	case path == "/snapshot":
 		r.only(w, q, http.MethodPost, r.snapshot)
 	case path == "/raft":
@@ -61,11 +58,16 @@ func text(w http.ResponseWriter, status int, line string) {
 	fmt.Fprintln(w, line)
 }
 
+// refuse answers before the body has come, which so need not come any more.
+func refuse(w http.ResponseWriter, status int, line string) {
+	w.Header().Set("Connection", "close")
+	text(w, status, line)
+}
+
 // body reads at most max bytes, and answers by itself if that does not work.
 func body(w http.ResponseWriter, q *http.Request, max int64) ([]byte, bool) {
 	if q.ContentLength > max {
-		w.Header().Set("Connection", "close") // refused before all of it has come
-		text(w, http.StatusRequestEntityTooLarge, "the body is too large")
+		refuse(w, http.StatusRequestEntityTooLarge, "the body is too large")
 		return nil, false
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, q.Body, max))
@@ -73,7 +75,7 @@ func body(w http.ResponseWriter, q *http.Request, max int64) ([]byte, bool) {
 	if errors.As(err, &tooLarge) {
 		text(w, http.StatusRequestEntityTooLarge, "the body is too large")
 	} else if err != nil {
-		text(w, http.StatusBadRequest, "the body does not come")
+		refuse(w, http.StatusRequestTimeout, "the body does not come")
 	}
 	return data, err == nil
 }
@@ -192,7 +194,7 @@ func (r *routes) toLeader(w http.ResponseWriter, q *http.Request) {
 		text(w, http.StatusServiceUnavailable, "no leader is known; nothing was done")
 		return
 	}
-	w.Header().Set("Location", "http://"+address+q.URL.EscapedPath())
+	w.Header().Set("Location", r.node.options.scheme()+"://"+address+q.URL.EscapedPath())
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
@@ -240,58 +242,6 @@ func (r *routes) count(add func(*counters)) {
 
 // ---- the cluster ----
 
-// members makes one change of the lines of the body.
-func (r *routes) members(w http.ResponseWriter, q *http.Request) {
-	lines, ok := body(w, q, smallBody)
-	if !ok {
-		return
-	}
-	changes, addresses, err := parseChanges(string(lines))
-	if err != nil {
-		text(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	p := proposal{data: []byte(addresses), changes: changes, answer: make(chan outcome, 1)}
-	r.answer(w, q, r.propose(p))
-}
-
-var verbs = map[string]struct {
-	kind         raftpb.ConfChangeType
-	takesAddress bool
-}{
-	"add":         {raftpb.ConfChangeAddNode, true},
-	"add-learner": {raftpb.ConfChangeAddLearnerNode, true},
-	"promote":     {raftpb.ConfChangeAddNode, false},
-	"remove":      {raftpb.ConfChangeRemoveNode, false},
-}
-
-// parseChanges reads lines like "add 4=127.0.0.1:7004" and "remove 2", and says what they mean for the book.
-func parseChanges(lines string) (changes []change, addresses string, err error) {
-	bad := errors.New("a line is one of: add ID=HOST:PORT, add-learner ID=HOST:PORT, promote ID, remove ID")
-	var entries []string
-	for line := range strings.SplitSeq(lines, "\n") {
-		if line == "" {
-			continue
-		}
-		word, what, _ := strings.Cut(line, " ")
-		number, address, _ := strings.Cut(what, "=")
-		verb, found := verbs[word]
-		id, err := strconv.ParseUint(number, 10, 64)
-		if !found || err != nil || id == 0 || verb.takesAddress != (address != "") ||
-			strings.Contains(address, ",") || len(address) > addressMax || len(changes) == changesMax {
-			return nil, "", bad
-		}
-		changes = append(changes, change{verb.kind, id})
-		if verb.takesAddress || word == "remove" {
-			entries = append(entries, fmt.Sprintf("%d=%s", id, address))
-		}
-	}
-	if len(changes) == 0 {
-		return nil, "", bad
-	}
-	return changes, strings.Join(entries, ","), nil
-}
-
 func (r *routes) snapshot(w http.ResponseWriter, q *http.Request) {
 	r.node.tasks <- func() { r.node.storage.wanted = true }
 	text(w, http.StatusAccepted, "a snapshot is under way")
@@ -316,12 +266,16 @@ func (r *routes) transfer(w http.ResponseWriter, q *http.Request) {
 func (r *routes) raft(w http.ResponseWriter, q *http.Request) {
 	cluster, err := strconv.ParseUint(q.Header.Get("X-Etcd-Cluster-ID"), 16, 64)
 	if err != nil || cluster != r.node.cluster {
-		text(w, http.StatusPreconditionFailed, "cluster ID mismatch")
+		refuse(w, http.StatusPreconditionFailed, "cluster ID mismatch")
 		return
 	}
 	from, err := strconv.ParseUint(q.Header.Get("X-Server-From"), 16, 64)
 	if err != nil {
-		text(w, http.StatusBadRequest, "X-Server-From is not a node's id in hex")
+		refuse(w, http.StatusBadRequest, "X-Server-From is not a node's id in hex")
+		return
+	}
+	if q.TLS != nil && q.TLS.PeerCertificates[0].Subject.CommonName != fmt.Sprintf("rft-node-%d", from) {
+		refuse(w, http.StatusForbidden, "the certificate is not that of the node that speaks")
 		return
 	}
 	data, ok := body(w, q, raftBodyMax)

@@ -69,6 +69,19 @@ func (b book) parse(text string) error {
 	return nil
 }
 
+// isAddress says whether clients may give this as HOST:PORT.
+func isAddress(text string) bool {
+	colon := strings.LastIndexByte(text, ':')
+	if colon < 1 || len(text) > addressMax {
+		return false
+	}
+	port, err := strconv.ParseUint(text[colon+1:], 10, 16)
+	isOther := func(c rune) bool {
+		return !(c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || strings.ContainsRune("-._:[]", c))
+	}
+	return err == nil && port > 0 && !strings.ContainsFunc(text[:colon], isOther)
+}
+
 // command is one write, as it stands in the log.
 type command struct {
 	op       byte
