@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Dict, List, Optional
 
 from cluster import DEFAULT_SERVER, Cluster, Failure, Node, end_on_signals, wait_for
 from counters import Counters
@@ -25,6 +25,7 @@ from report import Progress, print_table
 WRITERS = 4
 KEYS = 40  # each writer's
 PATIENCE = 20.0
+TRIES = 5
 SNAPSHOT_EVERY = 500
 FLAGS = ["--tick-ms", "20", "--snapshot-entries", str(SNAPSHOT_EVERY)]
 # Further behind than any make keeps of its log for a follower: the engine's RFT_CONFIG_SNAPSHOT_TRAILING, and one snapshot.
@@ -106,14 +107,13 @@ class Story:
     def count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
 
-    def lead(self, make: str, besides: Optional[int] = None) -> Node:
+    def lead(self, make: str) -> Node:
         """Has a node of this make lead, by a transfer."""
         for _ in range(20):
             leader = self.leader()
-            if self.makes[leader.id] == make and leader.id != besides:
+            if self.makes[leader.id] == make:
                 return leader
-            others = [node for node in self.cluster.running if self.makes[node.id] == make and node.id != besides]
-            target = self.chance.choice(others)
+            target = self.chance.choice([node for node in self.cluster.running if self.makes[node.id] == make])
             if leader.post(f"/transfer/{target.id}").status == 202:
                 try:
                     wait_for("the new leader", 2.0, lambda: target.status()["role"] == "leader")
@@ -160,23 +160,25 @@ class Story:
     def fall_behind(self, behind: str, leading: str) -> None:
         """A node of one make is down until a leader of the other has let go of what it lacks."""
         victim = next(node for node in self.cluster.running if self.makes[node.id] == behind)
-        leader = self.lead(leading)
-        have = victim.status()["last_index"]
-        victim.kill()
         lag = FAR_BEHIND if leading == OURS else 4 * SNAPSHOT_EVERY
+        for _ in range(TRIES):
+            self.lead(leading)
+            have = victim.status()["last_index"]
+            victim.kill()
 
-        def far_ahead() -> bool:
-            self.check()
-            now = leader.status()
-            return now["first_index"] > have + 1 and now["last_index"] > have + lag
+            def far_ahead() -> Optional[Node]:
+                leader = self.lead(leading)  # once more, where an election has come between
+                now = leader.status()
+                return leader if now["first_index"] > have + 1 and now["last_index"] > have + lag else None
 
-        wait_for(f"a log without what node {victim.id} lacks", 60.0, far_ahead)
-        if leader.status()["role"] != "leader":
-            raise Failure(f"node {leader.id} lost its leadership for no reason: {self.states()}")
-        victim.start()
-        wait_for("a snapshot of the other make", PATIENCE, lambda: victim.status()["snapshot_index"] > have)
-        wait_for("a node that has caught up", PATIENCE, lambda: victim.status()["applied"] >= leader.status()["commit"] - 200)
-        self.count(f"{behind} brought up by a snapshot of {leading}")
+            leader = wait_for(f"a log without what node {victim.id} lacks", 60.0, far_ahead)
+            term = leader.status()["term"]
+            victim.start()
+            self.caught_up(victim)  # no way but by a snapshot
+            if self.leader().status()["term"] == term:
+                self.count(f"{behind} brought up by a snapshot of {leading}")
+                return
+        raise Failure(f"no leader of {leading} stays: {self.states()}")
 
     def change_members(self, leading: str) -> None:
         """A node of each make comes and goes, one by one and by a joint change."""
