@@ -35,8 +35,10 @@ help:
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo '              make soak-netns       processes in namespaces: partitions, loss, delay, kill, as root'
 	@echo '              make soak-mixed       one cluster of four languages: all of that, and directories that change hands'
+	@echo 'make soak-etcd  nodes on etcd'\''s raft beside ours, for SECONDS=600'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
+	@echo 'make docs     the manual, by mdBook, which it installs into target/tools if need be'
 	@echo 'make docs-c   the manual of rft.h and rft.hpp, by Doxygen'
 	@echo 'make install  library, headers, rft.pc, a CMake package and the program rft: PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make go-static  what the Go package links with the build tag rft_static'
@@ -57,6 +59,11 @@ kv: lib
 	@scripts/need.sh $(KV_TOOLS)
 	$(MAKE) -C examples/kv-c TARGET=$(BUILT)
 
+# With Go alone; where there is none, nothing is built.
+.PHONY: kv-go
+kv-go: go-static
+	@if scripts/need.sh --optional 'the service in Go' go-1.24; then $(MAKE) -C examples/kv-go; fi
+
 # The hosts of the service, in all languages. One whose language is not on the machine is left out, and named.
 HOSTS := kv-c kv-cpp kv-python kv-go
 SERVERS := $(foreach host,$(HOSTS),examples/$(host)/build/$(host))
@@ -68,6 +75,7 @@ three-nodes: lib
 
 # What the tag rft_static links: a library and its header beside the Go package.
 GO := bindings/go
+GO_MODULES := $(GO) examples/kv-go
 GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
 .PHONY: go-header go-static
 go-header:
@@ -94,7 +102,7 @@ demo: hosts
 	@$(if $(TLS),scripts/need.sh openssl)
 	$(PYTHON) $(DEMO)/demo.py $(if $(SERVE),--serve) $(if $(TLS),--tls) $(if $(PORT),--port $(PORT)) $(SERVERS)
 
-.PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-netns soak-mixed soak-snapshot fuzz
+.PHONY: soak soak-simulation soak-processes soak-engines soak-disk soak-netns soak-mixed soak-etcd soak-snapshot fuzz
 soak:
 	@$(MAKE) soak-simulation
 	@$(MAKE) soak-processes
@@ -131,6 +139,10 @@ soak-netns: kv $(SHIM)
 soak-mixed: hosts
 	$(PYTHON) $(DEMO)/mixed.py $(SOAK_SECONDS) $(or $(SEED),1) $(SERVERS)
 
+soak-etcd: kv
+	@scripts/need.sh golang-go
+	scripts/etcd-cluster.sh $(SOAK_SECONDS) $(or $(SEED),1) $(BUILT)/release/rft
+
 soak-snapshot:
 	@scripts/need.sh cargo gcc
 	BYTES=$(or $(BYTES),2147483648) $(CARGO) test --release -p raft-core --test big_snapshot
@@ -141,11 +153,12 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk test-netns
+.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk \
+	test-netns test-mixed test-page test-etcd-cluster test-docs
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
 	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
-		test-soak test-disk test-netns test-mixed test-page
+		test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -159,7 +172,6 @@ test-rust:
 	$(CARGO) test --workspace
 	$(CARGO) test -p raft-core --features tool --test tool
 	$(CARGO) test -p raft-core --features mutants --test mutants --test planted # what is planted is found
-	$(CARGO) test -p raft-core --features trace --test trace # what etcd's specification would read
 
 # A Go module of its own, which nothing else needs.
 test-etcd:
@@ -183,9 +195,10 @@ GO_STAGE := $(BUILT)/go-stage
 GO_SEEN = CGO_CFLAGS="-O2 -g -DRFT_SEEN=$$(cat include/rft.h $(BUILT)/release/librft.a | cksum | cut -d ' ' -f 1)"
 GO_TEST := go test -count=1 -timeout 300s
 test-go: lib
-	@if scripts/need.sh --optional 'the Go binding' go-1.24 pkg-config; then $(MAKE) test-go-shared test-go-static; fi
+	@if scripts/need.sh --optional 'the Go binding' go-1.24 pkg-config; then \
+		$(MAKE) test-go-shared test-go-static test-go-etcd test-kv-go; fi
 
-.PHONY: test-go-shared test-go-static
+.PHONY: test-go-shared test-go-static test-go-etcd test-kv-go
 test-go-shared:
 	rm -rf $(GO_STAGE)
 	$(MAKE) install DESTDIR=$(GO_STAGE) >/dev/null
@@ -195,6 +208,15 @@ test-go-shared:
 
 test-go-static: go-static
 	export $(GO_SEEN) && cd $(GO) && GOEXPERIMENT=cgocheck2 $(GO_TEST) -race -tags rft_static ./...
+
+# Against etcd's own transport, in a module of its own.
+test-go-etcd: go-static
+	export $(GO_SEEN) && scripts/test-rafthttp.sh
+
+test-kv-go: kv-go
+	$(MAKE) -C examples/kv-go test
+	SERVER=examples/kv-go/build/kv-go $(PYTHON) $(DEMO)/routes.py
+	SERVER=examples/kv-go/build/kv-go TLS=1 $(PYTHON) $(DEMO)/routes.py
 
 test-http: kv
 	@scripts/need.sh openssl
@@ -255,6 +277,21 @@ test-soak: kv
 test-disk: kv $(SHIM)
 	$(PYTHON) $(DEMO)/disk_faults.py $(SHIM)
 
+# The manual's commands, with what `make install` lays down, and with the Python package that test-python has built.
+DOCS_STAGE := $(BUILT)/docs-stage
+test-docs: lib
+	rm -rf $(DOCS_STAGE)
+	$(MAKE) install DESTDIR=$(DOCS_STAGE) >/dev/null
+	$(PYTHON) scripts/docs.py run $(DOCS_STAGE) $(PREFIX) $(LIBDIR) $(VENV)/bin
+	rm -rf $(DOCS_STAGE)
+	@if [ -n "$(MDBOOK)" ]; then $(MAKE) docs; else \
+		echo 'skipped: the pages of the manual (make docs installs mdbook)' | tee -a $(or $(RFT_SKIPPED),/dev/null); fi
+
+# The real raft of etcd, in modules of its own: about a minute and a half.
+test-etcd-cluster: kv
+	@if scripts/need.sh --optional 'clusters with nodes on the raft of etcd' golang-go; then \
+		scripts/etcd-cluster.sh 8 $(or $(SEED),1) $(BUILT)/release/rft; fi
+
 # As root, because namespaces of the network are made, and removed again. The last run reads what is stale on purpose: the
 # checker has to see it.
 test-netns: kv $(SHIM)
@@ -305,16 +342,29 @@ test-cinstall:
 # Workspaces of their own, with dependencies that the library must not have.
 WORKSPACES := benches raft-core/fuzz bindings/python
 
-.PHONY: check check-rust check-c check-go check-python fix
-check: check-rust check-c check-go check-python
+.PHONY: check check-rust check-c check-go check-python check-docs fix
+check: check-rust check-c check-go check-python check-docs
 	@echo 'make check: all is well'
 
 check-rust:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all --check
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
-	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants,raft-core/trace -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants -- -D warnings
 	$(CARGO) test -p raft-ffi --test header --test abi
+
+# Into target/tools, where it is not there: that takes some minutes, once.
+MDBOOK_VERSION := 0.4.52
+TOOLS := $(BUILT)/tools
+MDBOOK = $(or $(wildcard $(TOOLS)/bin/mdbook),$(shell command -v mdbook))
+.PHONY: docs
+docs:
+	@[ -n "$(MDBOOK)" ] || { scripts/need.sh cargo gcc && \
+		$(CARGO) install mdbook --locked --version $(MDBOOK_VERSION) --no-default-features --features search \
+			--root $(TOOLS) --target-dir $(TOOLS)/build && rm -rf $(TOOLS)/build; }
+	@$(PYTHON) scripts/docs.py check
+	$(MDBOOK) build docs --dest-dir $(BUILT)/docs
+	@echo 'make docs: $(BUILT)/docs/index.html'
 
 # Doxygen fails where something has no text, and where a text names what is not there.
 .PHONY: docs-c
@@ -331,7 +381,12 @@ check-c:
 
 check-go: go-header
 	@if scripts/need.sh --optional 'format and vet of the Go binding' go-1.24; then \
-		cd $(GO) && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet -tags rft_static ./...; fi
+.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk \
+	test-netns test-mixed test-page test-etcd-cluster test-docs
+test:
+	@mkdir -p $(BUILT) && : >$(SKIPPED)
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
+		test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
 
 check-python:
 	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
@@ -345,10 +400,12 @@ fix:
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
-	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO); fi
-	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding' $(PY_WANTS); then \
-		for here in $(PY) $(KV_PY); do \
-			(cd $$here && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .) || exit 1; done; fi
+.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk \
+	test-netns test-mixed test-page test-etcd-cluster test-docs
+test:
+	@mkdir -p $(BUILT) && : >$(SKIPPED)
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
+		test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
 
 # A change of the binary interface is taken over by hand, so that it is seen and meant.
 .PHONY: abi
@@ -384,7 +441,9 @@ clean:
 	$(CARGO) clean
 	rm -rf benches/target raft-core/fuzz/target $(PY)/target $(PY)/python/rft/*.so
 	$(MAKE) -C examples/kv-c clean
+	$(MAKE) -C examples/kv-go clean
 	$(MAKE) -C examples/three-nodes-c clean
+	rm -rf examples/kv-etcd/build
 	$(MAKE) -C bindings/c clean
 	$(MAKE) -C bindings/cpp clean
 	rm -rf $(GO)/lib $(KV_PY)/build
