@@ -229,8 +229,8 @@ class Cluster:
         tls: bool = False,
         shim: Optional[Path] = None,
     ):
-        self.servers = [server] if isinstance(server, Path) else server
-        for program in self.servers:
+        self._servers = [server] if isinstance(server, Path) else server
+        for program in self._servers:
             if not program.exists():
                 raise Failure(f"{program} is not there: build it first (make demo does)")
         self.directory = Path(tempfile.mkdtemp(prefix="rft-"))
@@ -324,7 +324,7 @@ class Cluster:
     def _add(self, node_id: int, addresses: Dict[int, str], more: List[str], server: Optional[Path] = None) -> Node:
         members = ",".join(f"{other}={address}" for other, address in addresses.items())
         directory = self.directory / f"node{node_id}"
-        server = server or self.servers[(node_id - 1) % len(self.servers)]
+        server = server or self._servers[(node_id - 1) % len(self._servers)]
         command = [str(server), "--id", str(node_id), "--cluster", members, "--dir", str(directory)]
         if self.certificates:
             command += self.certificates.flags(node_id)

@@ -27,6 +27,9 @@ use crate::requests::Requests;
 use crate::settings::Settings;
 use crate::state::{Member, Status};
 
+/// The errors of messages that were refused, each with its message's place.
+type Refusals = Vec<(usize, Py<PyAny>)>;
+
 /// The engine itself: `rft.Engine` and `rft.aio.Engine` make it fit for use. Any thread may call it.
 #[pyclass(frozen, module = "rft._native", weakref)]
 pub(crate) struct Engine {
@@ -372,13 +375,8 @@ impl Engine {
         self.run(py, |core| Ok(core.step(Message::decode(message.0)?)?))
     }
 
-    /// Takes messages from peers; returns the errors of those that were refused, each with its place.
-    fn step_many(
-        &self,
-        py: Python<'_>,
-        messages: Vec<Payload>,
-        peer: Option<NodeId>,
-    ) -> PyResult<Vec<(usize, Py<PyAny>)>> {
+    /// Takes messages from peers; returns what was refused.
+    fn step_many(&self, py: Python<'_>, messages: Vec<Payload>, peer: Option<NodeId>) -> PyResult<Refusals> {
         let peer = peer.map(|peer| peer.0);
         self.run(py, |core| {
             let mut refused = Vec::new();
