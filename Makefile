@@ -80,7 +80,8 @@ three-nodes: lib
 
 # What the tag rft_static links: a library and its header beside the Go package.
 GO := bindings/go
-GO_MODULES := $(GO) examples/kv-go
+GO_MODULES := $(GO) examples/kv-go examples/tutorial/go
+GO_PLACES := $(GO_MODULES) examples/kv-etcd
 GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
 .PHONY: go-header go-static
 go-header:
@@ -394,11 +395,10 @@ check-c:
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then \
 		clang-format $(C_STYLE) --dry-run -Werror $(C_FILES); fi
 
-GO_PLACES := $(GO) examples/kv-go examples/kv-etcd examples/tutorial/go
 check-go: go-header
 	@if scripts/need.sh --optional 'format and vet of all Go' go-1.24; then \
 		test -z "$$(gofmt -l $(GO_PLACES) | tee /dev/stderr)" || exit 1; \
-		for module in $(GO) examples/kv-go examples/tutorial/go; do \
+		for module in $(GO_MODULES); do \
 			(cd $$module && go vet -tags rft_static ./...) || exit 1; done; fi
 
 # Links, anchors and includes.
