@@ -9,6 +9,7 @@ there() {
     case $1 in
     abigail-tools) command -v abidiff ;;
     cargo) command -v cargo ;;
+    chromium-driver) command -v chromedriver ;;
     gcc) command -v cc ;;
     go-1.24) go version | grep -E ' go1\.(2[4-9]|[3-9][0-9])' ;;
     golang-go) command -v go ;;

@@ -31,7 +31,7 @@ pub(super) fn broadcast<S: Storage>(raft: &mut Raft<S>) {
         let is_careless = is_planted(Mutant::CommitUnmatchedByHeartbeat);
         let commit = if is_careless { log.committed() } else { progress.matched.min(log.committed()) };
         progress.note_sent_commit(commit);
-        let (context, stores) = (context.clone(), stores.to_tell());
+        let (context, stores) = (context.clone(), stores.tell());
         // What is known of disks is as of here; without it the field stays empty, as others leave it.
         let index = if stores.is_some() { log.applied() } else { 0 };
         let message =
@@ -48,6 +48,7 @@ pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, heartbeat: Message) -> Resu
     if heartbeat.commit > recovery::certain_index(raft) {
         // The leader knows this node to hold entries that it does not: its disk was lost or rolled back. It asks for
         // them again instead of trusting, or dying on, a log it no longer has.
+        recovery::begin(raft);
         recovery::tell_lost_tail(raft, heartbeat.from, heartbeat.commit)?;
     } else {
         raft.log.commit_to(heartbeat.commit)?;
