@@ -80,7 +80,8 @@ three-nodes: lib
 
 # What the tag rft_static links: a library and its header beside the Go package.
 GO := bindings/go
-GO_MODULES := $(GO) examples/kv-go
+GO_MODULES := $(GO) examples/kv-go examples/tutorial/go
+GO_PLACES := $(GO_MODULES) examples/kv-etcd
 GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
 .PHONY: go-header go-static
 go-header:
@@ -395,13 +396,14 @@ check-c:
 		clang-format $(C_STYLE) --dry-run -Werror $(C_FILES); fi
 
 check-go: go-header
-	@if scripts/need.sh --optional 'format and vet of the Go binding' go-1.24; then \
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk \
-	test-netns test-mixed test-page test-etcd-cluster test-docs
-test:
-	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
-		test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
+	@if scripts/need.sh --optional 'format and vet of all Go' go-1.24; then \
+		test -z "$$(gofmt -l $(GO_PLACES) | tee /dev/stderr)" || exit 1; \
+		for module in $(GO_MODULES); do \
+			(cd $$module && go vet -tags rft_static ./...) || exit 1; done; fi
+
+# Links, anchors and includes.
+check-docs:
+	$(PYTHON) scripts/docs.py check
 
 check-python:
 	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
@@ -415,12 +417,10 @@ fix:
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk \
-	test-netns test-mixed test-page test-etcd-cluster test-docs
-test:
-	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
-		test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
+	@if scripts/need.sh --optional 'the format of Go' go-1.24; then gofmt -w $(GO_PLACES); fi
+	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding' $(PY_WANTS); then \
+		for here in $(PY) $(KV_PY); do \
+			(cd $$here && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .) || exit 1; done; fi
 
 # A change of the binary interface is taken over by hand, so that it is seen and meant.
 .PHONY: abi
