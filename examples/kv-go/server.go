@@ -99,6 +99,10 @@ func (n *node) ServeHTTP(to http.ResponseWriter, request *http.Request) {
 		n.transport.ServeHTTP(to, request)
 		return
 	}
+	// Until the body is read an answer ends the connection: otherwise the server would wait for the body before it.
+	if request.ContentLength != 0 {
+		to.Header().Set("Connection", "close")
+	}
 	routes := routesOf(request.URL.Path)
 	if routes == nil {
 		reply(to, http.StatusNotFound, "there is no such path")
@@ -126,11 +130,10 @@ func read(to http.ResponseWriter, request *http.Request, most int) ([]byte, erro
 		var body []byte
 		body, err = io.ReadAll(http.MaxBytesReader(to, request.Body, int64(most)))
 		if err == nil {
+			to.Header().Del("Connection")
 			return body, nil
 		}
 	}
-	// Without this the server would wait for the rest of the body before it answers.
-	to.Header().Set("Connection", "close")
 	switch {
 	case errors.As(err, &long):
 		reply(to, http.StatusRequestEntityTooLarge, "the body is too large")

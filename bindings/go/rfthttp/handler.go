@@ -18,6 +18,10 @@ const (
 
 // ServeHTTP takes what a peer sends. Mount it at /raft.
 func (t *Transport) ServeHTTP(to http.ResponseWriter, request *http.Request) {
+	// Until the body is read an answer ends the connection: otherwise the server would wait for the body before it.
+	if request.ContentLength != 0 {
+		to.Header().Set("Connection", "close")
+	}
 	if request.Method != http.MethodPost {
 		to.Header().Set("Allow", http.MethodPost)
 		http.Error(to, "messages come by POST", http.StatusMethodNotAllowed)
@@ -72,10 +76,9 @@ func (t *Transport) read(to http.ResponseWriter, request *http.Request) ([]byte,
 	body, err := io.ReadAll(http.MaxBytesReader(to, request.Body, int64(t.options.BodyBytesMax)))
 	if err == nil {
 		_ = control.SetReadDeadline(time.Time{})
+		to.Header().Del("Connection")
 		return body, http.StatusOK
 	}
-	// The deadline stays, or the server would wait for the rest of the body before it answers.
-	to.Header().Set("Connection", "close")
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):

@@ -43,7 +43,7 @@ func LoadTLS(authorityFile, certificateFile, keyFile string) (*tls.Config, error
 
 // NewServer makes a server with limits: 10 seconds for a request with its body, 60 for all of it, 120 without a request,
 // 64 KiB of headers. With a TLS configuration it speaks to nobody without a certificate that the ClientCAs have signed,
-// or the RootCAs where there are none of these: start it with ServeTLS and no file names. It speaks HTTP/1.1 only.
+// or the RootCAs where there are none of these; start it with ServeTLS and no file names. It speaks HTTP/1.1 only.
 func NewServer(handler http.Handler, config *tls.Config) *http.Server {
 	server := &http.Server{
 		Handler: handler, ReadTimeout: requestLimit, WriteTimeout: answerLimit, IdleTimeout: idleLimit,
@@ -55,6 +55,9 @@ func NewServer(handler http.Handler, config *tls.Config) *http.Server {
 		server.TLSConfig.ClientAuth = tls.RequireAndVerifyClientCert
 		if server.TLSConfig.ClientCAs == nil {
 			server.TLSConfig.ClientCAs = config.RootCAs
+		}
+		if server.TLSConfig.ClientCAs == nil {
+			server.TLSConfig.ClientCAs = x509.NewCertPool() // or else it would be all the world's authorities
 		}
 	}
 	return server

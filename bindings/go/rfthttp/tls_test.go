@@ -89,7 +89,7 @@ func post(t *testing.T, address string, config *tls.Config, cluster, from string
 	defer conn.Close()
 	must(t, conn.SetDeadline(time.Now().Add(patience)))
 	_, err = io.WriteString(conn, "POST /raft HTTP/1.1\r\nHost: x\r\nX-Etcd-Cluster-ID: "+cluster+"\r\nX-Server-From: "+from+
-		"\r\nContent-Type: application/protobuf\r\nContent-Length: 1000000\r\n\r\n")
+		"\r\nContent-Type: application/protobuf\r\nContent-Length: 1000\r\n\r\n")
 	if err != nil {
 		return 0, err
 	}
@@ -137,6 +137,20 @@ func TestWhoDoesNotBelongIsRefused(t *testing.T) {
 	n.transport.ServeHTTP(answer, request)
 	if answer.Code != http.StatusForbidden {
 		t.Error(answer.Code)
+	}
+}
+
+// A configuration that trusts nobody in particular does not trust everybody.
+func TestServerWithoutAuthorities(t *testing.T) {
+	ours := newAuthority(t)
+	bare := ours.node(t, 1)
+	bare.RootCAs, bare.ClientCAs = nil, nil
+	config := NewServer(nil, bare).TLSConfig
+	if config.ClientCAs == nil || !config.ClientCAs.Equal(x509.NewCertPool()) || config.ClientAuth != tls.RequireAndVerifyClientCert {
+		t.Error(config.ClientCAs, config.ClientAuth)
+	}
+	if bare.RootCAs = ours.node(t, 1).RootCAs; !NewServer(nil, bare).TLSConfig.ClientCAs.Equal(bare.RootCAs) {
+		t.Error("not the authorities of servers")
 	}
 }
 

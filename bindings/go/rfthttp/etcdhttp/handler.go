@@ -39,6 +39,7 @@ func (t *Transport) servePipeline(to http.ResponseWriter, request *http.Request)
 	// The nodes of rfthttp say nothing of versions.
 	if request.Method == http.MethodPost && request.Header.Get(headerVersion) != "" {
 		if err := checkVersions(request.Header); err != nil {
+			to.Header().Set("Connection", "close") // or the server would wait for the body first
 			http.Error(to, err.Error(), http.StatusPreconditionFailed)
 			return
 		}
