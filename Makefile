@@ -10,12 +10,13 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := librft.so.$(basename $(VERSION))
-C_FILES = $(wildcard examples/*/*.c examples/*/*.cpp examples/*/*.h include/*.hpp include/rft/*.hpp bindings/c/*.c \
+C_FILES = $(wildcard examples/*/*.c examples/*/*.cpp examples/*/*.h examples/*/*.hpp include/*.hpp include/rft/*.hpp bindings/c/*.c \
 	bindings/cpp/*.cpp bindings/cpp/*.hpp bindings/go/*.c bindings/go/*.h)
 C_STYLE := --style=file:examples/.clang-format
 DEMO := examples/demo
 C_TOOLS := gcc pkg-config
 KV_TOOLS := $(C_TOOLS) libmicrohttpd-dev libcurl4-openssl-dev libgnutls28-dev python3
+KV_CPP_TOOLS := g++ pkg-config libcpp-httplib-dev libssl-dev
 
 .PHONY: help
 help:
@@ -49,7 +50,7 @@ help:
 # Built by itself, so that the library never sees what only the program needs.
 TOOL := -p raft-core --features tool --bin rft
 
-.PHONY: lib kv three-nodes smoke
+.PHONY: lib kv kv-cpp three-nodes smoke
 lib:
 	@scripts/need.sh cargo gcc
 	$(CARGO) build --release -p raft-ffi
@@ -64,11 +65,15 @@ kv: lib
 kv-go: go-static
 	@if scripts/need.sh --optional 'the service in Go' go-1.24; then $(MAKE) -C examples/kv-go; fi
 
+kv-cpp: lib
+	@scripts/need.sh $(KV_CPP_TOOLS)
+	$(MAKE) -C examples/kv-cpp TARGET=$(BUILT)
+
 # The hosts of the service, in all languages. One whose language is not on the machine is left out, and named.
 HOSTS := kv-c kv-cpp kv-python kv-go
 SERVERS := $(foreach host,$(HOSTS),examples/$(host)/build/$(host))
 .PHONY: hosts
-hosts: kv kv-python $(if $(wildcard examples/kv-cpp/Makefile),kv-cpp) $(if $(wildcard examples/kv-go/Makefile),kv-go)
+hosts: kv kv-cpp kv-python kv-go
 
 three-nodes: lib
 	$(MAKE) -C examples/three-nodes-c TARGET=$(BUILT)
@@ -187,7 +192,17 @@ test-c: kv three-nodes
 		$(MAKE) -C bindings/c test-beside-libraft TARGET=$(BUILT); fi
 
 test-cpp: lib
-	@if scripts/need.sh --optional 'the tests of rft.hpp' g++; then $(MAKE) -C bindings/cpp test TARGET=$(BUILT); fi
+	@if scripts/need.sh --optional 'the tests of rft.hpp' g++; then $(MAKE) -C bindings/cpp test TARGET=$(BUILT) && \
+		$(MAKE) test-kv-cpp; fi
+
+# Once as it is, and once under the sanitizers and over TLS.
+.PHONY: test-kv-cpp
+test-kv-cpp: kv-cpp
+	@scripts/need.sh openssl python3
+	$(MAKE) -C examples/kv-cpp test
+	$(MAKE) -C examples/kv-cpp sanitized TARGET=$(BUILT)
+	SERVER=examples/kv-cpp/build/kv-cpp $(PYTHON) $(DEMO)/routes.py
+	SERVER=examples/kv-cpp/build/sanitized/kv-cpp TLS=1 $(PYTHON) $(DEMO)/routes.py
 
 # Twice: by pkg-config and the shared library, and static under the race detector, with every pointer that crosses watched.
 GO_STAGE := $(BUILT)/go-stage
@@ -442,6 +457,7 @@ clean:
 	rm -rf benches/target raft-core/fuzz/target $(PY)/target $(PY)/python/rft/*.so
 	$(MAKE) -C examples/kv-c clean
 	$(MAKE) -C examples/kv-go clean
+	$(MAKE) -C examples/kv-cpp clean
 	$(MAKE) -C examples/three-nodes-c clean
 	rm -rf examples/kv-etcd/build
 	$(MAKE) -C bindings/c clean

@@ -14,10 +14,12 @@ there() {
     go-1.24) go version | grep -E ' go1\.(2[4-9]|[3-9][0-9])' ;;
     golang-go) command -v go ;;
     iproute2) command -v ip ;;
+    libcpp-httplib-dev) pkg-config --exists cpp-httplib ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
     libgnutls28-dev) pkg-config --exists gnutls ;;
     libraft-dev) pkg-config --exists raft ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
+    libssl-dev) pkg-config --exists openssl ;;
     nftables) command -v nft ;;
     python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
     *) command -v "$1" ;;

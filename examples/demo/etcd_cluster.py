@@ -9,6 +9,7 @@ Each KV_ETCD is a build of kv-etcd, tried in two clusters: one node of it beside
 
 import argparse
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -73,7 +74,7 @@ class Story:
             self.kill_leader(OURS)
             self.kill_leader(THEIRS)
             self.kill_some()
-            self.stop_leader()
+            self.stop_leader(OURS if rounds % 2 else THEIRS)
             rounds += 1
         self.finish()
 
@@ -119,9 +120,9 @@ class Story:
         leader.start()
         self.wait_progress()
 
-    def stop_leader(self) -> None:
+    def stop_leader(self, make: str) -> None:
         """The leader stands still until another one leads, and then goes on, as it thinks."""
-        leader = self.leader()
+        leader = self.lead(make)
         leader.pause()
         others = [node for node in self.cluster.running if node is not leader]
         try:
@@ -129,7 +130,7 @@ class Story:
             self.go_on(self.chance.uniform(0, 0.3))
         finally:
             leader.resume()
-        self.count(f"leader of {self.makes[leader.id]} that stood still")
+        self.count(f"leader of {make} that stood still")
         self.leader()
         self.wait_progress()
 
@@ -169,10 +170,12 @@ class Story:
         raise Failure(f"no leader of {leading} stays: {self.states()}")
 
     def change_members(self, leading: str) -> None:
-        """A node of each make comes and goes, one by one and by a joint change."""
+        """A node of each make comes and goes, one by one and by a joint change: with nothing, or with what it had before."""
         new = {4: OURS, 5: THEIRS}
         for node_id, make in new.items():
             self.makes[node_id] = make
+            if self.chance.random() < 0.5:
+                shutil.rmtree(self.cluster.directory / f"node{node_id}", ignore_errors=True)
         joined = {node_id: self.cluster.join(node_id, self.programs[make]) for node_id, make in new.items()}
         four, five = (f"{node_id}={joined[node_id].address}" for node_id in new)
         self.change(leading, f"add-learner {four}")

@@ -36,7 +36,7 @@ func freeAddress(t *testing.T) string {
 
 func start(t *testing.T, id int, cluster []string, more ...string) *running {
 	t.Helper()
-	args := append([]string{"--id", fmt.Sprint(id), "--cluster", strings.Join(cluster, ","), "--tick-ms", "20",
+	args := append([]string{"--id", fmt.Sprint(id), "--cluster", strings.Join(cluster, ","), "--tick-ms", "50",
 		"--segment-bytes", "1048576", "--dir", filepath.Join(t.TempDir(), "data")}, more...)
 	o, err := parseOptions(args, io.Discard)
 	if err != nil {

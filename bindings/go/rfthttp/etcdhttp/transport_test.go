@@ -126,13 +126,19 @@ func TestThreeNodesAgreeByStreams(t *testing.T) {
 		return err == nil
 	})
 	began := time.Now()
-	written := 0
-	for written < 100 || time.Since(began) < 3*time.Second { // longer than the server lets a request take
-		written++
+	last := 0
+	for written := 0; written < 100 || time.Since(began) < 3*time.Second; { // longer than the server lets a request take
 		outcome, err := nodes[written%3].engine.Propose(ctx, make([]byte, 1000))
-		if err != nil || string(outcome.Answer) != fmt.Sprint(written) {
-			t.Fatalf("%d: %q, %v", written, outcome.Answer, err)
+		must(t, ctx.Err())
+		if err != nil {
+			continue // an election, on a machine that has much to do
 		}
+		written++
+		var answer int
+		if _, err := fmt.Sscan(string(outcome.Answer), &answer); err != nil || answer <= last {
+			t.Fatalf("%q behind %d: %v", outcome.Answer, last, err)
+		}
+		last = answer
 	}
 	var all Counts
 	for _, n := range nodes {

@@ -18,7 +18,7 @@ import (
 
 const (
 	clusterID = 0x1000
-	tick      = 50 * time.Millisecond
+	tick      = 100 * time.Millisecond
 	patience  = 60 * time.Second
 )
 

@@ -17,12 +17,18 @@ import (
 	"go.uber.org/zap"
 )
 
+// entry is what both generations of etcd's entries have.
+type entry struct {
+	index uint64
+	kind  raftpb.EntryType
+	data  []byte
+}
+
 // theirs is a node on etcd's raft behind etcd's Transport, as raftexample has them. Its log is in memory and outlives its
 // restarts.
 type theirs struct {
 	id      uint64
 	storage *raft.MemoryStorage
-	conf    raftpb.ConfState
 
 	node      raft.Node
 	transport *rafthttp.Transport
@@ -39,9 +45,8 @@ type theirs struct {
 
 // newTheirs makes a node of a cluster that begins where this library's begin: at index 1 of term 1.
 func newTheirs(t *testing.T, id uint64, voters []uint64) *theirs {
-	n := &theirs{id: id, storage: raft.NewMemoryStorage(), conf: raftpb.ConfState{Voters: voters}, index: 1}
-	must(t, n.storage.ApplySnapshot(raftpb.Snapshot{Metadata: raftpb.SnapshotMetadata{ConfState: n.conf, Index: 1, Term: 1}}))
-	must(t, n.storage.SetHardState(raftpb.HardState{Term: 1, Commit: 1}))
+	n := &theirs{id: id, storage: raft.NewMemoryStorage(), index: 1}
+	must(t, begin(n.storage, voters))
 	return n
 }
 
@@ -125,13 +130,14 @@ func (n *theirs) take(ready raft.Ready) error {
 	n.lock.Lock()
 	defer n.lock.Unlock()
 	if !raft.IsEmptySnap(ready.Snapshot) {
-		n.restored = ready.Snapshot.Metadata.Index
+		n.restored = snapshotIndex(ready.Snapshot)
 		n.index = n.restored
 	}
-	for _, entry := range ready.CommittedEntries {
-		n.index = entry.Index
-		if entry.Type == raftpb.EntryNormal && len(entry.Data) > 0 {
-			n.applied = append(n.applied, string(entry.Data))
+	for _, committed := range ready.CommittedEntries {
+		entry := entryOf(committed)
+		n.index = entry.index
+		if entry.kind == raftpb.EntryNormal && len(entry.data) > 0 {
+			n.applied = append(n.applied, string(entry.data))
 		}
 	}
 	return nil
@@ -156,7 +162,7 @@ func (n *theirs) posts() int {
 }
 
 // Process is for the transport, like all below.
-func (n *theirs) Process(ctx context.Context, m raftpb.Message) error { return n.node.Step(ctx, m) }
+func (n *theirs) Process(ctx context.Context, m message) error { return n.node.Step(ctx, m) }
 
 func (n *theirs) IsIDRemoved(uint64) bool { return false }
 
