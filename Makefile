@@ -80,7 +80,8 @@ three-nodes: lib
 
 # What the tag rft_static links: a library and its header beside the Go package.
 GO := bindings/go
-GO_MODULES := $(GO) examples/kv-go
+GO_MODULES := $(GO) examples/kv-go examples/tutorial/go
+GO_PLACES := $(GO_MODULES) examples/kv-etcd
 GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
 .PHONY: go-header go-static
 go-header:
@@ -395,10 +396,10 @@ check-c:
 		clang-format $(C_STYLE) --dry-run -Werror $(C_FILES); fi
 
 check-go: go-header
-	@if scripts/need.sh --optional 'format and vet of the Go binding' go-1.24; then \
+	@if scripts/need.sh --optional 'format and vet of all Go' go-1.24; then \
+		test -z "$$(gofmt -l $(GO_PLACES) | tee /dev/stderr)" || exit 1; \
 		for module in $(GO_MODULES); do \
-			(cd $$module && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet -tags rft_static ./...) || exit 1; done; \
-		test -z "$$(gofmt -l examples/kv-etcd | tee /dev/stderr)"; fi
+			(cd $$module && go vet -tags rft_static ./...) || exit 1; done; fi
 
 # Links, anchors and includes.
 check-docs:
@@ -416,7 +417,7 @@ fix:
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
-	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO_MODULES) examples/kv-etcd; fi
+	@if scripts/need.sh --optional 'the format of Go' go-1.24; then gofmt -w $(GO_PLACES); fi
 	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding' $(PY_WANTS); then \
 		for here in $(PY) $(KV_PY); do \
 			(cd $$here && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .) || exit 1; done; fi
