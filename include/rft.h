@@ -691,6 +691,11 @@ enum {
    * as fast as they take them. Anything else must be at least 1024.
    */
   RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND = 28,
+  /**
+   * Engine: whether rft_host_t.log also gets lines of RFT_LOG_TRACE: 0 or 1, default 0. Each is a JSON object, one step of
+   * consensus, in the form that etcd's TLA+ specification of Raft reads. Many, and not free.
+   */
+  RFT_CONFIG_TRACE = 29,
 };
 
 /**
@@ -896,7 +901,7 @@ enum {
    */
   RFT_EVENT_PAUSED = 11,
   /**
-   * The disk has been at one write to the log for `millis`, more than two election timeouts. An engine that leads hands
+   * The disk has been at one write to the log for `millis`, more than an election timeout. An engine that leads hands
    * over, and steps down where nobody takes it within as long again.
    */
   RFT_EVENT_DISK_STALLED = 12,
@@ -914,6 +919,10 @@ enum {
   RFT_LOG_INFO = 3,
   /** For those who look for a fault. */
   RFT_LOG_DEBUG = 4,
+  /**
+   * A step of consensus, where RFT_CONFIG_TRACE asks for it. On the driver thread, the first one on that which opens.
+   */
+  RFT_LOG_TRACE = 5,
 };
 
 /** What became of a request. */
@@ -1020,7 +1029,7 @@ typedef struct rft_host_t {
   void (*event)(void *user_data, const rft_event_t *event);
   /**
    * A line for the log: one of the RFT_LOG_ constants, and `len` bytes of UTF-8 that end with NUL, in the form
-   * node=1 term=7 msg="a sentence", with backslashes before quotes and the like. Any thread of the engine, also two
+   * node=1 term=7 msg="a sentence", with backslashes before quotes and the like; of RFT_LOG_TRACE, JSON. Any thread of the engine, also two
    * at once: must not block. May be NULL.
    */
   void (*log)(void *user_data, int32_t level, const char *text, size_t len);
@@ -1091,8 +1100,8 @@ typedef struct rft_engine rft_engine_t;
  *
  * A directory without a history gets one that starts with the config's voters; without voters the node waits for a
  * leader to add it. During the call the host's snapshot_restore is called on this thread when there is a snapshot.
- * Never start a node from an older copy of its directory: it would have forgotten what it acknowledged. Give it an empty
- * one, remove it and add it again.
+ * Never start a node from an older copy of its directory: it has forgotten what it acknowledged. The group refuses it,
+ * and counts it as gone. Give it an empty one, remove it and add it again.
  *
  * @param config borrowed for the call
  * @param dir the path, UTF-8, created when it is missing; borrowed for the call

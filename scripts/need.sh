@@ -9,14 +9,17 @@ there() {
     case $1 in
     abigail-tools) command -v abidiff ;;
     cargo) command -v cargo ;;
+    chromium-driver) command -v chromedriver ;;
     gcc) command -v cc ;;
     go-1.24) go version | grep -E ' go1\.(2[4-9]|[3-9][0-9])' ;;
     golang-go) command -v go ;;
     iproute2) command -v ip ;;
+    libcpp-httplib-dev) pkg-config --exists cpp-httplib ;;
     libcurl4-openssl-dev) pkg-config --exists libcurl ;;
     libgnutls28-dev) pkg-config --exists gnutls ;;
     libraft-dev) pkg-config --exists raft ;;
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
+    libssl-dev) pkg-config --exists openssl ;;
     nftables) command -v nft ;;
     python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
     *) command -v "$1" ;;

@@ -139,6 +139,25 @@ void room(bool waits) {
     CHECK(engine.counter(rft::Counter::pauses).value() > 0);
 }
 
+// What a trace is made of, and only where it is asked for.
+void trace() {
+    for (const bool traces : {true, false}) {
+        std::atomic<int> steps{0};
+        List list;
+        rft::Host host = list.host(nullptr);
+        host.log = [&](rft::LogLevel level, std::string_view text) {
+            steps += level == rft::LogLevel::trace && text.find("BecomeLeader") != std::string_view::npos;
+        };
+        rft::Config config = config_of({1});
+        OK(config.set(rft::Setting::trace, traces));
+        rft::Engine engine =
+            rft::Engine::open(config, root + (traces ? "/traced" : "/untraced"), std::move(host)).value();
+        OK(engine.campaign());
+        until("it leads", [&] { return engine.read_wait(std::chrono::seconds(1)).ok(); });
+        CHECK(steps == (traces ? 1 : 0));
+    }
+}
+
 void settings() {
     rft::Config config = config_of({1});
     OK(config.set(rft::Setting::lease_reads, 1));
@@ -158,6 +177,7 @@ int main(int argc, char **argv) {
     CHECK(argc == 2);
     root = argv[1];
     settings();
+    trace();
     views();
     room(true);
     room(false);

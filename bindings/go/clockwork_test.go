@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -118,6 +119,22 @@ func TestARequestWaitsForRoom(t *testing.T) {
 	}()
 	open()
 	wants(t, rft.ErrNotLeader, <-done) // there was room, and nobody leads
+}
+
+func TestTheStepsOfConsensusGoToTheLog(t *testing.T) {
+	for _, traces := range []bool{true, false} {
+		config := alone(t)
+		config.Trace = traces
+		log := &lines{}
+		handler := slog.NewTextHandler(log, &slog.HandlerOptions{Level: rft.LevelTrace})
+		engine := openAlone(t, config, &list{}, rft.WithLogger(slog.New(handler)))
+		lead(t, engine)
+		must(t, engine.Close())
+		until(t, "the log", func() bool { return log.have("BecomeLeader") || !traces })
+		if !traces && log.have("BecomeLeader") {
+			t.Error("a trace that nobody asked for")
+		}
+	}
 }
 
 func TestALeaderReadsByItsLease(t *testing.T) {

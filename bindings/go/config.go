@@ -91,6 +91,9 @@ type Config struct {
 	SnapshotBytes uint64
 	// SnapshotSendBytesPerSecond limits what an engine that leads sends of snapshots: 1024 to 1 TiB. Default unlimited.
 	SnapshotSendBytesPerSecond uint64
+	// Trace has the logger of an engine get a line of LevelTrace for each step of consensus, a JSON object in the form that
+	// etcd's TLA+ specification of Raft reads. Many, and not free.
+	Trace bool
 	// Seed decides the election timeouts. By default a node takes its id, and an engine its id and the clock.
 	Seed uint64
 }
@@ -188,6 +191,7 @@ func (c *Config) settings() []setting {
 		{C.RFT_CONFIG_WAIT_FOR_ROOM, with{&c.WaitForRoom}},
 		{C.RFT_CONFIG_SNAPSHOT_BYTES, plain{&c.SnapshotBytes}},
 		{C.RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND, plain{&c.SnapshotSendBytesPerSecond}},
+		{C.RFT_CONFIG_TRACE, with{&c.Trace}},
 	}
 }
 

@@ -16,6 +16,9 @@ type line struct {
 	text  string
 }
 
+// LevelTrace is the level of the lines that [Config.Trace] asks for.
+const LevelTrace = slog.LevelDebug - 4
+
 func levelOf(level C.int32_t) slog.Level {
 	switch level {
 	case C.RFT_LOG_ERROR:
@@ -26,6 +29,8 @@ func levelOf(level C.int32_t) slog.Level {
 		return slog.LevelInfo
 	case C.RFT_LOG_DEBUG:
 		return slog.LevelDebug
+	case C.RFT_LOG_TRACE:
+		return LevelTrace
 	default:
 		return slog.LevelInfo // of a newer library
 	}

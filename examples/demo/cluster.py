@@ -11,10 +11,10 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, TypeVar
+from typing import Callable, Dict, List, Optional, TypeVar, Union
 
 from certificates import Certificates
-from http_client import Client, Connections
+from http_client import Client, Connection, Connections
 
 HERE = Path(__file__).resolve().parent
 DEFAULT_SERVER = HERE.parent / "kv-c" / "build" / "kv-c"
@@ -70,9 +70,14 @@ class Node:
         self.id = node_id
         self.address = address
         self.directory = directory
-        self._command = command
+        self.server = Path(command[0])
+        self._prefix: List[str] = []
+        self._arguments = command[1:]
         self._log = log
+        self.paused = False
+        self.fault_file = Path()  # for a disk that fails
         self._process: Optional[subprocess.Popen] = None
+        self._tls = tls
         self._connections = Connections(tls=tls)
 
     def start(self) -> None:
@@ -80,6 +85,19 @@ class Node:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+
+    @property
+    def _command(self) -> List[str]:
+        return [*self._prefix, str(self.server), *self._arguments]
+
+    @property
+    def program(self) -> str:
+        """Which of the hosts it is, for instance kv-c."""
+        return self.server.name
+
+    def run_by(self, server: Path) -> None:
+        """From the next start on, this program runs it, on the same directory."""
+        self.server = server
 
     @property
     def running(self) -> bool:
@@ -96,16 +114,19 @@ class Node:
             self._process.kill()
             self._process.wait()
             self._process = None
+        self.paused = False
         self._connections.close()
 
     def pause(self) -> None:
         """SIGSTOP: the process stands still, and does not know it."""
         if self._process is not None:
+            self.paused = True
             self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT"""
         if self._process is not None:
+            self.paused = False
             self._process.send_signal(signal.SIGCONT)
 
     def stop(self, seconds: float = 20.0) -> None:
@@ -115,6 +136,7 @@ class Node:
         if process is None:
             return
         process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)  # one that stands still does not hear of it
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -147,14 +169,20 @@ class Node:
         """Asks this node, whatever state it is in."""
         return self._connections.request(self.address, method, path, body)
 
+    def connect(self, timeout: float) -> Connection:
+        """A connection of one's own."""
+        return Connection(self.address, timeout, self._tls)
+
     def run_in(self, prefix: List[str]) -> None:
         """From the next start on, this command runs it; it has to become the server, not to start it."""
-        self._command = prefix + self._command
+        self._prefix = prefix + self._prefix
 
     def stand_still(self, still: bool) -> None:
         """SIGSTOP, or SIGCONT"""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGSTOP if still else signal.SIGCONT)
+        if still:
+            self.pause()
+        else:
+            self.resume()
 
     def run_program(self, server: Path) -> None:
         """From the next start on, this program goes on with its directory."""
@@ -162,12 +190,22 @@ class Node:
 
     def run_with_flags(self, flags: List[str]) -> None:
         """From the next start on, with these too: the last of a kind counts."""
-        self._command = self._command + flags
+        self._arguments = self._arguments + flags
 
     def run_with(self, environment: Dict[str, str]) -> None:
         """From the next start on, its environment has these too."""
         # `env` becomes the server, which so stays the child of this process.
-        self._command = ["env"] + [f"{name}={value}" for name, value in environment.items()] + self._command
+        self._prefix = ["env"] + [f"{name}={value}" for name, value in environment.items()] + self._prefix
+
+    def disk_fault(self, text: Optional[str]) -> None:
+        """From now on its disk fails like this; None is not at all. disk_fault.c tells the words."""
+        if text is None:
+            self.fault_file.unlink(missing_ok=True)
+            return
+        # Renamed into place: the node must not read half of it.
+        draft = self.fault_file.with_suffix(".tmp")
+        draft.write_text(f"{text}\n")
+        draft.rename(self.fault_file)
 
     def log_tail(self, lines: int = 15) -> str:
         try:
@@ -178,17 +216,29 @@ class Node:
 
 class Cluster:
     """`with Cluster(...) as cluster`: its processes end and its files go, whatever happens inside.
-    KEEP=1 in the environment keeps the files. `tls`: all speak HTTPS, with certificates of their own."""
+    KEEP=1 in the environment keeps the files. `tls`: all speak HTTPS, with certificates of their own.
 
-    def __init__(self, size: int, flags: List[str], server: Path = DEFAULT_SERVER, tls: bool = False):
-        if not server.exists():
-            raise Failure(f"{server} is not there: build it first (make demo does)")
+    `server` is the program of every node, or a list of programs: each node has the next of them, and behind the last
+    comes the first again. `shim` is disk_fault.c as a shared library: disks then fail when they are told to."""
+
+    def __init__(
+        self,
+        size: int,
+        flags: List[str],
+        server: Union[Path, List[Path]] = DEFAULT_SERVER,
+        tls: bool = False,
+        shim: Optional[Path] = None,
+    ):
+        self._servers = [server] if isinstance(server, Path) else server
+        for program in self._servers:
+            if not program.exists():
+                raise Failure(f"{program} is not there: build it first (make demo does)")
         self.directory = Path(tempfile.mkdtemp(prefix="rft-"))
         self.certificates = Certificates(self.directory / "tls") if tls else None
         self.tls = self.certificates.context() if self.certificates else None
         self.nodes: Dict[int, Node] = {}
         self._flags = flags
-        self._server = server
+        self._shim = shim
         self._ports: List[int] = []
         first = {node_id: self._new_address() for node_id in range(1, size + 1)}
         for node_id in first:
@@ -214,11 +264,19 @@ class Cluster:
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def join(self, node_id: int) -> Node:
-        """Starts a node that waits to be added."""
+    @property
+    def has_disk_faults(self) -> bool:
+        return self._shim is not None
+
+    def next_id(self) -> int:
+        """The id that `join` may use: addresses are given in that order."""
+        return len(self._ports) + 1
+
+    def join(self, node_id: int, server: Optional[Path] = None) -> Node:
+        """Starts a node that waits to be added, run by this program or by the one whose turn it is."""
         addresses = {node.id: node.address for node in self.nodes.values()}
         addresses[node_id] = self._new_address()
-        node = self._add(node_id, addresses, ["--join"])
+        node = self._add(node_id, addresses, ["--join"], server)
         node.start()
         return node
 
@@ -263,14 +321,18 @@ class Cluster:
             raise Failure(f"state hashes differ at the same applied index: {hash_table(seen)}")
         return seen
 
-    def _add(self, node_id: int, addresses: Dict[int, str], more: List[str]) -> Node:
+    def _add(self, node_id: int, addresses: Dict[int, str], more: List[str], server: Optional[Path] = None) -> Node:
         members = ",".join(f"{other}={address}" for other, address in addresses.items())
         directory = self.directory / f"node{node_id}"
-        command = [str(self._server), "--id", str(node_id), "--cluster", members, "--dir", str(directory)]
+        server = server or self._servers[(node_id - 1) % len(self._servers)]
+        command = [str(server), "--id", str(node_id), "--cluster", members, "--dir", str(directory)]
         if self.certificates:
             command += self.certificates.flags(node_id)
         log = self.directory / f"node{node_id}.log"
         node = Node(node_id, addresses[node_id], command + self._flags + more, directory, log, self.tls)
+        if self._shim is not None:
+            node.fault_file = self.directory / f"fault{node_id}"
+            node.run_with({"LD_PRELOAD": str(self._shim.resolve()), "DISK_FAULT": str(node.fault_file)})
         self.nodes[node_id] = node
         return node
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from cluster import DEFAULT_SERVER, Cluster, Failure, Node, end_on_signals, wait_for
 from history import History
-from report import Progress, print_table
+from report import Progress, print_table, skip
 
 FLAGS = ["--tick-ms", "20", "--segment-bytes", str(1 << 18), "--snapshot-entries", "1000"]
 WRITERS = 4
@@ -52,16 +52,11 @@ FAULTS = [
 
 
 class Faults:
-    def __init__(self, cluster: Cluster, shim: Path, progress: Progress):
+    def __init__(self, cluster: Cluster, progress: Progress):
         self._cluster = cluster
         self._progress = progress
         self._history = History(cluster, WRITERS, KEYS)
         self.ended = self.survived = 0
-        for node in cluster.nodes.values():
-            node.run_with({"LD_PRELOAD": str(shim), "DISK_FAULT": str(self._file(node))})
-
-    def _file(self, node: Node) -> Path:
-        return self._cluster.directory / f"fault{node.id}"
 
     def run(self) -> None:
         self._cluster.wait_leader()
@@ -84,10 +79,7 @@ class Faults:
         node = leader if fault.of_leader else self._cluster.nodes[leader.id % len(self._cluster.nodes) + 1]
         self._progress.phase(f"{fault.operation} {fault.how} at {'the leader' if fault.of_leader else 'a follower'}")
         self._wait_writes(20)
-        # Renamed into place: the node must not read half of it.
-        draft = self._file(node).with_suffix(".tmp")
-        draft.write_text(f"{fault.operation} {fault.how} {fault.call}\n")
-        draft.rename(self._file(node))
+        node.disk_fault(f"{fault.operation} {fault.how} {fault.call}")
         if fault.text:
             self._wait_end(node, fault)
             self.ended += 1
@@ -95,7 +87,7 @@ class Faults:
             self._wait_writes(200 if fault.how != "slow" else 20)
             node.status()  # raises if it has failed
             self.survived += 1
-        self._file(node).unlink()
+        node.disk_fault(None)
         if fault.text:
             node.kill()
             node.start()
@@ -202,14 +194,6 @@ def fill_up(server: Path, progress: Progress) -> int:
     return count
 
 
-def skip(what: str) -> None:
-    line = f"skipped: {what}"
-    print(line, flush=True)
-    if "RFT_SKIPPED" in os.environ:
-        with open(os.environ["RFT_SKIPPED"], "a") as file:
-            file.write(line + "\n")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("shim", type=Path)
@@ -220,8 +204,8 @@ def main() -> int:
     began = time.monotonic()
     rows = []
     try:
-        cluster = Cluster(3, FLAGS, args.server)
-        faults = Faults(cluster, args.shim.resolve(), progress)
+        cluster = Cluster(3, FLAGS, args.server, shim=args.shim)
+        faults = Faults(cluster, progress)
         with cluster:
             faults.run()
         rows += faults.rows()

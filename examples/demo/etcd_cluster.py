@@ -35,18 +35,6 @@ FAR_BEHIND = 5000 + 2 * SNAPSHOT_EVERY
 OURS, THEIRS = "ours", "theirs"
 
 
-class MixedCluster(Cluster):
-    """The nodes' programs by id; a node that joins later says which."""
-
-    def __init__(self, servers: Dict[int, Path], flags: List[str]):
-        self.servers = servers
-        super().__init__(len(servers), flags)
-
-    def _add(self, node_id: int, addresses: Dict[int, str], more: List[str]) -> Node:
-        self._server = self.servers[node_id]
-        return super()._add(node_id, addresses, more)
-
-
 class Story:
     """What happens to one cluster."""
 
@@ -56,7 +44,7 @@ class Story:
         self.tool = tool
         self.progress = progress
         self.chance = random.Random(seed)
-        self.cluster = MixedCluster({node_id: programs[make] for node_id, make in self.makes.items()}, FLAGS)
+        self.cluster = Cluster(len(makes), FLAGS, [programs[make] for make in makes])
         self.history = History(self.cluster, WRITERS, KEYS, seed)
         self.clients = Clients(seed, stale=False)
         self.counters = Counters(self.cluster, 2)
@@ -191,11 +179,10 @@ class Story:
         """A node of each make comes and goes, one by one and by a joint change: with nothing, or with what it had before."""
         new = {4: OURS, 5: THEIRS}
         for node_id, make in new.items():
-            self.cluster.servers[node_id] = self.programs[make]
             self.makes[node_id] = make
             if self.chance.random() < 0.5:
                 shutil.rmtree(self.cluster.directory / f"node{node_id}", ignore_errors=True)
-        joined = {node_id: self.cluster.join(node_id) for node_id in new}
+        joined = {node_id: self.cluster.join(node_id, self.programs[make]) for node_id, make in new.items()}
         four, five = (f"{node_id}={joined[node_id].address}" for node_id in new)
         self.change(leading, f"add-learner {four}")
         self.caught_up(joined[4])

@@ -6,9 +6,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Dict, List, Optional, Tuple
 
-from cluster import Cluster, Failure, Node
-from http_client import Client, Connection, NotSent
+from cluster import Cluster, Failure, Node, wait_for
+from http_client import Client, Connection, NotSent, Response
 
+NO_ANSWER = (503, 504)  # to a read: it may be tried again
 KEYS_FOREVER = 0  # a writer that never writes a key twice
 
 
@@ -56,6 +57,9 @@ class Writer(threading.Thread):
         finally:
             self._idle.set()
             self._client.close()
+
+    def follow(self, addresses: List[str]) -> None:
+        self._client.addresses = addresses
 
     def pause(self) -> None:
         self._idle.clear()
@@ -141,6 +145,11 @@ class History:
         times = sorted(t for writer in self.writers for t in writer.times if start <= t <= end)
         return max((later - earlier for earlier, later in zip(times, times[1:])), default=end - start)
 
+    def follow(self, nodes: List[Node]) -> None:
+        """These are the nodes to ask from now on."""
+        for writer in self.writers:
+            writer.follow([node.address for node in nodes])
+
     def pause(self, seconds: float) -> None:
         """Lets every writer finish its write."""
         for writer in self.writers:
@@ -171,11 +180,23 @@ class History:
 def read_pairs(node: Node, stale: bool, pairs: List[Tuple[str, str]]) -> int:
     query = "?stale=1" if stale else ""
     where = f"node {node.id}" + ("" if stale else ", read linearizably")
-    connection = Connection(node.address, 30.0)
+    connection = node.connect(30.0)
+    again = []
     try:
         responses = connection.pipeline(f"/kv/{key}{query}" for key, _ in pairs)
         for (key, value), response in zip(pairs, responses):
+            if response.status in NO_ANSWER:
+                again.append((key, value))
+            else:
+                check_value(where, key, response.status, response.body, value)
+        for key, value in again:
+            response = wait_for(f"an answer for {key} from {where}", 30.0, lambda key=key: answer(connection, key, query))
             check_value(where, key, response.status, response.body, value)
     finally:
         connection.close()
     return len(pairs)
+
+
+def answer(connection: Connection, key: str, query: str) -> Optional[Response]:
+    response = connection.request("GET", f"/kv/{key}{query}")
+    return None if response.status in NO_ANSWER else response

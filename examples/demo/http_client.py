@@ -138,7 +138,8 @@ class Client:
 
     def attempt(self, method: str, path: str, body: bytes = b"", headers: str = "") -> Response:
         """One try, redirects followed. Raises what Connections.request raises; the next try goes elsewhere."""
-        address = self._leader or self.addresses[self._next % len(self.addresses)]
+        addresses = self.addresses  # others may come in their place meanwhile
+        address = self._leader or addresses[self._next % len(addresses)]
         for _ in range(self.REDIRECTS_MAX):
             try:
                 response = self._connections.request(address, method, path, body, headers)

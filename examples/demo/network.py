@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Union
 
 from cluster import Cluster, Failure, Node
 
@@ -183,23 +183,24 @@ def free_subnet() -> str:
 class NetCluster(Cluster):
     """A cluster whose nodes have a namespace each."""
 
-    def __init__(self, network: Network, size: int, flags: List[str], server: Path):
+    def __init__(
+        self,
+        network: Network,
+        size: int,
+        flags: List[str],
+        server: Union[Path, List[Path]],
+        tls: bool = False,
+        shim: Optional[Path] = None,
+    ):
         self.network = network
-        super().__init__(size, flags, server)
+        super().__init__(size, flags, server, tls, shim)
 
     def _new_address(self) -> str:
         self._ports.append(PORT)
         return f"{self.network.address(len(self._ports))}:{PORT}"
 
-    def _add(self, node_id: int, addresses: Dict[int, str], more: List[str]) -> Node:
+    def _add(self, node_id: int, addresses: Dict[int, str], more: List[str], server: Optional[Path] = None) -> Node:
         self.network.plug_in(node_id)
-        node = super()._add(node_id, addresses, more)
+        node = super()._add(node_id, addresses, more, server)
         node.run_in(["ip", "netns", "exec", self.network.namespace(node_id)])
         return node
-
-    def next_id(self) -> int:
-        """The id that `join` may use: addresses are given in that order."""
-        return len(self._ports) + 1
-
-    def pairs(self) -> List[Tuple[int, int]]:
-        return [(a, b) for a in self.nodes for b in self.nodes if a < b]

@@ -1,13 +1,14 @@
-"""Clients that write, delete and read a few keys through any node, and remember what they were told."""
+"""Clients that read, write, delete and swap a few keys through any node, and remember what they were told."""
 
 import random
+import ssl
 import threading
 import time
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from cluster import Failure, Node
-from http_client import Connection, NotSent
-from linear import FOREVER, Call, TooMuch, is_linearizable
+from http_client import Connection, NotSent, Response
+from linear import ABSENT, FOREVER, READ, REFUSED, WRITE, Call, TooMuch, is_linearizable
 
 KEYS = 5
 CLIENTS = 6
@@ -24,6 +25,7 @@ class Client(threading.Thread):
         self._connections: Dict[str, Connection] = {}
         self._number = number
         self._count = 0
+        self._seen: Dict[str, int] = {}  # the revision of each key, as far as it was told
 
     def run(self) -> None:
         try:
@@ -39,47 +41,81 @@ class Client(threading.Thread):
 
     def _call(self) -> None:
         key = self._clients.key(self._random.randrange(KEYS))
-        kind = self._random.choices(["GET", "PUT", "DELETE"], weights=[50, 45, 5])[0]
+        kind = self._random.choices(["GET", "PUT", "DELETE"], weights=[45, 45, 10])[0]
+        # Half of the writes ask for the revision that this client saw last, or for none.
+        expected = None if kind == "GET" or self._random.random() < 0.5 else self._seen.get(key, ABSENT)
+        if kind == "DELETE" and expected == ABSENT:
+            expected = None
         value: Optional[str] = None
         if kind == "PUT":
             self._count += 1
             value = f"{self._number}:{self._count}"
         address = self._random.choice(self._clients.addresses)
         start = time.monotonic()
-        status, body = self._request(address, kind, key, value)
-        end = time.monotonic()
-        if kind == "GET":
-            if status in (200, 404):
-                self._clients.note(key, Call(False, body if status == 200 else None, start, end))
-        elif status == 204:
-            self._clients.note(key, Call(True, value, start, end))
-        elif status in (0, 500, 504):
-            self._clients.note(key, Call(True, value, start, FOREVER))
-        elif status not in (307, 503):
-            raise Failure(f"{kind} answered {status}: {body}")
+        response = self._request(address, kind, key, value, expected)
+        self._note(key, kind, value, expected, start, response)
 
-    def _request(self, address: str, kind: str, key: str, value: Optional[str]):
-        """Status and body; 503 if the request was certainly not taken, 0 if nobody can tell."""
+    def _note(
+        self, key: str, kind: str, value: Optional[str], expected: Optional[int], start: float, response: Response
+    ) -> None:
+        end = time.monotonic()
+        status, text = response.status, response.body.decode()
+        revision = revision_of(response)
+        if kind == "GET" and status in (200, 404):
+            call = Call(READ, text if status == 200 else None, start, end, revision)
+        elif kind != "GET" and status == 204:
+            call = Call(WRITE, value, start, end, None if value is None else revision, expected)
+        elif status == 412 and expected is not None:
+            call = Call(REFUSED, None, start, end, revision, expected)
+        elif kind != "GET" and status in (0, 500, 504):
+            # A write that asked for a revision may have been refused as well: then it did nothing.
+            self._clients.note(key, Call(WRITE, value, start, FOREVER, None, expected))
+            return
+        elif kind == "GET" or status in (307, 503):
+            return
+        else:
+            raise Failure(f"{kind} answered {status}: {text}")
+        self._seen[key] = ABSENT if value is None and call.kind == WRITE else revision
+        self._clients.note(key, call)
+
+    def _request(self, address: str, kind: str, key: str, value: Optional[str], expected: Optional[int]) -> Response:
+        """The answer; status 503 if the request was certainly not taken, 0 if nobody can tell."""
         connection = self._connections.pop(address, None)
         try:
-            connection = connection or Connection(address, TIMEOUT_SECONDS)
+            connection = connection or Connection(address, TIMEOUT_SECONDS, self._clients.tls)
             stale = "?stale=1" if kind == "GET" and self._clients.stale else ""
-            response = connection.request(kind, f"/kv/{key}{stale}", (value or "").encode())
+            response = connection.request(kind, f"/kv/{key}{stale}", (value or "").encode(), condition(expected))
         except NotSent:
-            return 503, ""
+            return Response(503, {}, b"")
         except OSError:
             if connection is not None:
                 connection.close()
-            return 0, ""
-        self._connections[address] = connection
-        return response.status, response.body.decode()
+            return Response(0, {}, b"")
+        if response.headers.get("connection", "").lower() == "close":
+            connection.close()
+        else:
+            self._connections[address] = connection
+        return response
+
+
+def condition(expected: Optional[int]) -> str:
+    """The headers that ask for a revision."""
+    if expected is None:
+        return ""
+    return "If-None-Match: *\r\n" if expected == ABSENT else f'If-Match: "{expected}"\r\n'
+
+
+def revision_of(response: Response) -> int:
+    """What the answer says of the key's revision."""
+    return int(response.headers.get("etag", f'"{ABSENT}"').strip('"'))
 
 
 class Clients:
     """All clients of a run, and what they were told, by key."""
 
-    def __init__(self, seed: int, stale: bool):
+    def __init__(self, seed: int, stale: bool, tls: Optional[ssl.SSLContext] = None):
         self.stale = stale
+        self.tls = tls
         self.addresses: List[str] = []
         self.running = threading.Event()
         self.ending = False
@@ -106,6 +142,12 @@ class Clients:
         with self._lock:
             self.histories.setdefault(key, []).append(call)
             self._done += call.end != FOREVER
+
+    def swaps(self) -> Tuple[int, int]:
+        """How many writes that asked for a revision were done, and how many refused."""
+        calls = [call for history in self.histories.values() for call in history if call.end != FOREVER]
+        done = sum(call.kind == WRITE and call.expected is not None for call in calls)
+        return done, sum(call.kind == REFUSED for call in calls)
 
     def done(self) -> int:
         """Calls whose outcome is known."""

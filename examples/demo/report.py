@@ -1,5 +1,6 @@
 """What a person sees: one line that moves on a terminal, one line a phase elsewhere, and a table."""
 
+import os
 import sys
 from typing import List, Tuple
 
@@ -33,3 +34,12 @@ def print_table(rows: List[Tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"  {name.ljust(width)}  {value}")
+
+
+def skip(what: str) -> None:
+    """Says what is left out, also into the file that RFT_SKIPPED names."""
+    line = f"skipped: {what}"
+    print(line, flush=True)
+    if "RFT_SKIPPED" in os.environ:
+        with open(os.environ["RFT_SKIPPED"], "a") as file:
+            file.write(line + "\n")

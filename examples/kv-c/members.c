@@ -43,10 +43,11 @@ const char *members_address(const struct members *members, uint64_t id) {
 bool member_id_parse(const char *text, size_t len, uint64_t *id) {
     uint64_t value = 0;
     for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9' || value > (UINT64_MAX - 9) / 10) {
+        uint64_t digit = (uint64_t)(text[i] - '0');
+        if (text[i] < '0' || text[i] > '9' || value > (UINT64_MAX - digit) / 10) {
             return false;
         }
-        value = value * 10 + (uint64_t)(text[i] - '0');
+        value = value * 10 + digit;
     }
     if (value == 0) {
         return false;

@@ -77,6 +77,7 @@ enum class Setting : std::int32_t {
     wait_for_room = RFT_CONFIG_WAIT_FOR_ROOM,
     snapshot_bytes = RFT_CONFIG_SNAPSHOT_BYTES,
     snapshot_send_bytes_per_second = RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND,
+    trace = RFT_CONFIG_TRACE,
 };
 
 /// What a node is, see RFT_ROLE_FOLLOWER.
@@ -161,6 +162,7 @@ enum class LogLevel : std::int32_t {
     warn = RFT_LOG_WARN,
     info = RFT_LOG_INFO,
     debug = RFT_LOG_DEBUG,
+    trace = RFT_LOG_TRACE,
 };
 
 /// The constant of a code as text, "RFT_E_BUSY". Static.

@@ -43,8 +43,8 @@ pub enum Error {
     StepLocalMessage(String),
     /// A response came from a node that is not a member.
     StepPeerNotFound(u64),
-    /// A node that is a member answers from another disk than the one it joined with: it has lost what it acknowledged
-    /// and whom it voted for, and counts as gone until it is removed and added again.
+    /// A node that is a member answers from another disk than the one it joined with, or from an older copy of it: it has
+    /// lost what it acknowledged and whom it voted for, and counts as gone until it is removed and added again.
     ReplacedStore(u64),
     /// A message names another receiver.
     WrongReceiver(u64),
@@ -187,7 +187,10 @@ impl fmt::Display for Error {
             Error::StepLocalMessage(kind) => write!(f, "{kind} may not come from a peer"),
             Error::StepPeerNotFound(id) => write!(f, "a response from node {id}, which is not a member"),
             Error::ReplacedStore(id) => {
-                write!(f, "node {id} has lost its disk: remove it, then add it again")
+                write!(
+                    f,
+                    "node {id} has lost its disk, or came back with an older copy: remove it, then add it again"
+                )
             }
             Error::WrongReceiver(id) => write!(f, "the message is for node {id}"),
             Error::WrongSender { peer, named } => {

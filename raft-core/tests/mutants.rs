@@ -19,7 +19,7 @@ use std::sync::{Mutex, Once};
 use cluster::plant::Plant;
 use cluster::run::run;
 use raft_core::consensus::mutants::{Mutant, plant};
-use thesis::{elections, reads, replication};
+use thesis::{elections, reads, replication, stores};
 
 /// A fault that lives through so many worlds is not noticed: a plain run of the simulation has no more.
 const SEEDS_MAX: u64 = 2_000;
@@ -91,7 +91,8 @@ fn every_planted_fault_is_caught() {
 }
 
 /// What seeds come to seldom or never, each with the test of the thesis that it breaks.
-const BY_SCRIPT: [(Mutant, fn()); 5] = [
+const BY_SCRIPT: [(Mutant, fn()); 6] = [
+    (Mutant::TrustRolledBackDisk, stores::who_holds_less_than_the_leader_knows_does_not_elect),
     (Mutant::AskWithUnsyncedLog, elections::fig2_a_candidate_asks_for_votes_only_with_what_it_has_saved),
     (Mutant::LeadWithoutOwnVote, elections::fig2_a_candidate_leads_only_once_its_own_vote_is_saved),
     (Mutant::LeaseAfterTransfer, reads::s6_4_1_a_lease_read_falls_back_while_a_transfer_is_under_way),

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cluster::Cluster;
+use raft_core::engine::event::Level;
 use raft_core::engine::host::{Applied, Host, SnapshotRead};
 use raft_core::engine::node::Engine;
 use raft_core::engine::options::Options;
@@ -98,8 +99,10 @@ impl Host for Listener {
         Err(1)
     }
 
-    fn trace(&self, line: &str) {
-        self.lines.lock().unwrap().push(line.to_owned());
+    fn log(&self, level: Level, text: &str) {
+        if level == Level::Trace {
+            self.lines.lock().unwrap().push(text.to_owned());
+        }
     }
 }
 
@@ -110,6 +113,7 @@ fn an_engine_hands_its_trace_to_the_host() {
     options.tick_interval = Duration::from_millis(5);
     options.segment_bytes = 64 << 10;
     options.voters = vec![1];
+    options.trace = true;
     options.snapshot_entries = 0;
     let host = Arc::new(Listener::default());
     let engine = Engine::open(options, dir.path(), Arc::clone(&host) as _).unwrap();

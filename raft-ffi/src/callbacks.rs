@@ -211,6 +211,7 @@ impl Host for Callbacks {
             Level::Warn => rft_log_level::RFT_LOG_WARN,
             Level::Info => rft_log_level::RFT_LOG_INFO,
             Level::Debug => rft_log_level::RFT_LOG_DEBUG,
+            Level::Trace => rft_log_level::RFT_LOG_TRACE,
         };
         let text = c_text(text);
         // SAFETY: the header's contract of the callback; the text lives until it returns.

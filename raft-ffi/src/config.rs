@@ -106,6 +106,9 @@ pub enum rft_config_key {
     /// Engine: bytes of snapshots that a leader sends in a second, to all members together: 0 to 1 TiB, default 0, which is
     /// as fast as they take them. Anything else must be at least 1024.
     RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND = 28,
+    /// Engine: whether rft_host_t.log also gets lines of RFT_LOG_TRACE: 0 or 1, default 0. Each is a JSON object, one step of
+    /// consensus, in the form that etcd's TLA+ specification of Raft reads. Many, and not free.
+    RFT_CONFIG_TRACE = 29,
 }
 
 use rft_config_key::*;
@@ -116,7 +119,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Every setting with its least, default and greatest value, in the order of its key.
-const KEYS: [(rft_config_key, u64, u64, u64); 28] = [
+const KEYS: [(rft_config_key, u64, u64, u64); 29] = [
     (RFT_CONFIG_ID, 1, 0, u64::MAX - 2),
     (RFT_CONFIG_CLUSTER_ID, 0, 1, u64::MAX),
     (RFT_CONFIG_TICK_INTERVAL_MS, 1, 100, 60_000),
@@ -145,6 +148,7 @@ const KEYS: [(rft_config_key, u64, u64, u64); 28] = [
     (RFT_CONFIG_WAIT_FOR_ROOM, 0, 0, 1),
     (RFT_CONFIG_SNAPSHOT_BYTES, 0, 0, u64::MAX),
     (RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND, 0, 0, TIB),
+    (RFT_CONFIG_TRACE, 0, 0, 1),
 ];
 
 /// What an `rft_config_t` points to.

@@ -39,8 +39,8 @@ pub struct rft_engine_t {
 ///
 /// A directory without a history gets one that starts with the config's voters; without voters the node waits for a
 /// leader to add it. During the call the host's snapshot_restore is called on this thread when there is a snapshot.
-/// Never start a node from an older copy of its directory: it would have forgotten what it acknowledged. Give it an empty
-/// one, remove it and add it again.
+/// Never start a node from an older copy of its directory: it has forgotten what it acknowledged. The group refuses it,
+/// and counts it as gone. Give it an empty one, remove it and add it again.
 ///
 /// @param config borrowed for the call
 /// @param dir the path, UTF-8, created when it is missing; borrowed for the call

@@ -109,6 +109,7 @@ fn options(settings: &Settings) -> Options {
     }
     options.consensus.clock_drift_percent = settings.get(RFT_CONFIG_CLOCK_DRIFT_PERCENT);
     options.wait_for_room = settings.get(RFT_CONFIG_WAIT_FOR_ROOM) != 0;
+    options.trace = settings.get(RFT_CONFIG_TRACE) != 0;
     options.snapshot_bytes = settings.get(RFT_CONFIG_SNAPSHOT_BYTES);
     options.snapshot_send_bytes_per_second = settings.get(RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND);
     options.snapshot_entries = settings.get(RFT_CONFIG_SNAPSHOT_ENTRIES);

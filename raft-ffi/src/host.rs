@@ -66,7 +66,7 @@ pub enum rft_event_kind {
     /// Nothing of the engine ran for `millis`, more than half an election timeout: the process was stopped, the machine
     /// slept, or `send` held it up. A lease has ended, and the ticks that were missed are not made up for.
     RFT_EVENT_PAUSED = 11,
-    /// The disk has been at one write to the log for `millis`, more than two election timeouts. An engine that leads hands
+    /// The disk has been at one write to the log for `millis`, more than an election timeout. An engine that leads hands
     /// over, and steps down where nobody takes it within as long again.
     RFT_EVENT_DISK_STALLED = 12,
     /// The disk has finished that write, after `millis`.
@@ -115,6 +115,8 @@ pub enum rft_log_level {
     RFT_LOG_INFO = 3,
     /// For those who look for a fault.
     RFT_LOG_DEBUG = 4,
+    /// A step of consensus, where RFT_CONFIG_TRACE asks for it. On the driver thread, the first one on that which opens.
+    RFT_LOG_TRACE = 5,
 }
 
 /// The host's side of an engine. Borrowed for rft_engine_open, which copies it. Set all of it to 0 first: a callback
@@ -158,7 +160,7 @@ pub struct rft_host_t {
     /// Tells what happened. Applier thread. May be NULL.
     pub event: Option<unsafe extern "C" fn(user_data: *mut c_void, event: *const rft_event_t)>,
     /// A line for the log: one of the RFT_LOG_ constants, and `len` bytes of UTF-8 that end with NUL, in the form
-    /// node=1 term=7 msg="a sentence", with backslashes before quotes and the like. Any thread of the engine, also two
+    /// node=1 term=7 msg="a sentence", with backslashes before quotes and the like; of RFT_LOG_TRACE, JSON. Any thread of the engine, also two
     /// at once: must not block. May be NULL.
     pub log:
         Option<unsafe extern "C" fn(user_data: *mut c_void, level: i32, text: *const c_char, len: usize)>,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -32,6 +33,10 @@ func (t *Transport) ServeHTTP(to http.ResponseWriter, request *http.Request) {
 		http.Error(to, "X-Server-From is not another node's id in hex", http.StatusBadRequest)
 		return
 	}
+	if err := t.options.Sender(request, from); err != nil {
+		http.Error(to, err.Error(), http.StatusForbidden)
+		return
+	}
 	engine := t.attached()
 	if engine == nil {
 		http.Error(to, "the engine is not open", http.StatusServiceUnavailable)
@@ -49,7 +54,7 @@ func (t *Transport) ServeHTTP(to http.ResponseWriter, request *http.Request) {
 			return
 		}
 	}
-	if err := step(engine, messages); err != nil {
+	if err := step(engine, from, messages); err != nil {
 		http.Error(to, err.Error(), statusOf(err))
 		return
 	}
@@ -63,7 +68,7 @@ func (t *Transport) read(to http.ResponseWriter, request *http.Request) ([]byte,
 	}
 	// Not every server can set a deadline; one that cannot has limits of its own.
 	control := http.NewResponseController(to)
-	_ = control.SetReadDeadline(time.Now().Add(t.options.Timeout))
+	_ = control.SetReadDeadline(time.Now().Add(t.options.ReadTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(to, request.Body, int64(t.options.BodyBytesMax)))
 	if err == nil {
 		_ = control.SetReadDeadline(time.Time{})
@@ -72,17 +77,21 @@ func (t *Transport) read(to http.ResponseWriter, request *http.Request) ([]byte,
 	// The deadline stays, or the server would wait for the rest of the body before it answers.
 	to.Header().Set("Connection", "close")
 	var long *http.MaxBytesError
-	if errors.As(err, &long) {
+	switch {
+	case errors.As(err, &long):
 		return nil, http.StatusRequestEntityTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, http.StatusRequestTimeout
+	default:
+		return nil, http.StatusBadRequest
 	}
-	return nil, http.StatusBadRequest
 }
 
 // step hands messages to the engine. One that speaks of a node unknown here is passed over: it may come from a member
 // that was removed a moment ago, and says nothing about the messages behind it.
-func step(engine *rft.Engine, messages [][]byte) error {
+func step(engine *rft.Engine, from uint64, messages [][]byte) error {
 	for len(messages) > 0 {
-		done, err := engine.StepMany(messages)
+		done, err := engine.StepFrom(from, messages)
 		if err == nil {
 			return nil
 		}
@@ -100,7 +109,7 @@ func statusOf(err error) int {
 		return http.StatusInternalServerError
 	}
 	switch known.Code {
-	case rft.ErrDecode, rft.ErrLocalMessage, rft.ErrWrongReceiver, rft.ErrInvalidArg:
+	case rft.ErrDecode, rft.ErrLocalMessage, rft.ErrWrongReceiver, rft.ErrWrongSender, rft.ErrInvalidArg:
 		return http.StatusBadRequest
 	case rft.ErrBusy, rft.ErrStopped:
 		return http.StatusServiceUnavailable

@@ -61,7 +61,7 @@ func (p *peer) take() ([][]byte, bool) {
 	defer p.lock.Unlock()
 	room := min(batchBytes, p.transport.options.BodyBytesMax)
 	n := 0
-	for n < len(p.queue) && (n == 0 || frameHead+len(p.queue[n]) <= room) {
+	for n < len(p.queue) && (n == 0 || !p.transport.options.Bare && frameHead+len(p.queue[n]) <= room) {
 		room -= frameHead + len(p.queue[n])
 		p.bytes -= len(p.queue[n])
 		n++
@@ -76,14 +76,23 @@ func (p *peer) take() ([][]byte, bool) {
 }
 
 func (p *peer) run() {
+	reachable := true
 	for {
 		batch, lossy := p.take()
-		if len(batch) > 0 && p.post(batch) != nil {
-			lossy = true
+		var err error
+		if len(batch) > 0 {
+			err = p.post(batch)
 		}
 		if p.context.Err() != nil {
 			return
 		}
+		if tell := p.transport.options.OnPeer; tell != nil && len(batch) > 0 && (err == nil) != reachable {
+			tell(p.id, p.url, err)
+		}
+		if len(batch) > 0 {
+			reachable = err == nil
+		}
+		lossy = lossy || err != nil
 		if lossy {
 			if engine := p.transport.attached(); engine != nil {
 				_ = engine.ReportUnreachable(p.id) // an engine that is closed needs no report
@@ -115,6 +124,9 @@ func (p *peer) post(batch [][]byte) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(body))
 	if err != nil {
 		return err
+	}
+	for name, values := range options.Header {
+		request.Header[name] = values
 	}
 	request.Header.Set("Content-Type", kind)
 	request.Header.Set(headerCluster, strconv.FormatUint(options.ClusterID, 16))

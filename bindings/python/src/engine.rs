@@ -9,7 +9,6 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyAny, PyDict};
-use raft_core::engine::code::Code;
 use raft_core::engine::metrics::Counter;
 use raft_core::engine::node;
 use raft_core::engine::outcome;
@@ -27,6 +26,9 @@ use crate::process::Process;
 use crate::requests::Requests;
 use crate::settings::Settings;
 use crate::state::{Member, Status};
+
+/// The errors of messages that were refused, each with its message's place.
+type Refusals = Vec<(usize, Py<PyAny>)>;
 
 /// The engine itself: `rft.Engine` and `rft.aio.Engine` make it fit for use. Any thread may call it.
 #[pyclass(frozen, module = "rft._native", weakref)]
@@ -373,18 +375,14 @@ impl Engine {
         self.run(py, |core| Ok(core.step(Message::decode(message.0)?)?))
     }
 
-    /// Takes messages from peers; returns the errors of those that were refused, each with its place.
-    fn step_many(
-        &self,
-        py: Python<'_>,
-        messages: Vec<Payload>,
-        peer: Option<NodeId>,
-    ) -> PyResult<Vec<(usize, Py<PyAny>)>> {
+    /// Takes messages from peers; returns what was refused.
+    fn step_many(&self, py: Python<'_>, messages: Vec<Payload>, peer: Option<NodeId>) -> PyResult<Refusals> {
+        let peer = peer.map(|peer| peer.0);
         self.run(py, |core| {
             let mut refused = Vec::new();
             for (at, message) in messages.into_iter().enumerate() {
                 let stepped = Message::decode(message.0)
-                    .and_then(|message| core.step_from(peer.map_or(message.from, |peer| peer.0), message));
+                    .and_then(|message| core.step_from(peer.unwrap_or(message.from), message));
                 match stepped {
                     Ok(()) => {}
                     Err(error) if is_of_the_message(&error) => {

@@ -121,7 +121,7 @@ pub(crate) fn wrong_type(expected: &str, given: &Bound<'_, PyType>) -> PyErr {
 }
 
 /// Every code with its name, as `rft_status_name` gives it without `RFT_E_`.
-pub(crate) const CODES: [(&str, Code); 32] = [
+pub(crate) const CODES: [(&str, Code); 33] = [
     ("OK", Code::Ok),
     ("INVALID_ARG", Code::InvalidArg),
     ("CONFIG", Code::Config),

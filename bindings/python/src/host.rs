@@ -187,6 +187,7 @@ fn logging_level(level: Level) -> u8 {
         Level::Warn => 30,
         Level::Info => 20,
         Level::Debug => 10,
+        Level::Trace => 5,
     }
 }
 

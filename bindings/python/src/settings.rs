@@ -17,7 +17,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Every setting but `id`, `seed` and `voters`, with its least, default and greatest value.
-const RANGES: [(&str, u64, u64, u64); 26] = [
+const RANGES: [(&str, u64, u64, u64); 27] = [
     ("cluster_id", 0, 1, u64::MAX),
     ("tick_interval_ms", 1, 100, 60_000),
     ("election_ticks", 2, 10, 100_000),
@@ -44,6 +44,7 @@ const RANGES: [(&str, u64, u64, u64); 26] = [
     ("wait_for_room", 0, 0, 1),
     ("snapshot_bytes", 0, 0, u64::MAX),
     ("snapshot_send_bytes_per_second", 0, 0, TIB),
+    ("trace", 0, 0, 1),
 ];
 
 /// The ranges for the module: name to least, default and greatest value.
@@ -167,6 +168,7 @@ impl Settings {
         }
         options.consensus.clock_drift_percent = self.get("clock_drift_percent");
         options.wait_for_room = self.get("wait_for_room") != 0;
+        options.trace = self.get("trace") != 0;
         options.snapshot_bytes = self.get("snapshot_bytes");
         options.snapshot_send_bytes_per_second = self.get("snapshot_send_bytes_per_second");
         options.snapshot_entries = self.get("snapshot_entries");

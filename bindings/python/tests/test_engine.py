@@ -649,6 +649,17 @@ def test_a_transport_is_started_and_stopped_once(tmp_path: Path) -> None:
         pass
 
 
+def test_the_steps_of_consensus_go_to_logging(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        caplog.at_level(5, "rft"),
+        rft.Engine(quick(trace=True), tmp_path, Commands()) as engine,
+    ):
+        lead(engine).propose(b"x")
+    steps = [json.loads(record.message) for record in caplog.records if record.levelno == 5]
+    assert {step["tag"] for step in steps} == {"trace"}
+    assert [step["event"]["name"] for step in steps].count("BecomeLeader") == 1
+
+
 def test_log_lines_go_to_logging(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with (
         caplog.at_level(logging.DEBUG, "rft"),

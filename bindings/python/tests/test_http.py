@@ -1,6 +1,8 @@
 """The transport over HTTP."""
 
+import contextlib
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import rft
+import rft._http_server
 import rft.http
 from conftest import quick
 from story import Commands, wait_for
@@ -104,13 +107,50 @@ def test_a_chunked_body_is_refused_before_it_is_read(group: Group) -> None:
         assert response.status_code == 411
 
 
+def test_whose_name_is_in_the_headers_does_not_speak_for_another(group: Group) -> None:
+    with httpx.Client() as client:
+        for sender, status in ((2, 204), (3, 400)):
+            heartbeat = bytes([8, 8, 16, 1, 24, sender, 32, 0])
+            assert client.post(group.url(1), content=heartbeat, headers=GOOD).status_code == status
+
+
+def test_a_request_that_drips_in_is_cut_off(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rft._http_server, "_REQUEST_SECONDS", 0.3)
+    for sent in (b"POST /raft HTTP/1.1\r\nHost: x", good_head(100)):
+        with socket.create_connection(("127.0.0.1", group.transports[1].port), timeout=10) as connection:
+            connection.sendall(sent)
+            connection.settimeout(0.05)
+            began = time.monotonic()
+            while not has_ended(connection):
+                assert time.monotonic() < began + 5
+                # Each byte alone comes soon enough.
+                with contextlib.suppress(OSError):
+                    connection.sendall(b"x")
+
+
+def good_head(length: int) -> bytes:
+    lines = [f"{name}: {value}" for name, value in (GOOD | {"Content-Length": str(length)}).items()]
+    return "\r\n".join(["POST /raft HTTP/1.1", "Host: x", *lines, "", ""]).encode()
+
+
+def has_ended(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(4096) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
 def test_one_bare_message_and_many_in_frames_are_understood() -> None:
     taken: list[bytes] = []
 
     class Engine:
         def step(self, message: bytes, /) -> None: ...
 
-        def step_many(self, messages: list[bytes], /) -> list[tuple[int, rft.RaftError]]:
+        def step_many(
+            self, messages: list[bytes], /, peer: int | None = None
+        ) -> list[tuple[int, rft.RaftError]]:
             taken.extend(messages)
             return []
 

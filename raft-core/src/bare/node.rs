@@ -12,6 +12,7 @@ use crate::consensus::log::storage::Storage;
 use crate::consensus::lost::Lost;
 use crate::consensus::raw_node::RawNode;
 use crate::consensus::ready::{AppendTicket, ApplyTicket, ReadState, SoftState};
+use crate::disk::loss::Loss;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::{ConfChangeV2, ConfState};
 use crate::raftpb::entry::{Entries, Entry, EntryType};
@@ -170,7 +171,9 @@ impl BareNode {
             store.save(ticket)?;
         }
         outstanding.saved = true;
-        store.follow(self.raw.lost().is_some(), self.raw.known_stores())
+        let first = self.raw.status().last_index + 1;
+        let lost = self.raw.lost().map(|Lost { last, term }| Loss { first, last, term });
+        store.follow(lost, self.raw.known_stores())
     }
 
     /// Says that all that was handed out is saved and applied.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::consensus::log::memory_storage::BOOTSTRAP_INDEX;
 use crate::consensus::ready::AppendTicket;
+use crate::disk::loss::Loss;
 use crate::disk::os::OsVolume;
 use crate::disk::recovered::Recovered;
 use crate::disk::store::{Store, StoreOptions};
@@ -98,11 +99,13 @@ impl BareStore {
     }
 
     /// Keeps what the node has learned of its own disk and of those of others.
-    pub(super) fn follow(&mut self, is_recovering: bool, known_stores: &[(u64, u64)]) -> Result<()> {
-        if self.is_recovering && !is_recovering {
-            self.store.forget_loss()?;
-            self.is_recovering = false;
+    pub(super) fn follow(&mut self, lost: Option<Loss>, known_stores: &[(u64, u64)]) -> Result<()> {
+        match lost {
+            Some(loss) if !self.is_recovering => self.store.keep_loss(loss)?,
+            None if self.is_recovering => self.store.forget_loss()?,
+            Some(_) | None => {}
         }
+        self.is_recovering = lost.is_some();
         if self.known_stores != known_stores {
             self.store.keep_known_stores(known_stores)?;
             self.known_stores = known_stores.to_vec();

@@ -19,9 +19,5 @@ pub mod raw_node;
 pub mod ready;
 mod rng;
 pub mod status;
-#[cfg(feature = "trace")]
 pub mod trace;
-#[cfg(not(feature = "trace"))]
-#[path = "no_trace.rs"]
-mod trace;
 pub mod tracker;

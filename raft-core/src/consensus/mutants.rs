@@ -32,6 +32,9 @@ pub enum Mutant {
     SkipUpToDateCheck,
     TruncateWithoutConflict,
     TrustLostDisk,
+    TrustOlderCopy,
+    /// A node that holds less than its leader knows it to hold goes on voting.
+    TrustRolledBackDisk,
     VoteBeforeDurable,
     VoteTwice,
     VoteWhileRecovering,
@@ -41,7 +44,7 @@ pub enum Mutant {
 impl Mutant {
     /// All that chance finds. `IgnoreAba` wants three leaders within one write, in one order: a script has to show it,
     /// and those that are about damaged disks, which the simulation does not have.
-    pub const BY_CHANCE: [Mutant; 24] = {
+    pub const BY_CHANCE: [Mutant; 25] = {
         use Mutant::*;
         [
             AckBeforeDurable,
@@ -66,6 +69,7 @@ impl Mutant {
             SkipUpToDateCheck,
             TruncateWithoutConflict,
             TrustLostDisk,
+            TrustOlderCopy,
             VoteBeforeDurable,
             VoteTwice,
         ]

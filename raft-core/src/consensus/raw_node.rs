@@ -342,7 +342,6 @@ impl<S: Storage> RawNode<S> {
     }
 
     /// From now on `sink` gets a line for everything that the specification knows, on the thread that calls the node.
-    #[cfg(feature = "trace")]
     pub fn trace_to(&mut self, sink: super::trace::Sink) {
         self.raft.outbox.trace.sink = Some(sink);
         self.raft.trace("InitState");

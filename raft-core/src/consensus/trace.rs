@@ -1,5 +1,5 @@
 //! A trace of what a node does, line by line, in the form in which etcd's raft writes it to be held against its TLA+
-//! specification: one JSON object a line. Behind the feature `trace`; `no_trace.rs` stands in its place without.
+//! specification: one JSON object a line. Without a sink nothing is written, and nothing made up.
 //!
 //! The lines carry no time; those of several nodes have to be in the order in which things happened, which a sink that
 //! all of them share keeps.

@@ -14,6 +14,7 @@ use super::sealed;
 use super::volume::{Access, File, Volume};
 use crate::error::{Error, Result};
 use crate::raftpb::message::HardState;
+use crate::raftpb::store_number::is_same_disk;
 
 /// The file's name.
 pub(super) const NAME: &str = "vote";
@@ -38,7 +39,7 @@ pub(super) struct DurableEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ballot {
     pub(super) identity: Identity,
-    /// The directory's number.
+    /// The directory's number in its last run.
     pub(super) store_id: u64,
     pub(super) term: u64,
     pub(super) vote: u64,
@@ -76,6 +77,12 @@ impl Kept {
             parsed.map_or(*is_blank && sequence == 1, |(found, _)| found >= sequence.saturating_sub(1))
         });
         Ok(Kept { newest: Some(ballot), is_sure: has_all, is_damaged: !has_all, sequence })
+    }
+
+    /// The number of the directory `store_id` in its last run, as far as it is known. 0 is any directory.
+    pub(super) fn last_run(&self, store_id: u64) -> u64 {
+        let counted = self.newest.map(|ballot| ballot.store_id);
+        counted.filter(|counted| store_id == 0 || is_same_disk(*counted, store_id)).unwrap_or(store_id)
     }
 
     /// Whether `sequence` and `offset` lie before what is known to be durable.

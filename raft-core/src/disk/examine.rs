@@ -89,7 +89,7 @@ pub(super) fn examine(site: &Site, identity: Option<Identity>) -> Result<Examine
     };
     let mut log = WalLog::read(volume, &site.wal_dir, run, identity)?;
     if log.is_fresh() && log.fault.is_none() && !has_promised {
-        let store_id = log.metadata().map_or(0, |metadata| metadata.store_id);
+        let store_id = kept.last_run(log.metadata().map_or(0, |metadata| metadata.store_id));
         return Ok(Examined { log: Some(log), store_id, ..Examined::fresh(kept) });
     }
     let mut notes = Vec::new();
@@ -222,7 +222,6 @@ fn without_log(site: &Site, kept: Kept, old_loss: Option<Loss>, has_promised: bo
     let chosen = Chosen::newest(&site.snapshots)?;
     let hard_state = HardState { term: ballot.term, vote: ballot.vote, commit: 0 };
     let mut examined = Examined { chosen, hard_state, damages, is_fresh: false, ..Examined::fresh(kept) };
-    examined.store_id = ballot.store_id;
     examined.loss = examined.total_loss(old_loss);
     Ok(examined)
 }
@@ -243,7 +242,7 @@ impl Examined {
             chosen: Chosen::default(),
             kept,
             hard_state: HardState::default(),
-            store_id: kept.newest.map_or(0, |ballot| ballot.store_id),
+            store_id: kept.last_run(0),
             loss: None,
             damages: Vec::new(),
             notes: Vec::new(),
@@ -268,7 +267,7 @@ impl Examined {
             return Err(no_vote(&damage.path, damage.offset, &damage.what));
         }
         self.hard_state = newest;
-        self.store_id = if store_id == 0 { self.store_id } else { store_id };
+        self.store_id = self.kept.last_run(store_id);
         self.is_fresh = false;
         self.damages = damages;
         self.log = Some(log);

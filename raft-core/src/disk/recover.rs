@@ -2,6 +2,7 @@
 //!
 //! First everything is read and judged, and nothing changed; see [`examine`](super::examine).
 
+use std::cmp::Ordering;
 use std::mem;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::loss;
 use super::record::{Metadata, SnapshotRecord};
 use super::recovered::Recovered;
 use super::rescue;
-use super::store::StoreOptions;
+use super::store::{StoreOptions, drawn};
 use super::volume::Access;
 use super::wal::log::WalLog;
 use super::wal::replay::Log;
@@ -23,6 +24,7 @@ use super::wal::writer::{Position, Sizes, WalWriter};
 use crate::error::{Error, Result};
 use crate::raftpb::entry::Entries;
 use crate::raftpb::message::HardState;
+use crate::raftpb::store_number::{compare, next_run};
 
 /// A log that can be written, and what there is.
 pub(super) struct Recovery {
@@ -34,7 +36,9 @@ pub(super) struct Recovery {
 }
 
 /// Reads and mends what is there, or begins a log.
-pub(super) fn recover(site: &Site, options: &StoreOptions) -> Result<Recovery> {
+///
+/// `known` are the numbers of the members' disks that this node has heard of.
+pub(super) fn recover(site: &Site, options: &StoreOptions, known: &[(u64, u64)]) -> Result<Recovery> {
     let mut found = examine(site, Some(options.identity))?;
     let is_alone = rescue::is_alone(&found, options.identity.node_id);
     check_allowed(site, &found, options.on_damage, is_alone)?;
@@ -48,7 +52,7 @@ pub(super) fn recover(site: &Site, options: &StoreOptions) -> Result<Recovery> {
     };
     let mut ballots = BallotFile::new(&site.dir, &found.kept, found.kept.newest.unwrap_or(first));
     if found.is_fresh {
-        return begin(site, found, ballots, options);
+        return begin(site, found, ballots, options, known);
     }
     let is_given_up = options.on_damage == OnDamage::Repair && is_alone;
     if is_given_up {
@@ -65,6 +69,7 @@ pub(super) fn recover(site: &Site, options: &StoreOptions) -> Result<Recovery> {
         notes.push(format!("removed {}, which had been released", name.file_name()));
     }
     site.volume.sync_dir(&site.wal_dir)?;
+    opened.content.store_id = this_run(&found, opened.content.store_id, options.identity.node_id, known);
     save_ballot(site, &mut ballots, &opened)?;
     if is_given_up {
         loss::remove(&*site.volume, &site.dir)?;
@@ -185,7 +190,13 @@ fn complete(found: &Examined, mut wal: WalWriter, is_recorded: bool, entries: En
 }
 
 /// Begins a log where there is none, or one with nothing in it: a bootstrap that a crash interrupted is begun anew.
-fn begin(site: &Site, found: Examined, mut ballots: BallotFile, options: &StoreOptions) -> Result<Recovery> {
+fn begin(
+    site: &Site,
+    found: Examined,
+    mut ballots: BallotFile,
+    options: &StoreOptions,
+    known: &[(u64, u64)],
+) -> Result<Recovery> {
     for (term, index) in site.snapshots.list()? {
         site.snapshots.remove(term, index)?;
     }
@@ -198,6 +209,7 @@ fn begin(site: &Site, found: Examined, mut ballots: BallotFile, options: &StoreO
     // It may have told its number before it was interrupted.
     let store_id = if found.store_id == 0 { options.store_id } else { found.store_id };
     let wal = create(site, options, store_id)?;
+    let store_id = this_run(&found, store_id, options.identity.node_id, known);
     let content = Recovered { fresh: true, store_id, ..Recovered::default() };
     let opened = OpenedLog { wal, content };
     save_ballot(site, &mut ballots, &opened)?;
@@ -214,6 +226,21 @@ fn create(site: &Site, options: &StoreOptions, store_id: u64) -> Result<WalWrite
 fn sizes(options: &StoreOptions) -> Sizes {
     let StoreOptions { segment_bytes: segment, zeroed_bytes: zeroed, reserve_bytes: reserve, .. } = *options;
     Sizes { segment, zeroed, reserve }
+}
+
+/// The number of the directory for the run that begins, after `last`.
+///
+/// It counts on only once the group has taken the one before, which is in `known` then. An older copy is never taken, and
+/// must not catch up by being started often.
+fn this_run(found: &Examined, last: u64, own: u64, known: &[(u64, u64)]) -> u64 {
+    let Some(&(_, heard)) = known.iter().find(|(id, _)| *id == own) else { return last };
+    let is_taken = match compare(heard, last) {
+        Some(Ordering::Equal) => true,
+        // The slot that held the last number is damaged.
+        Some(Ordering::Greater) => !found.kept.is_sure,
+        Some(Ordering::Less) | None => false,
+    };
+    if is_taken { next_run(heard, drawn()) } else { last }
 }
 
 /// Brings the second copy of term and vote up to the log, which is about to be written again.

@@ -39,7 +39,8 @@ pub struct Recovered {
     pub snapshot: SnapshotMetadata,
     /// All entries behind the snapshot. Those above the commit may never have been committed.
     pub entries: Entries,
-    /// The number of this directory, see [`StoreOptions::store_id`](super::store::StoreOptions::store_id); 0 is none.
+    /// The number of this directory in this run, see [`StoreOptions::store_id`](super::store::StoreOptions::store_id); 0
+    /// is none.
     pub store_id: u64,
     /// What [`Store::keep_known_stores`](super::store::Store::keep_known_stores) was given last: id and number of members.
     pub known_stores: Vec<(u64, u64)>,

@@ -11,7 +11,7 @@ use super::damage::OnDamage;
 use super::examine::Site;
 use super::known_stores;
 use super::latch::Latch;
-use super::loss;
+use super::loss::{self, Loss};
 use super::record::SnapshotRecord;
 use super::recover::{Recovery, recover};
 use super::recovered::{Identity, Recovered};
@@ -38,8 +38,8 @@ pub struct StoreOptions {
     /// Bytes of the disk that are kept for the log: a snapshot that would leave less than half of them is not written,
     /// and no segment is made ready ahead that would leave less than all. 0: none.
     pub reserve_bytes: u64,
-    /// A number for the directory, if it has none yet, that no other one has: a group tells by it that a member has lost
-    /// what it had. 0: none.
+    /// A number for the directory, if it has none yet, that no other one has in its upper half, the others being 0: a group
+    /// tells by it that a member has lost what it had. 0: none. See [`store_number`](crate::raftpb::store_number).
     pub store_id: u64,
     /// From how many snapshots a restart stays possible, should the newer ones turn out unreadable. At least 1.
     pub snapshots_kept: usize,
@@ -88,11 +88,16 @@ impl StoreOptions {
     }
 }
 
-/// A number for a fresh directory: not 0, and as good as certainly never drawn before.
+/// A number for a fresh directory: not 0, and as good as certainly none that another member has.
 pub fn drawn_store_id() -> u64 {
+    (drawn() >> 32).max(1) << 32
+}
+
+/// Any number.
+pub(super) fn drawn() -> u64 {
     // The keys of a new hasher come from the system's randomness.
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    RandomState::new().hash_one(since_epoch).max(1)
+    RandomState::new().hash_one(since_epoch)
 }
 
 /// A node's durable state in one directory, open for one handle at a time.
@@ -130,8 +135,10 @@ impl Store {
             return Err(Error::Locked(dir.to_owned()));
         }
         let site = Site::new(Arc::clone(&volume), dir, options.reserve_bytes);
-        let Recovery { wal, ballots, usable, mut content } = recover(&site, &options)?;
-        match known_stores::load(&*volume, dir)? {
+        let known = known_stores::load(&*volume, dir)?;
+        let Recovery { wal, ballots, usable, mut content } =
+            recover(&site, &options, known.as_deref().unwrap_or_default())?;
+        match known {
             Some(stores) => content.known_stores = stores,
             None => {
                 content.notes.push("The file of the members' disks is damaged and was passed over.".into())
@@ -216,6 +223,12 @@ impl Store {
             let has_cut = store.wal.durable_end().sequence != ballot.end.sequence;
             if is_news || has_cut { store.save_ballot(false) } else { Ok(()) }
         })
+    }
+
+    /// Keeps durably that this node has acknowledged what the directory does not hold.
+    pub fn keep_loss(&mut self, loss: Loss) -> Result<()> {
+        self.check_failed()?;
+        self.latched(|store| loss::save(&*store.volume, &store.dir, loss))
     }
 
     /// What [`Recovered::lost`] told of is made good: the node has from a leader all that it may have acknowledged.

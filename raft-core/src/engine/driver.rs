@@ -27,9 +27,11 @@ use super::shared::{Shared, guarded};
 use super::uptime::Uptime;
 use super::work::{ApplierJob, Completion, WriterJob};
 use crate::consensus::log::memory_storage::MemoryStorage;
+use crate::consensus::lost::Lost;
 use crate::consensus::raw_node::RawNode;
 use crate::consensus::ready::SoftState;
 use crate::consensus::status::RoleKind;
+use crate::disk::loss::Loss;
 use crate::error::{Error, Result};
 use crate::raftpb::message::{Message, MessageType};
 
@@ -78,6 +80,9 @@ pub(super) struct Driver {
     pub(super) writing_since: VecDeque<Instant>,
     /// When a message of another group was last spoken of.
     pub(super) turned_away: Option<Instant>,
+    /// The last leader that told no number of its disk, and its term: it is none of this library, and answers no request
+    /// that is forwarded to it.
+    pub(super) mute: Option<(u64, u64)>,
     /// When leadership was last offered to somebody with a better disk.
     pub(super) offered: Option<Instant>,
     /// Since when the disk has been at a write that takes too long.
@@ -115,7 +120,7 @@ impl Driver {
             self.pump()?;
             self.follow_call()?;
             self.keep_known_stores();
-            self.note_refilled();
+            self.note_recovery();
             self.checkpoint();
             self.publish()?;
             self.pursue()?;
@@ -263,17 +268,35 @@ impl Driver {
         }
     }
 
-    /// Once consensus says that nothing is missing any more, the store may forget that something was.
-    fn note_refilled(&mut self) {
-        if !self.is_recovering || self.node.lost().is_some() {
+    /// The store keeps in mind that something is missing until consensus says that nothing is any more.
+    fn note_recovery(&mut self) {
+        let lost = self.node.lost();
+        if self.is_recovering == lost.is_some() {
             return;
         }
-        self.is_recovering = false;
+        self.is_recovering = lost.is_some();
+        if let Some(Lost { last, term }) = lost {
+            return self.note_loss(Loss { first: self.node.status().last_index + 1, last, term });
+        }
         self.hand_to_writer(WriterJob::ForgetLoss);
         let last_index = self.node.status().last_index;
         self.shared
             .log(Level::Info, &format!("this node is refilled, up to entry {last_index}, and votes again"));
         self.hand_to_applier(ApplierJob::Event(Event::Refilled { last_index }));
+    }
+
+    /// The leader knows this node to hold more than it does.
+    fn note_loss(&mut self, loss: Loss) {
+        let Loss { first, last, .. } = loss;
+        self.hand_to_writer(WriterJob::KeepLoss(loss));
+        let what = "the disk holds less than this node has acknowledged, as if it were an older copy";
+        self.shared
+            .log(Level::Error, &format!("{what}: it does not vote until it is refilled in a later term"));
+        self.hand_to_applier(ApplierJob::Event(Event::Damaged {
+            first_lost: first,
+            last_lost: last,
+            damages: Vec::new(),
+        }));
     }
 
     fn note_role(&mut self, soft_state: SoftState) -> Result<()> {
@@ -298,7 +321,8 @@ impl Driver {
     fn dispatch(&mut self, mut messages: Vec<Message>) -> Result<()> {
         let mut effects = Effects::default();
         for message in messages.extract_if(.., |message| message.msg_type == MessageType::MsgSnap) {
-            self.sender.begin(message, &mut effects);
+            let takes_pieces = self.node.known_stores().iter().any(|(id, _)| *id == message.to);
+            self.sender.begin(message, takes_pieces, &mut effects);
         }
         effects.messages = messages;
         self.carry_out(effects)

@@ -59,7 +59,7 @@ pub enum Event {
         /// How long.
         time: Duration,
     },
-    /// The disk has been at one write to the log for longer than two election timeouts. A leader hands over, or steps
+    /// The disk has been at one write to the log for longer than an election timeout. A leader hands over, or steps
     /// down where nobody takes it.
     DiskStalled {
         /// How long it has been at it.
@@ -113,4 +113,6 @@ pub enum Level {
     Info = 3,
     /// For those who look for a fault.
     Debug = 4,
+    /// What consensus does, for etcd's TLA+ specification: see [`trace`](crate::consensus::trace).
+    Trace = 5,
 }

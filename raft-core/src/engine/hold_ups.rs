@@ -33,11 +33,12 @@ impl Driver {
         Ok(())
     }
 
-    /// A leader whose disk stands still offers its leadership to the member that is furthest, and goes on meanwhile:
-    /// entries that the others have saved are committed without it. But it applies nothing, so where nobody takes
-    /// the offer, it leaves the others to elect whom they can.
+    /// A leader whose disk stands still for an election timeout offers its leadership to the member that is furthest, and
+    /// goes on meanwhile: entries that the others have saved are committed without it. But it applies nothing, so where
+    /// nobody takes the offer, it leaves the others to elect whom they can, no later than they would replace a leader
+    /// that has fallen silent.
     pub(super) fn watch_disk(&mut self) -> Result<()> {
-        let limit = self.election_timeout * 2;
+        let limit = self.election_timeout;
         let since = self.writing_since.front().copied();
         let stalled = since.filter(|&since| self.now.duration_since(since) > limit);
         self.note_stall(stalled);

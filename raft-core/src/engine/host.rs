@@ -50,15 +50,9 @@ pub trait Host: Send + Sync + 'static {
         let _ = event;
     }
 
-    /// A line of the trace, see [`trace`](crate::consensus::trace). Called on the driver thread, so it must not block; the
-    /// first line comes before the engine is open.
-    #[cfg(feature = "trace")]
-    fn trace(&self, line: &str) {
-        let _ = line;
-    }
-
     /// A line for the log, `node=1 term=7 msg="a sentence"`, in which quotes, backslashes and control characters of the
-    /// sentence are escaped by a backslash. Called on any thread of the engine, so it must not block.
+    /// sentence are escaped by a backslash. Called on any thread of the engine, so it must not block. A line of
+    /// [`Level::Trace`] is one of the trace, as [`Options::trace`](super::options::Options::trace) asks for it.
     fn log(&self, level: Level, text: &str) {
         let _ = (level, text);
     }

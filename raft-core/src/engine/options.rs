@@ -34,6 +34,8 @@ pub struct Options {
     /// The most bytes of snapshots that this node as leader sends in a second, to all together; default 0, which is as
     /// many as its followers take. At least 1024 otherwise.
     pub snapshot_send_bytes_per_second: u64,
+    /// Whether the host's log gets a line for each step of consensus, see [`trace`](crate::consensus::trace); default no.
+    pub trace: bool,
     /// Whether a call that waits for its outcome also waits for room, as long as it has time, instead of being refused as
     /// `Busy` at once; default no.
     pub wait_for_room: bool,
@@ -75,6 +77,7 @@ impl Options {
             snapshot_trailing: 5_000,
             snapshot_chunk_bytes: 256 << 10,
             snapshot_send_bytes_per_second: 0,
+            trace: false,
             wait_for_room: false,
             segment_bytes: 64_000_000,
             disk_reserve_bytes: 64 << 20,

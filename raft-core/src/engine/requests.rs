@@ -176,7 +176,18 @@ impl Driver {
 
     /// The leader, if requests go there.
     fn to_forward_to(&self) -> Option<u64> {
-        Some(self.node.leader()).filter(|&leader| self.forwards && leader != 0 && leader != self.id)
+        let leader = self.node.leader();
+        let answers = self.mute != Some((leader, self.node.term()));
+        Some(leader).filter(|&leader| self.forwards && answers && leader != 0 && leader != self.id)
+    }
+
+    /// Who leads shows by its messages whether it is an engine: they tell the number of its disk.
+    fn note_leader(&mut self, message: &Message) {
+        use MessageType::{MsgApp, MsgHeartbeat, MsgSnap};
+        let is_of_leader = matches!(message.msg_type, MsgApp | MsgHeartbeat | MsgSnap);
+        if is_of_leader && message.term >= self.node.term() {
+            self.mute = (message.store == 0).then_some((message.from, message.term));
+        }
     }
 
     /// Sends what the replies in hand are for to the leader.
@@ -308,6 +319,7 @@ impl Driver {
         if !self.is_of_group(&message) {
             return self.turn_away(&message);
         }
+        self.note_leader(&message);
         let mut effects = Effects::default();
         match message.msg_type {
             MessageType::MsgSnap => {

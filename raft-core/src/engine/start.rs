@@ -61,9 +61,11 @@ pub(super) fn start(
     let at = recovered.snapshot.clone();
     let HardState { term: boot_term, commit: committed, .. } = recovered.hard_state;
     let group = force::group_at_start(own.members.group(), &recovered);
-    let node = node(options, &mut recovered)?;
-    #[cfg(feature = "trace")]
-    let node = traced(node, Arc::clone(&host));
+    let mut node = node(options, &mut recovered)?;
+    if options.trace {
+        let host = Arc::clone(&host);
+        node.trace_to(Arc::new(move |line| host.log(Level::Trace, line)));
+    }
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
     let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index, clock_number()));
@@ -112,6 +114,7 @@ pub(super) fn start(
         heard: Heard::new(options.election_timeout(), now, committed),
         writing_since: Default::default(),
         turned_away: None,
+        mute: None,
         offered: None,
         stalled: None,
         now,
@@ -167,12 +170,6 @@ fn node(options: &Options, recovered: &mut Recovered) -> Result<RawNode<MemorySt
     let mut node = RawNode::new(config_for(options, recovered), storage)?;
     node.learn_stores(&recovered.known_stores);
     Ok(node)
-}
-
-#[cfg(feature = "trace")]
-fn traced(mut node: RawNode<MemoryStorage>, host: Arc<dyn Host>) -> RawNode<MemoryStorage> {
-    node.trace_to(Arc::new(move |line| host.trace(line)));
-    node
 }
 
 /// The settings of consensus, with what only the directory and the engine know.

@@ -4,6 +4,7 @@ use super::courier::files::{FileDone, FileJob};
 use super::event::Event;
 use super::outcome::{Asker, Outcome};
 use crate::consensus::ready::{AppendTicket, ApplyTicket};
+use crate::disk::loss::Loss;
 use crate::error::{Error, Result};
 use crate::raftpb::message::SnapshotMetadata;
 
@@ -15,6 +16,8 @@ pub(super) enum WriterJob {
     Record(Saved),
     /// Which disk each member stands on, to be kept.
     KnownStores(Vec<(u64, u64)>),
+    /// The disk lacks something that this node has acknowledged.
+    KeepLoss(Loss),
     /// What the disk had lost is there again.
     ForgetLoss,
 }

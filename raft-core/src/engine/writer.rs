@@ -98,6 +98,7 @@ impl Writer {
                         self.record(saved)?;
                     }
                     WriterJob::KnownStores(stores) => self.store.keep_known_stores(&stores)?,
+                    WriterJob::KeepLoss(loss) => self.store.keep_loss(loss)?,
                     WriterJob::ForgetLoss => self.store.forget_loss()?,
                 }
                 next = if group.len() < GROUP_MAX { self.jobs.try_recv().ok() } else { None };

@@ -8,4 +8,5 @@
 pub mod conf_change;
 pub mod entry;
 pub mod message;
+pub mod store_number;
 mod wire;

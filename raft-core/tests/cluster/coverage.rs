@@ -71,6 +71,7 @@ rare! {
     LeaderCutOffInTransfer,
     RestartWithStateMachine,
     DiskWiped,
+    DiskBroughtBack,
     WipedNodeReturns,
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct Lost {
 }
 
 /// A log of records in one order. A crash leaves a prefix, which holds at the least what was synced.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) durable: Durable,
     unsynced: VecDeque<Record>,

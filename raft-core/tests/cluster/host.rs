@@ -9,6 +9,7 @@ use raft_core::consensus::ready::{AppendTicket, ApplyTicket, ReadState, Ready};
 use raft_core::consensus::status::RoleKind;
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::message::Snapshot;
+use raft_core::raftpb::store_number::next_run;
 
 use super::ambush::Doom;
 use super::coverage::Rare;
@@ -41,6 +42,9 @@ pub(crate) struct Host {
     pub(crate) store: u64,
     pub(crate) stores: Vec<(u64, u64)>,
     pub(crate) is_wiped: bool,
+    /// What somebody has put by, before the last start: the disk, what stood there of the disks of others, its number.
+    pub(crate) copy: Option<Box<(Disk, Vec<(u64, u64)>, u64)>>,
+    pub(crate) has_lost: bool,
     /// Switched off for good: it is not a member any more, and everybody knows.
     pub(crate) is_retired: bool,
 }
@@ -97,10 +101,19 @@ impl Host {
             lags_until: 0,
             doom: None,
             kept: None,
-            store: 100 + id,
+            store: (100 + id) << 32,
             stores: Vec::new(),
+            copy: None,
+            has_lost: false,
             is_wiped: false,
             is_retired: false,
+        }
+    }
+
+    /// As the store does it when it is opened.
+    fn begin_run(&mut self, life: u64) {
+        if self.stores.contains(&(self.id, self.store)) {
+            self.store = next_run(self.store, life);
         }
     }
 
@@ -132,6 +145,8 @@ impl World {
         let mut config = self.settings.config_of(id, life, &mut self.rng);
         let (forgets, tells) = (self.plant == Plant::ForgetVote, self.settings.tells_stores);
         let host = self.host_mut(id);
+        host.copy = Some(Box::new((host.disk.clone(), host.stores.clone(), host.store)));
+        host.begin_run(life);
         host.life = life;
         host.paused_until = 0;
         let durable = &mut host.disk.durable;

@@ -1,8 +1,11 @@
-//! Disks that are lost, and what the group does about it.
+//! Disks that are lost or brought back from a copy, and what the group does about it.
+
+use std::cmp::Ordering;
 
 use raft_core::consensus::log::memory_storage::BOOTSTRAP_INDEX;
 use raft_core::raftpb::conf_change::ConfChangeType::{AddNode, RemoveNode};
 use raft_core::raftpb::conf_change::{ConfChangeSingle, ConfChangeV2, ConfState};
+use raft_core::raftpb::store_number::compare;
 
 use super::coverage::Rare;
 use super::disk::Disk;
@@ -10,14 +13,14 @@ use super::oracle::Check;
 use super::world::World;
 
 impl World {
-    /// A node loses its disk, and comes back with an empty one.
+    /// A node loses its disk, and comes back with an empty one, or with a copy from before its last start.
     pub(crate) fn wipe(&mut self) {
         if !self.rng.permille(self.settings.wipe) || !self.can_bear_a_loss() {
             return;
         }
         let id = self.rng.within(1, self.settings.ids);
         // What is known of it is forgotten where its removal is applied, a second time when that is replayed.
-        if self.host(id).store > 100 + self.settings.ids {
+        if self.host(id).has_lost {
             return;
         }
         self.coverage.hit(Rare::DiskWiped);
@@ -25,11 +28,21 @@ impl World {
         let down = self.rng.within(1, self.settings.down);
         self.crash(id, false, down);
         let founders = ConfState::of_voters(1..=self.settings.nodes);
+        let has_copy = self.rng.coin();
         let host = self.host_mut(id);
-        host.disk = Disk::bootstrapped(founders);
-        (host.kept, host.is_wiped) = (None, true);
-        host.stores.clear();
-        host.store += 100;
+        (host.kept, host.is_wiped, host.has_lost) = (None, true, true);
+        // A copy of the run that was lost has its number, and only what it has forgotten tells it from that.
+        match host.copy.take().filter(|copy| has_copy && copy.2 != host.store) {
+            Some(copy) => {
+                (host.disk, host.stores, host.store) = *copy;
+                self.coverage.hit(Rare::DiskBroughtBack);
+            }
+            None => {
+                host.disk = Disk::bootstrapped(founders);
+                host.stores.clear();
+                host.store += 100 << 32;
+            }
+        }
     }
 
     /// Whether everybody stands on a disk that everybody knows. A loss before that is not always noticed, and of two
@@ -50,8 +63,10 @@ impl World {
         let members = self.up(leader).raw.conf_state();
         let known = self.up(leader).raw.known_stores().to_vec();
         // The leader says so too: what a node sent long ago may have been taken for its word after it was added again.
-        let is_refused =
-            |id: u64| known.iter().any(|&(known, store)| known == id && store != self.host(id).store);
+        let is_refused = |id: u64| {
+            let is_gone = |known| compare(self.host(id).store, known).is_none_or(Ordering::is_lt);
+            known.iter().any(|&(known, store)| known == id && is_gone(store))
+        };
         let is_due = |id: &u64| self.host(*id).is_wiped || !members.contains(*id) || is_refused(*id);
         let Some(id) = (1..=self.settings.ids).find(is_due).filter(|_| self.may_change(leader)) else {
             return Ok(());

@@ -100,12 +100,14 @@ fn heartbeats_go_on_while_a_sync_hangs() {
     let world = World::new(&[1, 2, 3], |options| options.consensus.election_ticks = 50);
     world.write("x");
     let leader = world.leader();
+    // The leader offers its leadership after 1 s; nobody hears of it.
+    world.set_filter(|message| message.msg_type != MessageType::MsgTimeoutNow);
     let term = world.node(leader).engine.status().status.hard_state.term;
     let gate = &world.node(leader).volume.gate;
     gate.set_shut(true);
     world.node(leader).engine.propose(vec![(Bytes::from_static(b"y"), 1)]).unwrap();
     wait_until("the sync to hang", || gate.waiting() > 0);
-    // Longer than followers wait for a heartbeat, 1 to 2 s, and shorter than the leader waits for its disk, 2 s.
+    // Longer than followers wait for a heartbeat, 1 to 2 s, and shorter than the leader waits for its disk at the most, 2 s.
     let stall = Instant::now();
     wait_until("time to pass", || stall.elapsed() > Duration::from_millis(1600));
     // The others have saved it, so it is committed. The leader itself applies only what its own disk holds.
@@ -210,6 +212,50 @@ fn bad_directories_and_options_are_refused() {
 
 #[test]
 fn a_member_that_lost_its_directory_does_not_help_to_elect_a_leader() {
+    cannot_elect_with_what_it_lost(|_, _| {}, |world, lost| world.wipe(lost));
+}
+
+#[test]
+fn a_member_with_an_older_copy_of_its_directory_does_not_help_to_elect_a_leader() {
+    let copy = tempfile::tempdir().unwrap();
+    let put_by = |world: &mut World, id| {
+        // Its own number is in it, taken by the group.
+        let own = world.file(id, "stores");
+        wait_until("word of all disks", || std::fs::metadata(&own).is_ok_and(|file| file.len() == 60));
+        world.stop(id);
+        copy_dir(own.parent().unwrap(), copy.path());
+        world.start(id, &[1, 2, 3]);
+        // Everybody has heard of the run that follows.
+        let heard: Vec<_> = [1, 2, 3].map(|id| world.file(id, "stores")).into();
+        let number = |path: &Path| std::fs::read(path).map(|bytes| bytes[8..].to_vec()).unwrap_or_default();
+        let before = number(&copy.path().join("stores"));
+        wait_until("word of the new run", || {
+            let now = number(&heard[0]);
+            now != before && heard.iter().all(|path| number(path) == now)
+        });
+    };
+    cannot_elect_with_what_it_lost(put_by, |world, lost| {
+        let dir = world.file(lost, "stores").parent().unwrap().to_owned();
+        std::fs::remove_dir_all(&dir).unwrap();
+        copy_dir(copy.path(), &dir);
+    });
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_dir(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
+/// A follower of three is `prepare`d, later does what `lose` does to its stopped node, and shall not elect the one that lacks
+/// what is acknowledged.
+fn cannot_elect_with_what_it_lost(prepare: impl FnOnce(&mut World, u64), lose: impl FnOnce(&mut World, u64)) {
     let ids = [1, 2, 3];
     let mut world = World::new(&ids, |_| {});
     world.write("first");
@@ -219,10 +265,11 @@ fn a_member_that_lost_its_directory_does_not_help_to_elect_a_leader() {
     // The mark, three members and the checksum: it has heard of everybody.
     let stores = world.file(behind, "stores");
     wait_until("word of all disks", || std::fs::metadata(&stores).is_ok_and(|file| file.len() == 60));
+    prepare(&mut world, lost);
     world.set_cut(behind, true);
     world.write("acknowledged");
     world.stop(lost);
-    world.wipe(lost);
+    lose(&mut world, lost);
     world.stop(leader);
     let asked = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&asked);

@@ -140,3 +140,32 @@ fn what_waits_for_the_leader_is_bounded() {
         follower.engine.propose_wait(Bytes::from_static(b"again"), Duration::from_secs(60)).unwrap().code;
     assert_eq!(code, Code::Ok);
 }
+
+/// A leader on etcd's raft appends what is forwarded to it and says nothing. It tells no number of its disk either.
+#[test]
+fn nothing_is_forwarded_to_a_leader_of_another_make() {
+    let world = world();
+    world.leader();
+    let follower = world.node(1);
+    world.set_cut(1, true);
+    let term = 1000;
+    let heartbeat =
+        |store, term| Message { from: 2, term, store, ..Message::new(MessageType::MsgHeartbeat, 1) };
+    let propose = |patience| follower.engine.propose_wait(Bytes::from_static(b"x"), patience);
+    let follows = |term: u64| {
+        let status = follower.engine.status().status;
+        (status.leader, status.hard_state.term) == (2, term)
+    };
+    follower.engine.step(heartbeat(0, term)).unwrap();
+    wait_until("the leader is known", || follows(term));
+    let refused = propose(PATIENCE).unwrap();
+    assert_eq!((refused.code, refused.leader), (Code::NotLeader, 2));
+    // A late one, of a leader of old that does answer, changes nothing.
+    follower.engine.step(heartbeat(7 << 32, term - 1)).unwrap();
+    let refused = propose(PATIENCE).unwrap();
+    assert_eq!((refused.code, refused.leader), (Code::NotLeader, 2));
+    // One of this library is asked.
+    follower.engine.step(heartbeat(7 << 32, term + 1)).unwrap();
+    wait_until("the leader is known", || follows(term + 1));
+    assert_eq!(propose(Duration::from_millis(1)), Err(Error::TimedOut));
+}

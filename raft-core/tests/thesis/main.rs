@@ -8,5 +8,5 @@ pub(crate) mod reads;
 mod recovery;
 pub(crate) mod replication;
 mod snapshots;
-mod stores;
+pub mod stores;
 mod transfer;

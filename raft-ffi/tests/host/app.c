@@ -215,7 +215,13 @@ static void on_event(void *user, const rft_event_t *event)
 static void on_log(void *user, int32_t level, const char *text, size_t len)
 {
   app_t *app = user;
-  CHECK(level >= RFT_LOG_ERROR && level <= RFT_LOG_DEBUG && strlen(text) == len);
+  CHECK(level >= RFT_LOG_ERROR && level <= RFT_LOG_TRACE && strlen(text) == len);
+  if (level == RFT_LOG_TRACE) {
+    CHECK(strncmp(text, "{\"tag\":\"trace\",", 15) == 0 && text[len - 1] == '}');
+    pthread_mutex_lock(&app->lock);
+    app->trace_lines++;
+    pthread_mutex_unlock(&app->lock);
+  }
   if (strstr(text, "rft_engine_free") != NULL) {
     pthread_mutex_lock(&app->lock);
     app->free_lines++;

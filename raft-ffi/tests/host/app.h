@@ -28,6 +28,7 @@ typedef struct {
   unsigned misuse;                      /* 1: try from inside of callbacks what is not allowed there */
   unsigned misused;                     /* how often that was tried */
   unsigned free_lines;                  /* log lines about rft_engine_free */
+  unsigned trace_lines;
 } app_t;
 
 extern app_t apps[APPS_MAX + 1];

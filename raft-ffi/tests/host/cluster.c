@@ -8,6 +8,7 @@ static void tune(rft_config_t *config)
   OK(rft_config_set(config, RFT_CONFIG_SNAPSHOT_ENTRIES, LESS(300), ERR));
   OK(rft_config_set(config, RFT_CONFIG_SNAPSHOT_TRAILING, 10, ERR));
   OK(rft_config_set(config, RFT_CONFIG_SNAPSHOT_CHUNK_BYTES, 1024, ERR));
+  OK(rft_config_set(config, RFT_CONFIG_TRACE, 1, ERR));
 }
 
 static rft_node_status_t status_of(uint64_t id)
@@ -185,7 +186,7 @@ void test_cluster(void)
   state_t before = app_state(left[0]);
   for (size_t at = 0; at < 3; at++) {
     app_close(left[at]);
-    CHECK(apps[left[at]].drops == 1 && apps[left[at]].failures == 0);
+    CHECK(apps[left[at]].drops == 1 && apps[left[at]].failures == 0 && apps[left[at]].trace_lines > 0);
     app_reset(left[at]);
   }
   for (size_t at = 0; at < 3; at++) {

@@ -120,6 +120,10 @@ class Config:
     snapshot_send_bytes_per_second: int = _default("snapshot_send_bytes_per_second")
     """Engine: bytes of snapshots that a leader sends in a second, at least 1024; 0 is as fast as they are taken."""
 
+    trace: bool = bool(_default("trace"))
+    """Engine: whether the logger `rft` gets a line of level 5 for each step of consensus, a JSON object in the form
+    that etcd's TLA+ specification of Raft reads. Many, and not free."""
+
     def __post_init__(self) -> None:
         check_config(self)
         object.__setattr__(self, "voters", tuple(self.voters))

@@ -6,19 +6,21 @@ headers. Several messages at once go in frames, each behind its length, which ev
 
 from __future__ import annotations
 
-import http.server
+import os
+import ssl
 import threading
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import httpx
 
 from rft import host
+from rft._http_server import Server
 from rft.errors import BusyError, RaftError
 from rft.host import Receiver, logger
 
-__all__ = ["Inbound", "Transport"]
+__all__ = ["Contexts", "Inbound", "Transport"]
 
 ONE = "application/protobuf"
 FRAMES = "application/x-raft-frames"
@@ -32,23 +34,65 @@ _POST_SECONDS = httpx.Timeout(5.0, connect=1.0)
 _RETRY_SECONDS = 0.05
 
 
+@dataclass(frozen=True)
+class Contexts:
+    """How connections are made and taken under TLS: both sides show a certificate and check the other's.
+
+    A node's certificate has the common name `rft-node-ID`, and the host name or address where the node answers.
+    """
+
+    client: ssl.SSLContext
+    """For connections that this node makes."""
+
+    server: ssl.SSLContext
+    """For connections that it takes."""
+
+    @classmethod
+    def load(
+        cls,
+        authority: str | os.PathLike[str],
+        certificate: str | os.PathLike[str],
+        key: str | os.PathLike[str],
+    ) -> Contexts:
+        """Make both from files of PEM: who is believed, and what this node shows.
+
+        Raises `OSError`, also `ssl.SSLError`, where a file is missing or no good.
+        """
+        client = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=authority)
+        server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority)
+        for context in (client, server):
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_cert_chain(certificate, key)
+        return cls(client, server)
+
+
 class Inbound:
     """Takes what peers post. Mount it in any web server: it is not bound to one."""
 
-    def __init__(self, engine: Receiver, cluster_id: int) -> None:
-        """Hand messages of cluster `cluster_id` to `engine`."""
+    def __init__(self, engine: Receiver, cluster_id: int, *, tls: bool = False) -> None:
+        """Hand messages of cluster `cluster_id` to `engine`.
+
+        With `tls`, only those whose sender has a certificate of its name: the web server has to ask for one, to check
+        it, and to tell what common name stands in it.
+        """
         self._engine = engine
         self._cluster_id = cluster_id
+        self._tls = tls
 
-    def refuse(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
+    def refuse(self, headers: Mapping[str, str], common_name: str | None = None) -> tuple[int, str] | None:
         """Say by the headers alone whether the body is not worth reading: the status to answer, and why.
 
-        The names of the headers must be found in any case, as the mappings of web servers do it.
+        The names of the headers must be found in any case, as the mappings of web servers do it. `common_name` is that
+        of the client's certificate.
         """
         if _hex(headers.get("X-Etcd-Cluster-ID")) != self._cluster_id:
             return 412, "cluster ID mismatch"
-        if not _hex(headers.get("X-Server-From")):
+        sender = _hex(headers.get("X-Server-From"))
+        if not sender:
             return 400, "X-Server-From is not a node's id in hex"
+        if self._tls and common_name != f"rft-node-{sender}":
+            return 403, f"the certificate is not that of rft-node-{sender}"
         length = headers.get("Content-Length", "")
         if not length.isascii() or not length.isdigit():
             return 411, "Content-Length is missing"
@@ -56,9 +100,11 @@ class Inbound:
             return 413, "too many bytes"
         return None
 
-    def take(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
+    def take(
+        self, headers: Mapping[str, str], body: bytes, common_name: str | None = None
+    ) -> tuple[int, str]:
         """Hand the body to the engine. Returns the status to answer, and why: 204 and nothing if all is well."""
-        if (refused := self.refuse(headers)) is not None:
+        if (refused := self.refuse(headers, common_name)) is not None:
             return refused
         messages = [body]
         if headers.get("Content-Type") == FRAMES:
@@ -67,7 +113,8 @@ class Inbound:
                 return 400, "the body is not whole frames"
             messages = split
         try:
-            refusals = self._engine.step_many(messages)
+            # Whoever was let in as one node does not speak for another.
+            refusals = self._engine.step_many(messages, peer=_hex(headers.get("X-Server-From")))
         except BusyError as error:
             return 503, str(error)
         except RaftError as error:
@@ -83,8 +130,8 @@ class Transport(host.Transport):
     """Posts messages to peers, and listens for theirs.
 
     `engine = rft.Engine(config, directory, machine, rft.http.Transport(config.id, config.cluster_id, listen, peers))`
-    starts it, and closing the engine stops it. It goes with `rft.aio.Engine` too. There is no authentication and no
-    encryption: use it on a network that you trust.
+    starts it, and closing the engine stops it. It goes with `rft.aio.Engine` too. Without `tls` there is no
+    authentication and no encryption: use it on a network that you trust.
     """
 
     def __init__(
@@ -93,11 +140,14 @@ class Transport(host.Transport):
         cluster_id: int,
         listen: tuple[str, int] | None,
         peers: Mapping[int, str] | None = None,
+        *,
+        tls: Contexts | None = None,
     ) -> None:
         """Speak for node `id`.
 
         `listen` is the address and port to listen on; None is nowhere, for a program that mounts an `Inbound` in a web
-        server of its own. `peers` gives the address of each node as `"host:port"` or as an URL.
+        server of its own. `peers` gives the address of each node as `"host:port"` or as an URL. With `tls` nothing is
+        said or heard without it.
         """
         self._headers = {"X-Etcd-Cluster-ID": f"{cluster_id:x}", "X-Server-From": f"{id:x}"}
         self._cluster_id = cluster_id
@@ -106,7 +156,8 @@ class Transport(host.Transport):
         self._addresses: dict[int, str] = {}
         self._engine: Receiver | None = None
         self._stopped = False
-        self._server = None if listen is None else _Server(listen)
+        self._tls = tls
+        self._server = None if listen is None else Server(listen, None if tls is None else tls.server)
         for peer, address in (peers or {}).items():
             if peer != id:
                 self.add_peer(peer, address)
@@ -148,7 +199,8 @@ class Transport(host.Transport):
     def _peer(self, id: int) -> _Peer | None:
         peer = self._peers.get(id)
         if peer is None and id in self._addresses and not self._stopped:
-            peer = self._peers[id] = _Peer(id, self._addresses[id], self._headers, self._engine)
+            context = None if self._tls is None else self._tls.client
+            peer = self._peers[id] = _Peer(id, self._addresses[id], self._headers, self._engine, context)
         return peer
 
     def start(self, engine: Receiver) -> None:
@@ -158,7 +210,7 @@ class Transport(host.Transport):
             for peer in self._peers.values():
                 peer.engine = engine
         if self._server is not None:
-            self._server.begin(Inbound(engine, self._cluster_id))
+            self._server.begin(Inbound(engine, self._cluster_id, tls=self._tls is not None))
 
     def stop(self) -> None:
         """Stop listening and sending."""
@@ -176,10 +228,19 @@ class Transport(host.Transport):
 class _Peer:
     """The way to one node: a bounded queue, a thread that empties it, and a connection that is kept."""
 
-    def __init__(self, id: int, address: str, headers: dict[str, str], engine: Receiver | None) -> None:
+    def __init__(
+        self,
+        id: int,
+        address: str,
+        headers: dict[str, str],
+        engine: Receiver | None,
+        context: ssl.SSLContext | None,
+    ) -> None:
         self.engine = engine
         self._id = id
-        url = address if "://" in address else f"http://{address}"
+        self._context = context
+        scheme = "http" if context is None else "https"
+        url = address if "://" in address else f"{scheme}://{address}"
         self._url = url.rstrip("/") + "/raft"
         self._headers = headers
         self._changed = threading.Condition()
@@ -228,7 +289,9 @@ class _Peer:
     def _run(self) -> None:
         reachable = True
         # Environment variables that name a proxy are for other traffic.
-        with httpx.Client(headers=self._headers, timeout=_POST_SECONDS, trust_env=False) as client:
+        with httpx.Client(
+            headers=self._headers, timeout=_POST_SECONDS, trust_env=False, verify=self._context or True
+        ) as client:
             while (batch := self._batch()) is not None:
                 if not batch:
                     continue
@@ -257,89 +320,6 @@ class _Peer:
             if response.status_code == 204
             else f"it answers {response.status_code}: {response.text[:200]}"
         )
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    """Listens from the start, so that a port that is taken is noticed, and answers from `begin` on."""
-
-    daemon_threads = True
-    # Connections are kept by the peers: closing does not wait for them.
-    block_on_close = False
-    request_queue_size = 128
-
-    def __init__(self, listen: tuple[str, int]) -> None:
-        super().__init__(listen, _Handler)
-        self.inbound: Inbound | None = None
-        self._connections: set[Any] = set()
-        self._connections_lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def begin(self, inbound: Inbound) -> None:
-        self.inbound = inbound
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="rft-http", daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        if self._thread is not None:
-            self.shutdown()
-            self._thread.join()
-        self.server_close()
-        with self._connections_lock:
-            connections = list(self._connections)
-        for connection in connections:
-            self.shutdown_request(connection)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        with self._connections_lock:
-            self._connections.add(request)
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._connections_lock:
-                self._connections.discard(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        logger.debug("a connection from %s has ended", client_address, exc_info=True)
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # An answer is small, and a peer waits for it.
-    disable_nagle_algorithm = True
-    # A peer is heard of once a tick; a connection that says nothing for so long is none.
-    timeout = 60
-    server: _Server
-
-    def do_POST(self) -> None:
-        inbound = self.server.inbound
-        if inbound is None or self.path != "/raft":
-            self._answer(404, "there is nothing here but /raft", close=True)
-            return
-        if (refused := inbound.refuse(self.headers)) is not None:  # type: ignore[arg-type]
-            self._answer(*refused, close=True)
-            return
-        length = int(self.headers["Content-Length"])
-        body = self.rfile.read(length)
-        if len(body) < length:
-            self.close_connection = True
-            return
-        self._answer(*inbound.take(self.headers, body))  # type: ignore[arg-type]
-
-    def _answer(self, status: int, text: str, *, close: bool = False) -> None:
-        body = text.encode()
-        self.send_response(status)
-        if status != 204:
-            self.send_header("Content-Type", "text/plain; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-        if close:
-            # The body was not read.
-            self.send_header("Connection", "close")
-        self.end_headers()
-        if status != 204:
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: a cluster posts many times a second."""
 
 
 def _report(engine: Receiver | None, id: int) -> None:

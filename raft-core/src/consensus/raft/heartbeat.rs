@@ -48,6 +48,7 @@ pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, heartbeat: Message) -> Resu
     if heartbeat.commit > recovery::certain_index(raft) {
         // The leader knows this node to hold entries that it does not: its disk was lost or rolled back. It asks for
         // them again instead of trusting, or dying on, a log it no longer has.
+        recovery::begin(raft);
         recovery::tell_lost_tail(raft, heartbeat.from, heartbeat.commit)?;
     } else {
         raft.log.commit_to(heartbeat.commit)?;

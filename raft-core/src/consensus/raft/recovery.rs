@@ -52,6 +52,16 @@ pub(super) fn matches_up_to<S>(raft: &mut Raft<S>, index: u64) {
     }
 }
 
+/// A leader knows this node to hold what it does not hold. Nobody can tell what else it has acknowledged, in this term
+/// too, so only an entry of a later one ends the recovery. One whose disk the group counts as gone has promised nothing
+/// that counts, once it is added again.
+pub(super) fn begin<S>(raft: &mut Raft<S>) {
+    let is_member = raft.recovery.is_none() && !raft.stores.is_replaced();
+    if is_member && !is_planted(Mutant::TrustRolledBackDisk) {
+        raft.recovery = Some(Recovery::new(Lost { last: u64::MAX, term: raft.term }));
+    }
+}
+
 /// How far the log is known to be that of this term's leader; without a loss, as far as it says itself.
 pub(super) fn certain_index<S: Storage>(raft: &Raft<S>) -> u64 {
     match &raft.recovery {

@@ -135,7 +135,7 @@ impl<S: Storage> Raft<S> {
     /// Whether this node still knows what it has promised. One that does not must not help to elect anybody.
     pub(super) fn keeps_promises(&self) -> bool {
         let is_whole = self.recovery.is_none() || is_planted(Mutant::VoteWhileRecovering);
-        is_whole && !self.stores.is_replaced()
+        is_whole && (!self.stores.is_replaced() || is_planted(Mutant::TrustLostDisk))
     }
 
     pub(super) fn send(&mut self, message: Message) {

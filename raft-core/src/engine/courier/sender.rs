@@ -14,6 +14,9 @@ use crate::raftpb::message::{Message, Snapshot, SnapshotMetadata};
 /// Chunks on their way to one receiver.
 pub(super) const WINDOW: u64 = 4;
 
+/// The longest snapshot for a receiver that takes none in pieces: more than transports carry would not arrive.
+const WHOLE_BYTES_MAX: usize = 63 << 20;
+
 /// How often a window is sent again before the receiver is given up.
 const TRIES_MAX: u32 = 10;
 
@@ -31,6 +34,8 @@ struct Transfer {
     // The core's message, without bytes.
     message: Message,
     metadata: SnapshotMetadata,
+    chunk_bytes: usize,
+    takes_pieces: bool,
     // Known once the file has been looked at.
     total: Option<u64>,
     // The receiver has everything before `acked`; everything before `next` was sent. acked <= next <= total.
@@ -47,8 +52,9 @@ impl Sender {
         Sender { nonce, chunk_bytes, resend_ticks, pace, last: 0, transfers: BTreeMap::new() }
     }
 
-    /// The core wants the snapshot that `message` names to go to its receiver.
-    pub(crate) fn begin(&mut self, mut message: Message, effects: &mut Effects) {
+    /// The core wants the snapshot that `message` names to go to its receiver. One that is not an engine of this library
+    /// takes it in one message only.
+    pub(crate) fn begin(&mut self, mut message: Message, takes_pieces: bool, effects: &mut Effects) {
         let Some(metadata) = message.snapshot.as_ref().map(|snapshot| snapshot.metadata.clone()) else {
             return;
         };
@@ -63,6 +69,8 @@ impl Sender {
         let transfer = Transfer {
             message,
             metadata,
+            chunk_bytes: if takes_pieces { self.chunk_bytes } else { WHOLE_BYTES_MAX },
+            takes_pieces,
             total: None,
             acked: 0,
             next: 0,
@@ -96,7 +104,14 @@ impl Sender {
             }
         };
         transfer.total = Some(total);
-        if total <= self.chunk_bytes as u64 {
+        if total > transfer.chunk_bytes as u64 && !transfer.takes_pieces {
+            let what = "which is not of this library and takes none in pieces";
+            effects
+                .notes
+                .push(format!("snapshot {index} of {total} bytes is too long for node {to}, {what}"));
+            return self.end(to, false, effects);
+        }
+        if total <= transfer.chunk_bytes as u64 {
             effects.messages.push(transfer.piece(data, None));
             // Nobody acknowledges it. If it is lost, the probe that follows finds out, and the core begins again.
             return self.end(to, true, effects);
@@ -181,12 +196,13 @@ impl Sender {
     /// Reads the next chunk if the window has room for it.
     fn go_on(&mut self, to: u64, effects: &mut Effects) {
         let Some(transfer) = self.transfers.get_mut(&to) else { return };
-        let window = WINDOW.saturating_mul(self.chunk_bytes as u64);
+        let window = WINDOW.saturating_mul(transfer.chunk_bytes as u64);
         let room = transfer.next - transfer.acked < window;
         let more = transfer.total.is_none_or(|total| transfer.next < total);
         if transfer.reading || !room || !more {
             return;
         }
+        // The pace knows chunks. A whole snapshot counts as one.
         let chunk = self.chunk_bytes as u64;
         if !self.pace.take(transfer.total.map_or(chunk, |total| chunk.min(total - transfer.next))) {
             return;
@@ -194,7 +210,7 @@ impl Sender {
         self.last = to;
         transfer.reading = true;
         let (term, index, offset) = (transfer.metadata.term, transfer.metadata.index, transfer.next);
-        effects.jobs.push(FileJob::Read { to, term, index, offset, len: self.chunk_bytes });
+        effects.jobs.push(FileJob::Read { to, term, index, offset, len: transfer.chunk_bytes });
     }
 }
 
@@ -250,7 +266,7 @@ mod tests {
 
     fn begin(sender: &mut Sender) -> Vec<u64> {
         let mut effects = Effects::default();
-        sender.begin(named(50), &mut effects);
+        sender.begin(named(50), true, &mut effects);
         read_all(sender, effects).0
     }
 
@@ -272,7 +288,7 @@ mod tests {
     fn a_short_one_goes_whole_and_is_reported_at_once() {
         let mut sender = sender();
         let mut effects = Effects::default();
-        sender.begin(named(50), &mut effects);
+        sender.begin(named(50), true, &mut effects);
         assert!(matches!(effects.jobs[..], [FileJob::Read { to: 2, index: 50, offset: 0, len: 100, .. }]));
         let mut effects = Effects::default();
         sender.read(2, 50, 0, Ok((5, Bytes::from_static(b"state"))), &mut effects);
@@ -331,7 +347,7 @@ mod tests {
         let mut sender = Sender::new(7, CHUNK as usize, 500, Pace::new(CHUNK, CHUNK));
         let mut effects = Effects::default();
         for to in 2..=4 {
-            sender.begin(Message { to, ..named(50) }, &mut effects);
+            sender.begin(Message { to, ..named(50) }, true, &mut effects);
         }
         let mut served = Vec::new();
         for _ in 0..6 {
@@ -352,7 +368,7 @@ mod tests {
         begin(&mut sender);
         assert_eq!(wants(&mut sender, 0, true).1.reports, [(2, false)]);
         let mut effects = Effects::default();
-        sender.begin(named(51), &mut effects);
+        sender.begin(named(51), true, &mut effects);
         sender.read(2, 51, 0, Err(Error::Unavailable), &mut effects);
         assert_eq!((effects.reports.len(), effects.notes.len()), (1, 1));
         // Strangers and late answers change nothing.
@@ -365,10 +381,28 @@ mod tests {
         begin(&mut sender);
         assert_eq!(begin(&mut sender), [0; 0]);
         let mut effects = Effects::default();
-        sender.begin(named(60), &mut effects);
+        sender.begin(named(60), true, &mut effects);
         assert!(matches!(effects.jobs[..], [FileJob::Read { index: 60, offset: 0, .. }]));
         sender.clear(&mut effects);
         assert!(matches!(effects.jobs.last(), Some(FileJob::Close { to: 2 })));
         assert!(sender.transfers.is_empty());
+    }
+
+    #[test]
+    fn who_takes_no_pieces_gets_all_or_nothing() {
+        for (total, is_sent) in [(TOTAL, true), (WHOLE_BYTES_MAX as u64 + 1, false)] {
+            let mut sender = sender();
+            let mut effects = Effects::default();
+            sender.begin(named(50), false, &mut effects);
+            assert!(matches!(effects.jobs[..], [FileJob::Read { offset: 0, len: WHOLE_BYTES_MAX, .. }]));
+            let mut effects = Effects::default();
+            sender.read(2, 50, 0, Ok((total, Bytes::from(vec![1; TOTAL as usize]))), &mut effects);
+            assert_eq!(
+                (effects.messages.len(), &effects.reports[..]),
+                (usize::from(is_sent), &[(2, is_sent)][..])
+            );
+            assert!(effects.messages.iter().all(|message| message.context.is_empty()));
+            assert_eq!(effects.notes.is_empty(), is_sent);
+        }
     }
 }
