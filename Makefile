@@ -80,7 +80,7 @@ three-nodes: lib
 
 # What the tag rft_static links: a library and its header beside the Go package.
 GO := bindings/go
-GO_MODULES := $(GO) examples/kv-go
+GO_MODULES := $(GO) examples/kv-go examples/tutorial/go
 GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
 .PHONY: go-header go-static
 go-header:
@@ -396,12 +396,13 @@ check-c:
 
 check-go: go-header
 	@if scripts/need.sh --optional 'format and vet of the Go binding' go-1.24; then \
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk \
-	test-netns test-mixed test-page test-etcd-cluster test-docs
-test:
-	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
-		test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
+		for module in $(GO_MODULES); do \
+			(cd $$module && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet -tags rft_static ./...) || exit 1; done; \
+		test -z "$$(gofmt -l examples/kv-etcd | tee /dev/stderr)"; fi
+
+# Links, anchors and includes.
+check-docs:
+	$(PYTHON) scripts/docs.py check
 
 check-python:
 	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
@@ -415,12 +416,10 @@ fix:
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk \
-	test-netns test-mixed test-page test-etcd-cluster test-docs
-test:
-	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
-		test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
+	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO_MODULES) examples/kv-etcd; fi
+	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding' $(PY_WANTS); then \
+		for here in $(PY) $(KV_PY); do \
+			(cd $$here && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .) || exit 1; done; fi
 
 # A change of the binary interface is taken over by hand, so that it is seen and meant.
 .PHONY: abi
