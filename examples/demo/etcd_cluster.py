@@ -61,6 +61,7 @@ class Story:
     def tell(self, seconds: float) -> None:
         self.cluster.wait_leader(PATIENCE)
         self.clients.follow(list(self.cluster.nodes.values()))
+        self.fill()
         self.history.start()
         self.clients.start()
         self.counters.start()
@@ -94,6 +95,14 @@ class Story:
             return self.cluster.nodes[newest["id"]] if agree and newest["role"] == "leader" else None
 
         return wait_for("a leader that all members know", PATIENCE, look)
+
+    def fill(self) -> None:
+        """Makes snapshots longer than what an engine sends to its like in one piece."""
+        client = self.cluster.client()
+        for number in range(4):
+            value = random.Random(number).randbytes(100_000)
+            wait_for("a write", PATIENCE, lambda: client.attempt("PUT", f"/kv/large{number}", value).status == 204)
+        client.close()
 
     def count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
