@@ -306,7 +306,7 @@ test-docs: lib
 # The real raft of etcd, in modules of its own: about a minute and a half.
 test-etcd-cluster: kv
 	@if scripts/need.sh --optional 'clusters with nodes on the raft of etcd' golang-go; then \
-		scripts/etcd-cluster.sh 8 $(or $(SEED),1) $(BUILT)/release/rft; fi
+		scripts/etcd-cluster.sh 4 $(or $(SEED),1) $(BUILT)/release/rft; fi
 
 # As root, because namespaces of the network are made, and removed again. The last run reads what is stale on purpose: the
 # checker has to see it.
