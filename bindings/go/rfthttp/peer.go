@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	rft "github.com/raft-ffi/raft-ffi/bindings/go"
@@ -136,9 +137,10 @@ func (p *peer) post(batch [][]byte) error {
 		return err
 	}
 	defer response.Body.Close()
-	_, _ = io.CopyN(io.Discard, response.Body, 4096) // read to the end, a connection can be used again
+	text, _ := io.ReadAll(io.LimitReader(response.Body, 4096)) // read to the end, a connection can be used again
 	if response.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("rfthttp: node %d answers %s", p.id, response.Status)
+		why, _, _ := strings.Cut(string(text), "\n")
+		return fmt.Errorf("rfthttp: node %d answers %s: %.200q", p.id, response.Status, why)
 	}
 	return nil
 }
