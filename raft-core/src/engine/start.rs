@@ -61,11 +61,7 @@ pub(super) fn start(
     let at = recovered.snapshot.clone();
     let HardState { term: boot_term, commit: committed, .. } = recovered.hard_state;
     let group = force::group_at_start(own.members.group(), &recovered);
-    let mut node = node(options, &mut recovered)?;
-    if options.trace {
-        let host = Arc::clone(&host);
-        node.trace_to(Arc::new(move |line| host.log(Level::Trace, line)));
-    }
+    let node = node(options, &mut recovered, &host)?;
 
     let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
     let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index, clock_number()));
@@ -164,11 +160,19 @@ fn restore_all(
 }
 
 /// Consensus as it was when it last ran here.
-fn node(options: &Options, recovered: &mut Recovered) -> Result<RawNode<MemoryStorage>> {
+fn node(
+    options: &Options,
+    recovered: &mut Recovered,
+    host: &Arc<dyn Host>,
+) -> Result<RawNode<MemoryStorage>> {
     let entries = std::mem::take(&mut recovered.entries);
     let storage = MemoryStorage::recovered(recovered.hard_state, recovered.snapshot.clone(), entries);
     let mut node = RawNode::new(config_for(options, recovered), storage)?;
     node.learn_stores(&recovered.known_stores);
+    if options.trace {
+        let host = Arc::clone(host);
+        node.trace_to(Arc::new(move |line| host.log(Level::Trace, line)));
+    }
     Ok(node)
 }
 
