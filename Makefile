@@ -81,6 +81,7 @@ three-nodes: lib
 # What the tag rft_static links: a library and its header beside the Go package.
 GO := bindings/go
 GO_MODULES := $(GO) examples/kv-go examples/tutorial/go
+GO_PLACES := $(GO_MODULES) examples/kv-etcd
 GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
 .PHONY: go-header go-static
 go-header:
@@ -195,13 +196,13 @@ test-cpp: lib
 	@if scripts/need.sh --optional 'the tests of rft.hpp' g++; then $(MAKE) -C bindings/cpp test TARGET=$(BUILT) && \
 		$(MAKE) test-kv-cpp; fi
 
-# Once as it is, and once under the sanitizers and over TLS.
+# Once as it is, with kv-c as the one that takes its directories over, and once under the sanitizers and over TLS.
 .PHONY: test-kv-cpp
-test-kv-cpp: kv-cpp
+test-kv-cpp: kv kv-cpp
 	@scripts/need.sh openssl python3
 	$(MAKE) -C examples/kv-cpp test
 	$(MAKE) -C examples/kv-cpp sanitized TARGET=$(BUILT)
-	SERVER=examples/kv-cpp/build/kv-cpp $(PYTHON) $(DEMO)/routes.py
+	SERVER=examples/kv-cpp/build/kv-cpp OTHER=examples/kv-c/build/kv-c $(PYTHON) $(DEMO)/routes.py
 	SERVER=examples/kv-cpp/build/sanitized/kv-cpp TLS=1 $(PYTHON) $(DEMO)/routes.py
 
 # Twice: by pkg-config and the shared library, and static under the race detector, with every pointer that crosses watched.
@@ -395,10 +396,10 @@ check-c:
 		clang-format $(C_STYLE) --dry-run -Werror $(C_FILES); fi
 
 check-go: go-header
-	@if scripts/need.sh --optional 'format and vet of the Go binding' go-1.24; then \
+	@if scripts/need.sh --optional 'format and vet of all Go' go-1.24; then \
+		test -z "$$(gofmt -l $(GO_PLACES) | tee /dev/stderr)" || exit 1; \
 		for module in $(GO_MODULES); do \
-			(cd $$module && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet -tags rft_static ./...) || exit 1; done; \
-		test -z "$$(gofmt -l examples/kv-etcd | tee /dev/stderr)"; fi
+			(cd $$module && go vet -tags rft_static ./...) || exit 1; done; fi
 
 # Links, anchors and includes.
 check-docs:
@@ -416,7 +417,7 @@ fix:
 	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
-	@if scripts/need.sh --optional 'the format of the Go binding' go-1.24; then gofmt -w $(GO_MODULES) examples/kv-etcd; fi
+	@if scripts/need.sh --optional 'the format of Go' go-1.24; then gofmt -w $(GO_PLACES); fi
 	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding' $(PY_WANTS); then \
 		for here in $(PY) $(KV_PY); do \
 			(cd $$here && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .) || exit 1; done; fi

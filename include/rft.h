@@ -901,7 +901,7 @@ enum {
    */
   RFT_EVENT_PAUSED = 11,
   /**
-   * The disk has been at one write to the log for `millis`, more than an election timeout. An engine that leads hands
+   * The disk has been at one write to the log for `millis`, more than an election timeout and half a second. An engine that leads hands
    * over, and steps down where nobody takes it within as long again.
    */
   RFT_EVENT_DISK_STALLED = 12,

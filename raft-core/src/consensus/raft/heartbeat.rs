@@ -31,7 +31,7 @@ pub(super) fn broadcast<S: Storage>(raft: &mut Raft<S>) {
         let is_careless = is_planted(Mutant::CommitUnmatchedByHeartbeat);
         let commit = if is_careless { log.committed() } else { progress.matched.min(log.committed()) };
         progress.note_sent_commit(commit);
-        let (context, stores) = (context.clone(), stores.to_tell());
+        let (context, stores) = (context.clone(), stores.tell());
         // What is known of disks is as of here; without it the field stays empty, as others leave it.
         let index = if stores.is_some() { log.applied() } else { 0 };
         let message =

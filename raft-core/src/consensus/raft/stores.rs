@@ -88,7 +88,7 @@ impl Stores {
     }
 
     /// What a heartbeat carries: nothing from a node that tells no number itself. Who leads has been taken by a quorum.
-    pub(super) fn to_tell(&mut self) -> Option<Box<[(u64, u64)]>> {
+    pub(super) fn tell(&mut self) -> Option<Box<[(u64, u64)]>> {
         let own = self.own;
         if own.1 == 0 {
             return None;
