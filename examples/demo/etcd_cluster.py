@@ -113,7 +113,9 @@ class Story:
             leader = self.leader()
             if self.makes[leader.id] == make:
                 return leader
-            target = self.chance.choice([node for node in self.cluster.running if self.makes[node.id] == make])
+            voters = [member["id"] for member in leader.status()["members"] if "voter" in member["flags"]]
+            candidates = [node for node in self.cluster.running if self.makes[node.id] == make and node.id in voters]
+            target = self.chance.choice(candidates)
             if self.hand_over(leader, target):
                 self.count(f"leadership to {make}")
         raise Failure(f"leadership does not go to {make}: {self.states()}")
