@@ -196,13 +196,13 @@ test-cpp: lib
 	@if scripts/need.sh --optional 'the tests of rft.hpp' g++; then $(MAKE) -C bindings/cpp test TARGET=$(BUILT) && \
 		$(MAKE) test-kv-cpp; fi
 
-# Once as it is, and once under the sanitizers and over TLS.
+# Once as it is, with kv-c as the one that takes its directories over, and once under the sanitizers and over TLS.
 .PHONY: test-kv-cpp
-test-kv-cpp: kv-cpp
+test-kv-cpp: kv kv-cpp
 	@scripts/need.sh openssl python3
 	$(MAKE) -C examples/kv-cpp test
 	$(MAKE) -C examples/kv-cpp sanitized TARGET=$(BUILT)
-	SERVER=examples/kv-cpp/build/kv-cpp $(PYTHON) $(DEMO)/routes.py
+	SERVER=examples/kv-cpp/build/kv-cpp OTHER=examples/kv-c/build/kv-c $(PYTHON) $(DEMO)/routes.py
 	SERVER=examples/kv-cpp/build/sanitized/kv-cpp TLS=1 $(PYTHON) $(DEMO)/routes.py
 
 # Twice: by pkg-config and the shared library, and static under the race detector, with every pointer that crosses watched.
@@ -306,7 +306,7 @@ test-docs: lib
 # The real raft of etcd, in modules of its own: about a minute and a half.
 test-etcd-cluster: kv
 	@if scripts/need.sh --optional 'clusters with nodes on the raft of etcd' golang-go; then \
-		scripts/etcd-cluster.sh 8 $(or $(SEED),1) $(BUILT)/release/rft; fi
+		scripts/etcd-cluster.sh 4 $(or $(SEED),1) $(BUILT)/release/rft; fi
 
 # As root, because namespaces of the network are made, and removed again. The last run reads what is stale on purpose: the
 # checker has to see it.

@@ -27,6 +27,7 @@ WRITERS = 4
 KEYS = 40  # each writer's
 PATIENCE = 20.0
 TRIES = 5
+DAMAGE_FROM_END = 2000  # bytes
 SNAPSHOT_EVERY = 500
 FLAGS = ["--tick-ms", "20", "--snapshot-entries", str(SNAPSHOT_EVERY)]
 # Further behind than any make keeps of its log for a follower: the engine's RFT_CONFIG_SNAPSHOT_TRAILING, and one snapshot.
@@ -60,6 +61,7 @@ class Story:
     def tell(self, seconds: float) -> None:
         self.cluster.wait_leader(PATIENCE)
         self.clients.follow(list(self.cluster.nodes.values()))
+        self.fill()
         self.history.start()
         self.clients.start()
         self.counters.start()
@@ -68,6 +70,7 @@ class Story:
         self.change_members(OURS)
         self.change_members(THEIRS)
         self.exchange()
+        self.damage()
         end = time.monotonic() + seconds
         rounds = 0
         while rounds < 2 or time.monotonic() < end:
@@ -93,6 +96,14 @@ class Story:
 
         return wait_for("a leader that all members know", PATIENCE, look)
 
+    def fill(self) -> None:
+        """Makes snapshots longer than what an engine sends to its like in one piece."""
+        client = self.cluster.client()
+        for number in range(4):
+            value = random.Random(number).randbytes(100_000)
+            wait_for("a write", PATIENCE, lambda: client.attempt("PUT", f"/kv/large{number}", value).status == 204)
+        client.close()
+
     def count(self, what: str) -> None:
         self.counts[what] = self.counts.get(what, 0) + 1
 
@@ -103,13 +114,17 @@ class Story:
             if self.makes[leader.id] == make:
                 return leader
             target = self.chance.choice([node for node in self.cluster.running if self.makes[node.id] == make])
-            if leader.post(f"/transfer/{target.id}").status == 202:
-                try:
-                    wait_for("the new leader", 2.0, lambda: target.status()["role"] == "leader")
-                    self.count(f"leadership to {make}")
-                except Failure:
-                    pass  # it was not caught up, or a vote went elsewhere
+            if self.hand_over(leader, target):
+                self.count(f"leadership to {make}")
         raise Failure(f"leadership does not go to {make}: {self.states()}")
+
+    def hand_over(self, leader: Node, target: Node) -> bool:
+        if leader.post(f"/transfer/{target.id}").status != 202:
+            return False
+        try:
+            return wait_for("the new leader", 2.0, lambda: target.status()["role"] == "leader")
+        except Failure:
+            return False  # it was not caught up, or a vote went elsewhere
 
     def kill_leader(self, make: str) -> None:
         leader = self.lead(make)
@@ -204,6 +219,27 @@ class Story:
             return all(not flag & {"outgoing", "learner_next"} for flag in flags)
 
         wait_for("the end of the change", PATIENCE, settled)
+
+    def damage(self) -> None:
+        """A node of ours loses what it had acknowledged. A leader of theirs goes on believing in it; the next leader, of
+        whatever make, asks anew, and refills it."""
+        victim = next(node for node in self.cluster.running if self.makes[node.id] == OURS)
+        leader = self.lead(THEIRS)
+        victim.stop()
+        segment = max((victim.directory / "raft" / "wal").glob("*.wal"))
+        content = bytearray(segment.read_bytes())
+        content[len(content.rstrip(b"\0")) - DAMAGE_FROM_END] ^= 1
+        segment.write_bytes(content)
+        victim.start()
+        for _ in range(TRIES):
+            heir = self.chance.choice([node for node in self.cluster.running if node not in (victim, leader)])
+            if self.hand_over(leader, heir):
+                break
+            leader = self.leader()
+        self.caught_up(victim)
+        if not list(segment.parent.glob("*.broken")):
+            raise Failure(f"node {victim.id} has not noticed the damage:\n{victim.log_tail()}")
+        self.count("damaged logs of ours, refilled")
 
     def exchange(self) -> None:
         """A node of each make goes on with the directory of the other, is killed, and then it is as before."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What a host of the key-value service answers over HTTP: ../README.md as tests. Any language's host can be
-tried: SERVER=path/to/server routes.py. With TLS=1 all of it goes over TLS, and who has no business there is refused."""
+tried: SERVER=path/to/server routes.py. With TLS=1 all of it goes over TLS, and who has no business there is refused.
+With OTHER=path/to/another/server that one takes the directories over."""
 
 import os
 import subprocess
@@ -10,8 +11,9 @@ from cluster import Node, end_on_signals, wait_for
 from routes_base import ABSENT, PROGRAMS, SERVER, VALUE_MAX, WithCluster, if_match
 from routes_cluster import Changing, ThreeNodes
 from routes_refused import Malformed, Slow, Strangers
+from routes_takeover import Takeover
 
-__all__ = ["Changing", "Malformed", "OneNode", "Slow", "Strangers", "ThreeNodes"]
+__all__ = ["Changing", "Malformed", "OneNode", "Slow", "Strangers", "Takeover", "ThreeNodes"]
 
 
 class OneNode(WithCluster):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import socket
 import ssl
 import time
@@ -99,6 +100,44 @@ class Malformed(WithCluster):
             status = self.ask(self.node, "POST", "/raft", os.urandom(length), BARE).status
             self.assertIn(status, (204, 400, 500))
         self.expect(204, self.node, "PUT", "/kv/after", b"still here")
+
+
+    def test_what_is_no_request(self) -> None:
+        """Nonsense on a connection gets a refusal or an end, and nothing of it is done."""
+        host = f"Host: {self.node.address}\r\n".encode()
+        put = b"PUT /kv/nonsense HTTP/1.1\r\n" + host
+        raft = b"POST /raft HTTP/1.1\r\n" + host + BARE.encode()
+        wrong = [
+            b"\r\n\r\n", b"\0" * 100, b"GET\r\n\r\n", b"GET /status HTTP/9.9\r\n\r\n", b"GET /status\r\n\r\n",
+            put + b"Content-Length: x\r\n\r\n", put + b"Content-Length: -1\r\n\r\n",
+            put + b"Content-Length: 99999999999999999999\r\n\r\n",
+            put + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+            put + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+            put + b"Long: " + b"x" * 200_000 + b"\r\n\r\n", put + b"Many: x\r\n" * 20_000 + b"\r\n",
+            b"GET /kv/" + b"x" * 100_000 + b" HTTP/1.1\r\n" + host + b"\r\n",
+            raft + b"Content-Length: 67108865\r\n\r\n", raft + b"Content-Length: 99999999999999999999\r\n\r\n",
+        ]  # fmt: skip
+        for said in wrong:
+            self.assertNotIn(self._say(said), range(200, 300), said[:100])
+        chance = random.Random(7)
+        for _ in range(100):
+            text = bytearray(chance.choice([put, raft]) + b"Content-Length: 3\r\n\r\nabc")
+            for _ in range(chance.randrange(1, 6)):
+                text[chance.randrange(len(text))] = chance.randrange(256)
+            self._say(bytes(text))
+        self.expect(200, self.node, "GET", "/status")
+
+    def _say(self, text: bytes) -> int:
+        """The status of the answer; 0 when the server ends the connection without, or waits for more."""
+        connection = self.connect(self.node)
+        try:
+            connection.socket.sendall(text)
+            connection.socket.settimeout(0.2)
+            answer = connection.socket.recv(1 << 16)
+        except OSError:
+            answer = b""
+        connection.close()
+        return int(answer.split(b" ")[1]) if answer.startswith(b"HTTP/") else 0
 
 
 class Slow(WithCluster):

@@ -16,9 +16,11 @@ static const char *name_of(rft::LogLevel level) {
     case rft::LogLevel::info:
         return "INFO ";
     case rft::LogLevel::debug:
+        return "DEBUG";
+    case rft::LogLevel::trace:
         break;
     }
-    return "DEBUG";
+    return "TRACE";
 }
 
 void log(rft::LogLevel level, std::string_view text) {

@@ -36,6 +36,9 @@ Node::Node(const Options &from)
 }
 
 Node::~Node() {
+    if (engine_) {
+        stop();
+    }
     peers.stop(); // before the engine goes: its threads report to it
 }
 

@@ -1,7 +1,6 @@
 #include "threads.hpp"
 
 #include <system_error>
-#include <thread>
 #include <utility>
 
 namespace kv {
@@ -18,32 +17,39 @@ bool Threads::turned_away() {
 }
 
 bool Threads::start(std::function<void()> work) {
-    {
-        const std::lock_guard guard(lock_);
-        if (running_ == threads_max) {
-            return false;
-        }
-        running_++;
+    const std::lock_guard guard(lock_);
+    if (running_.size() == threads_max) {
+        return false;
     }
-    const auto leave = [this] {
-        const std::lock_guard guard(lock_);
-        running_--;
-        done_.notify_all();
-    };
+    const auto at = running_.emplace(running_.end());
     try {
-        std::thread([leave, work = std::move(work)]() mutable {
+        // It ends no sooner than this has let go of the lock.
+        *at = std::thread([this, at, work = std::move(work)]() {
             work();
-            work = nullptr;
-            leave();
-        }).detach();
+            const std::lock_guard ended(lock_);
+            finished_.splice(finished_.end(), running_, at);
+            done_.notify_all();
+        });
         return true;
     } catch (const std::system_error &) {
-        leave();
+        running_.erase(at);
         return false;
     }
 }
 
+void Threads::join_finished() {
+    std::list<std::thread> finished;
+    {
+        const std::lock_guard guard(lock_);
+        finished.swap(finished_);
+    }
+    for (std::thread &thread : finished) {
+        thread.join();
+    }
+}
+
 void Threads::enqueue(std::function<void()> work) {
+    join_finished();
     if (!start(work)) {
         away = true;
         work();
@@ -52,8 +58,11 @@ void Threads::enqueue(std::function<void()> work) {
 }
 
 void Threads::shutdown() {
-    std::unique_lock guard(lock_);
-    done_.wait(guard, [this] { return running_ == 0; });
+    {
+        std::unique_lock guard(lock_);
+        done_.wait(guard, [this] { return running_.empty(); });
+    }
+    join_finished();
 }
 
 } // namespace kv

@@ -7,7 +7,9 @@
 
 #include <condition_variable>
 #include <functional>
+#include <list>
 #include <mutex>
+#include <thread>
 
 namespace kv {
 
@@ -23,10 +25,11 @@ class Threads final : public httplib::TaskQueue {
 
   private:
     bool start(std::function<void()> work);
+    void join_finished();
 
     std::mutex lock_; // all below
     std::condition_variable done_;
-    std::size_t running_ = 0;
+    std::list<std::thread> running_, finished_;
 };
 
 } // namespace kv

@@ -25,6 +25,7 @@ IDLE_SECONDS = 120
 CONNECTIONS_MAX = 1000
 _ACCEPT_MAX = 128
 _STOP_SECONDS = 2
+_CLOSE_SECONDS = 0.2
 
 
 class Connection(H11Protocol):
@@ -60,6 +61,12 @@ class Connection(H11Protocol):
     def timeout_keep_alive_handler(self) -> None:
         super().timeout_keep_alive_handler()
         self.transport.abort()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.transport.is_closing():
+            # Under TLS a connection is closed when the client says so, too. It may not.
+            self.loop.call_later(_CLOSE_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_watch()

@@ -1,0 +1,91 @@
+"""A host of another language goes on with the directories of this one, node by node, and gives them back."""
+
+import os
+import unittest
+from pathlib import Path
+from typing import Dict, Tuple
+
+from cluster import Node, wait_for
+from http_client import Response
+from routes_base import ABSENT, SERVER, WithCluster, if_match
+
+OTHER = os.environ.get("OTHER", "")
+# Runs another program on what a node is started with.
+INSTEAD = ["sh", "-c", 'while [ "$1" != --id ]; do shift; done; exec "$0" "$@"']
+
+
+@unittest.skipUnless(OTHER, "only with OTHER=path/to/another/server")
+class Takeover(WithCluster):
+    size = 3
+
+    def test_there_and_back(self) -> None:
+        first = self.cluster.nodes[1]
+        values: Dict[str, Tuple[bytes, str]] = {}
+        self._write(first, values, "before")
+        for node in self.cluster.running:
+            self._snapshot(node)
+        self._write(first, values, "behind the snapshot")
+        for program, end in ((Path(OTHER), Node.stop), (SERVER, Node.kill)):
+            for node in list(self.cluster.nodes.values()):
+                self._hand_over(node, program, end)
+                self._check(node, values)
+                # One of the programs leads after the other, and each has followers of both.
+                self._lead(node)
+                self._write(node, values, f"while {program.name} leads")
+                self.cluster.wait_agreement()
+            self.assertEqual({self._program(node) for node in self.cluster.running}, {program.name})
+        for node in self.cluster.running:
+            self._check(node, values)
+
+    def _write(self, node: Node, values: Dict[str, Tuple[bytes, str]], value: str) -> None:
+        """Commands of each kind."""
+        self._keep(values, "put", b"", self.expect(204, node, "PUT", "/kv/put"))
+        self._keep(values, "%00%ff", value.encode(), self.expect(204, node, "PUT", "/kv/%00%ff", value.encode()))
+        if "if" in values:
+            self.expect(204, node, "DELETE", "/kv/if", b"", if_match(values["if"][1]))
+        self._keep(values, "if", b"1" * 100_000, self.expect(204, node, "PUT", "/kv/if", b"1" * 100_000, ABSENT))
+        put = self.expect(204, node, "PUT", "/kv/if", b"2" * 200_000, if_match(values["if"][1]))
+        self._keep(values, "if", b"2" * 200_000, put)
+        self.expect(412, node, "PUT", "/kv/if", b"3", ABSENT)
+        self.expect(204, node, "PUT", "/kv/gone", b"x")
+        self.expect(204, node, "DELETE", "/kv/gone")
+
+    def _keep(self, values: Dict[str, Tuple[bytes, str]], key: str, value: bytes, response: Response) -> None:
+        values[key] = value, response.headers["etag"]
+
+    def _check(self, node: Node, values: Dict[str, Tuple[bytes, str]]) -> None:
+        for key, expected in values.items():
+            seen = self.expect(200, node, "GET", f"/kv/{key}")
+            self.assertEqual((seen.body, seen.headers["etag"]), expected)
+        self.expect(404, node, "GET", "/kv/gone")
+        self.cluster.wait_agreement()
+
+    def _snapshot(self, node: Node) -> None:
+        saved = node.status()["counters"]["snapshots_saved"]
+        self.expect(202, node, "POST", "/snapshot")
+        wait_for("a snapshot", 10, lambda: node.status()["counters"]["snapshots_saved"] > saved)
+
+    def _hand_over(self, node: Node, program: Path, end) -> None:
+        before = node.status()
+        self.connections.close()
+        end(node)
+        node.run_in([*INSTEAD, str(program)])
+        node.start()
+        self.cluster.wait_leader()
+        self.assertEqual(self._program(node), program.name)
+        after = wait_for("all applied", 10, lambda: self._beyond(node, before["applied"]))
+        self.assertGreater(after["counters"]["snapshots_restored"], 0)
+        self.assertEqual(after["counters"]["restarts"], before["counters"]["restarts"] + 1)
+
+    def _beyond(self, node: Node, index: int):
+        status = node.status()
+        return status if status["applied"] >= index else None
+
+    def _lead(self, node: Node) -> None:
+        leader = self.cluster.wait_leader()
+        if leader is not node:
+            self.expect(202, leader, "POST", f"/transfer/{node.id}")
+            wait_for("the transfer", 10, lambda: self.cluster.wait_leader() is node)
+
+    def _program(self, node: Node) -> str:
+        return node.status()["program"]

@@ -1,0 +1,119 @@
+"""A node as a process: what a client may take of it, and how it ends."""
+
+import contextlib
+import http.client
+import json
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kv.server import CONNECTIONS_MAX
+
+PATIENCE = 20.0
+
+
+class Running:
+    """A cluster of one node."""
+
+    def __init__(self, directory: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        node = [
+            "--id",
+            "1",
+            "--cluster",
+            f"1=127.0.0.1:{self.port}",
+            "--dir",
+            str(directory),
+            "--tick-ms",
+            "20",
+        ]
+        self.process = subprocess.Popen([sys.executable, "-m", "kv", *node], cwd=Path(__file__).parents[1])
+
+    def open(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+
+    def leads(self) -> bool:
+        with contextlib.closing(self.open()) as connection, contextlib.suppress(OSError):
+            return bool(ask(connection, "GET", "/status")[1]["role"] == "leader")
+        return False
+
+
+def ask(connection: http.client.HTTPConnection, method: str, path: str) -> tuple[int, dict[str, object]]:
+    connection.request(method, path, headers={} if method == "GET" else {"Content-Length": "0"})
+    answer = connection.getresponse()
+    body = answer.read()
+    return answer.status, json.loads(body) if body.startswith(b"{") else {}
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path / "node")
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not running.leads():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+def test_more_connections_than_there_may_be_stop_nothing(node: Running) -> None:
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most[1] < CONNECTIONS_MAX + 200:
+        pytest.skip("this process may not open as many files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most[1], most[1]))
+    with contextlib.closing(node.open()) as kept, contextlib.ExitStack() as stack:
+        assert ask(kept, "PUT", "/kv/a")[0] == 204
+        for _ in range(CONNECTIONS_MAX + 100):
+            stack.enter_context(socket.create_connection(("127.0.0.1", node.port), PATIENCE))
+        for _ in range(10):
+            assert ask(kept, "PUT", "/kv/a")[0] == 204
+        assert ask(kept, "GET", "/status")[1]["failure"] == "RFT_OK"
+        stack.close()
+        assert node.leads()
+    resource.setrlimit(resource.RLIMIT_NOFILE, most)
+
+
+def test_a_head_without_an_end_is_refused(node: Running) -> None:
+    with socket.create_connection(("127.0.0.1", node.port), PATIENCE) as connection:
+        connection.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        with contextlib.suppress(OSError):
+            for _ in range(64):
+                connection.sendall(bytes(4096).replace(b"\0", b"x"))
+        answer = b""
+        with contextlib.suppress(OSError):
+            while piece := connection.recv(4096):
+                answer += piece
+        assert answer == b"" or answer.split()[1] == b"400"
+    assert node.leads()
+
+
+def test_who_asks_for_more_than_he_takes_is_not_waited_for(node: Running) -> None:
+    with contextlib.closing(node.open()) as kept:
+        kept.request("PUT", "/kv/big", bytes(4 << 20))
+        assert kept.getresponse().status == 204
+    with socket.create_connection(("127.0.0.1", node.port), PATIENCE) as connection:
+        connection.sendall(b"GET /kv/big HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+        assert node.leads()
+        ended = time.monotonic()
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(PATIENCE) == 0
+        assert time.monotonic() - ended < 10
+
+
+def test_it_ends_well_when_it_is_asked_to(node: Running) -> None:
+    with contextlib.closing(node.open()) as idle:
+        assert ask(idle, "GET", "/status")[0] == 200
+        node.process.send_signal(signal.SIGTERM)
+        assert node.process.wait(PATIENCE) == 0
