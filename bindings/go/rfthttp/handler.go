@@ -90,20 +90,23 @@ func (t *Transport) read(to http.ResponseWriter, request *http.Request) ([]byte,
 	}
 }
 
-// step hands messages to the engine. One that speaks of a node unknown here is passed over: it may come from a member
-// that was removed a moment ago, and says nothing about the messages behind it.
-func step(engine *rft.Engine, from uint64, messages [][]byte) error {
+// step hands messages to the engine. Two kinds are passed over, since they say nothing about those behind them: of a node
+// unknown here, which may have been removed a moment ago; and of another sender than the one who brings them, which is
+// told in the end. A follower that passes on what was forwarded to it, when it still led, brings such.
+func step(engine *rft.Engine, from uint64, messages [][]byte) (refused error) {
 	for len(messages) > 0 {
 		done, err := engine.StepFrom(from, messages)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, rft.ErrUnknownPeer) {
+		switch {
+		case err == nil:
+			return refused
+		case errors.Is(err, rft.ErrWrongSender):
+			refused = err
+		case !errors.Is(err, rft.ErrUnknownPeer):
 			return err
 		}
 		messages = messages[done+1:]
 	}
-	return nil
+	return refused
 }
 
 func statusOf(err error) int {
