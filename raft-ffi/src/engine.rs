@@ -121,7 +121,8 @@ pub unsafe extern "C" fn rft_engine_step_many(
 }
 
 /// Takes several messages that one peer has brought, in order, and stops at the first that is refused. A message that
-/// names another sender is: whoever was let in as one node cannot speak for the others.
+/// names another sender is, unless it is a request that was passed on: whoever was let in as one node cannot speak for
+/// the others.
 ///
 /// @param engine borrowed for the call
 /// @param peer who brought them

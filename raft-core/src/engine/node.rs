@@ -343,11 +343,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Like [`step`](Self::step), for a message that `peer` has brought: `WrongSender` if it names another sender. Only a
-    /// request to hand leadership over may, which names who is to lead.
+    /// Like [`step`](Self::step), for a message that `peer` has brought: `WrongSender` if it names another sender. Only
+    /// requests may, which name whom they are for: whoever leads no more passes them on, and any member may make them.
     pub fn step_from(&self, peer: u64, message: Message) -> Result<()> {
+        use MessageType::{MsgProp, MsgReadIndex, MsgTransferLeader};
         let Message { msg_type, from, .. } = message;
-        if from != peer && msg_type != MessageType::MsgTransferLeader {
+        let is_request = matches!(msg_type, MsgProp | MsgReadIndex | MsgTransferLeader);
+        if from != peer && !is_request {
             return Err(Error::WrongSender { peer, named: from });
         }
         self.step(message)

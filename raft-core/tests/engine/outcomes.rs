@@ -283,6 +283,7 @@ fn messages_that_should_not_come_are_named() {
     let from_3 = |msg_type, from| engine.step_from(3, message(msg_type, from, 1));
     from_3(MessageType::MsgHeartbeat, 3).unwrap();
     from_3(MessageType::MsgTransferLeader, 2).unwrap(); // names who is to lead
+    from_3(MessageType::MsgReadIndex, 2).unwrap(); // passed on by one who leads no more
     for forged in [0, 1, 2, 77] {
         let refused = Err(Error::WrongSender { peer: 3, named: forged });
         assert_eq!(from_3(MessageType::MsgHeartbeat, forged), refused);
