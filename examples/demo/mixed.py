@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Set, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 import linear
 from cluster import Cluster, Failure, Node, end_on_signals, wait_for
@@ -40,6 +40,7 @@ class Mixed(Storm):
         self._programs = sorted({node.program for node in cluster.nodes.values()})
         self._led: Dict[str, int] = {}
         self._took_over: Set[Tuple[str, str]] = set()
+        self._later: List[Callable[[], object]] = []  # what waits until no other fault is on
 
     def _prepare(self) -> None:
         """Each language leads under load, is killed as the leader, and one of its directories goes to the next one."""
@@ -57,23 +58,22 @@ class Mixed(Storm):
         return [*super().faults(), self.hand_over, self.take_over]
 
     def hand_over(self) -> Undo:
-        """Has a node of some language lead."""
+        """Has a node of some language lead, once other faults are over."""
         program = self._chance.choice(self._programs)
-        return lambda: self._have_lead(program)
+        return lambda: self._later.append(lambda: self._have_lead(program))
 
     def take_over(self) -> Undo:
         """Two nodes stop, well or not, and each goes on with the program of the other one."""
         programs = self._chance.sample(self._programs, 2)
-        nodes = [self._chance.choice(self._nodes_of(program)) for program in programs]
         end = self._chance.choice([Node.kill, Node.stop])
 
         def swap() -> None:
+            nodes = [self._chance.choice(self._nodes_of(program)) for program in programs]
             for node in nodes:
-                # A fault that is still on may have ended it.
                 end(node)
             self._swap(*nodes)
 
-        return swap
+        return lambda: self._later.append(swap)
 
     def _swap(self, one: Node, other: Node) -> None:
         self._took_over |= {(one.program, other.program), (other.program, one.program)}
@@ -111,6 +111,9 @@ class Mixed(Storm):
         return next(node for node in self._nodes_of(program) if node is not besides)
 
     def _await_progress(self) -> None:
+        waiting, self._later = self._later, []
+        for act in waiting:
+            act()
         self._history.check()
         self._history.follow(self._cluster.running)
         super()._await_progress()

@@ -45,6 +45,7 @@ class Request:
     is owed that nobody has read."""
 
     def __init__(self, scope: Mapping[str, Any], receive: Receive) -> None:
+        self.version: str = scope["http_version"]
         self.method: str = scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.headers = Headers(scope["headers"])

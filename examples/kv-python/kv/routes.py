@@ -67,6 +67,8 @@ class Routes:
         await send({"type": "http.response.body"})
 
     def _handler(self, request: Request) -> Handler:
+        if request.version not in ("1.0", "1.1"):
+            raise text(505, "this is a server of HTTP/1.1")
         if request.path.startswith(_KV):
             methods: dict[str, Handler] = {"PUT": self._put, "DELETE": self._delete, "GET": self._get}
         elif request.path.startswith(_TRANSFER):
