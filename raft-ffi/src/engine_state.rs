@@ -55,10 +55,11 @@ impl EngineState {
     /// Takes a message that `peer` has brought, if the host knows who that was.
     pub(crate) fn step(&self, peer: Option<u64>, encoded: Bytes) -> Checked<()> {
         let message = payload::decode(encoded)?;
-        Ok(match peer {
+        match peer {
             Some(peer) => self.engine.step_from(peer, message)?,
             None => self.engine.step(message)?,
-        })
+        }
+        Ok(())
     }
 
     pub(crate) fn status(&self) -> rft_node_status_t {
