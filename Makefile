@@ -397,7 +397,7 @@ check-c:
 
 check-go: go-header
 	@if scripts/need.sh --optional 'format and vet of all Go' go-1.24; then \
-		test -z "$$(gofmt -l $(GO_PLACES) | tee /dev/stderr)" || exit 1; \
+		test -z "$$(gofmt -l $(GO_PLACES) | tee -a /dev/stderr)" || exit 1; \
 		for module in $(GO_MODULES); do \
 			(cd $$module && go vet -tags rft_static ./...) || exit 1; done; fi
 

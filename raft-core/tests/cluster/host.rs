@@ -42,11 +42,19 @@ pub(crate) struct Host {
     pub(crate) store: u64,
     pub(crate) stores: Vec<(u64, u64)>,
     pub(crate) is_wiped: bool,
-    /// What somebody has put by, before the last start: the disk, what stood there of the disks of others, its number.
-    pub(crate) copy: Option<Box<(Disk, Vec<(u64, u64)>, u64)>>,
+    /// What somebody has put by, before the last start.
+    pub(crate) copy: Option<Box<Copied>>,
     pub(crate) has_lost: bool,
     /// Switched off for good: it is not a member any more, and everybody knows.
     pub(crate) is_retired: bool,
+}
+
+/// All that is in a directory.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    pub(crate) disk: Disk,
+    pub(crate) stores: Vec<(u64, u64)>,
+    pub(crate) store: u64,
 }
 
 /// A read on its way.
@@ -145,7 +153,8 @@ impl World {
         let mut config = self.settings.config_of(id, life, &mut self.rng);
         let (forgets, tells) = (self.plant == Plant::ForgetVote, self.settings.tells_stores);
         let host = self.host_mut(id);
-        host.copy = Some(Box::new((host.disk.clone(), host.stores.clone(), host.store)));
+        let (disk, stores) = (host.disk.clone(), host.stores.clone());
+        host.copy = Some(Box::new(Copied { disk, stores, store: host.store }));
         host.begin_run(life);
         host.life = life;
         host.paused_until = 0;

@@ -32,9 +32,9 @@ impl World {
         let host = self.host_mut(id);
         (host.kept, host.is_wiped, host.has_lost) = (None, true, true);
         // A copy of the run that was lost has its number, and only what it has forgotten tells it from that.
-        match host.copy.take().filter(|copy| has_copy && copy.2 != host.store) {
+        match host.copy.take().filter(|copy| has_copy && copy.store != host.store) {
             Some(copy) => {
-                (host.disk, host.stores, host.store) = *copy;
+                (host.disk, host.stores, host.store) = (copy.disk, copy.stores, copy.store);
                 self.coverage.hit(Rare::DiskBroughtBack);
             }
             None => {
