@@ -29,14 +29,14 @@ help:
 	@echo 'make fix      formats the sources and generates the header'
 	@echo 'make abi      takes a change of the C interface over into include/abi, and tells it'
 	@echo 'make fuzz     arbitrary bytes for what reads them: SECONDS=60 for all targets, or TARGET=wal for one'
-	@echo 'make soak     six hunts, each for SECONDS=600, from SEED=7 on if that is given:'
+	@echo 'make soak     seven hunts, each for SECONDS=600, from SEED=7 on if that is given:'
 	@echo '              make soak-simulation  clusters in virtual time, watched by an oracle'
 	@echo '              make soak-processes   kill -9 and SIGSTOP of random nodes (or ROUNDS=1000 of it)'
 	@echo '              make soak-engines     engines that are stopped, cut off and restarted'
 	@echo '              make soak-disk        power cuts at every moment of random histories of a store'
 	@echo '              make soak-netns       processes in namespaces: partitions, loss, delay, kill, as root'
 	@echo '              make soak-mixed       one cluster of four languages: all of that, and directories that change hands'
-	@echo 'make soak-etcd  nodes on etcd'\''s raft beside ours, for SECONDS=600'
+	@echo '              make soak-etcd        nodes on etcd'\''s raft beside ours'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
 	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
 	@echo 'make docs     the manual, by mdBook, which it installs into target/tools if need be'
@@ -116,6 +116,7 @@ soak:
 	@$(MAKE) soak-disk
 	@$(MAKE) soak-netns
 	@$(MAKE) soak-mixed
+	@$(MAKE) soak-etcd
 
 SOAK_SECONDS = $(or $(SECONDS),600)
 soak-simulation:
