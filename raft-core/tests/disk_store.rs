@@ -6,6 +6,7 @@
 #[allow(dead_code)]
 mod memory_volume;
 
+use std::cmp::Ordering;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use raft_core::error::{Error, Result};
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::entry::{Entries, Entry};
 use raft_core::raftpb::message::{HardState, SnapshotMetadata};
+use raft_core::raftpb::store_number::{compare, is_same_disk, next_run};
 
 const DIR: &str = "/node";
 
@@ -531,4 +533,40 @@ fn a_place_where_nothing_can_be_is_named() {
     std::fs::write(&file, b"no directory").unwrap();
     let error = Store::open(Arc::new(OsVolume), &file.join("node"), options()).err().unwrap();
     assert!(matches!(&error, Error::Io(io) if io.path.starts_with(&file)), "{error}");
+}
+
+/// What a group knows of its members' directories, to be kept by a member.
+fn takes(volume: &MemoryVolume, number: u64) {
+    let (mut store, _) = open_numbered(volume, 0);
+    store.keep_known_stores(&[(1, number), (2, 9 << 32)]).unwrap();
+}
+
+fn open_numbered(volume: &MemoryVolume, store_id: u64) -> (Store, Recovered) {
+    Store::open(Arc::new(volume.clone()), Path::new(DIR), StoreOptions { store_id, ..options() }).unwrap()
+}
+
+#[test]
+fn the_number_of_a_directory_counts_a_run_once_the_group_has_taken_the_one_before() {
+    for is_given_later in [false, true] {
+        let volume = MemoryVolume::default();
+        let first = 7 << 32;
+        // One of etcd has none until it is opened here.
+        let (mut store, _) = open_numbered(&volume, if is_given_later { 0 } else { first });
+        store.append(Some(&HardState { term: 1, vote: 1, commit: 0 }), &Entries::new(), true).unwrap();
+        drop(store);
+        let number = |volume: &MemoryVolume| open_numbered(volume, first).1.store_id;
+        assert_eq!((number(&volume), number(&volume)), (first, first), "nobody has heard of it");
+        takes(&volume, first);
+        let second = number(&volume);
+        assert!(is_same_disk(second, first) && compare(second, first) == Some(Ordering::Greater));
+        assert_eq!(number(&volume), second, "nobody has heard of it");
+        takes(&volume, second);
+        assert_eq!(compare(number(&volume), second), Some(Ordering::Greater));
+        // The group knows of a later run, or of another disk: this is an older copy, and stays one.
+        for known in [next_run(next_run(next_run(second, 0), 0), 0), 8 << 32] {
+            takes(&volume, known);
+            let own = number(&volume);
+            assert_eq!((number(&volume), number(&volume)), (own, own), "{known:x}");
+        }
+    }
 }

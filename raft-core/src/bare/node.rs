@@ -171,8 +171,8 @@ impl BareNode {
             store.save(ticket)?;
         }
         outstanding.saved = true;
-        let first = self.raw.status().last_index + 1;
-        let lost = self.raw.lost().map(|Lost { last, term }| Loss { first, last, term });
+        let (_, _, last_index) = self.raw.cursors();
+        let lost = self.raw.lost().map(|Lost { last, term }| Loss { first: last_index + 1, last, term });
         store.follow(lost, self.raw.known_stores())
     }
 

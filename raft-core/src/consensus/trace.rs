@@ -80,6 +80,9 @@ impl<S: Storage> Raft<S> {
 
     /// A leader is about to append a change of the membership.
     pub(in crate::consensus) fn trace_change(&mut self, change: &ConfChangeV2) {
+        if self.outbox.trace.sink.is_none() {
+            return;
+        }
         let changes: Vec<String> = change
             .changes
             .iter()
@@ -101,6 +104,9 @@ impl<S: Storage> Raft<S> {
 
     /// This membership is about to come into force.
     pub(in crate::consensus) fn trace_membership(&mut self, membership: &Configuration) {
+        if self.outbox.trace.sink.is_none() {
+            return;
+        }
         let ids = ids_json(membership.voters.incoming.ids());
         self.trace_line("ApplyConfChange", &format!(",\"prop\":{{\"cc\":{{\"newconf\":{ids}}}}}"));
     }

@@ -69,6 +69,10 @@ pub(super) fn recover(site: &Site, options: &StoreOptions, known: &[(u64, u64)])
         notes.push(format!("removed {}, which had been released", name.file_name()));
     }
     site.volume.sync_dir(&site.wal_dir)?;
+    // A directory of etcd, or one from before there were numbers. The file `vote` keeps it.
+    if opened.content.store_id == 0 {
+        opened.content.store_id = options.store_id;
+    }
     opened.content.store_id = this_run(&found, opened.content.store_id, options.identity.node_id, known);
     save_ballot(site, &mut ballots, &opened)?;
     if is_given_up {

@@ -276,7 +276,8 @@ impl Driver {
         }
         self.is_recovering = lost.is_some();
         if let Some(Lost { last, term }) = lost {
-            return self.note_loss(Loss { first: self.node.status().last_index + 1, last, term });
+            let (_, _, last_index) = self.node.cursors();
+            return self.note_loss(Loss { first: last_index + 1, last, term });
         }
         self.hand_to_writer(WriterJob::ForgetLoss);
         let last_index = self.node.status().last_index;

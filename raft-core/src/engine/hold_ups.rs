@@ -36,10 +36,10 @@ impl Driver {
         Ok(())
     }
 
-    /// A leader whose disk stands still for an election timeout, and no less than half a second, offers its leadership to the member that is furthest, and
-    /// goes on meanwhile: entries that the others have saved are committed without it. But it applies nothing, so where
-    /// nobody takes the offer, it leaves the others to elect whom they can, no later than they would replace a leader
-    /// that has fallen silent.
+    /// A leader whose disk stands still for an election timeout, and no less than half a second, offers its leadership to
+    /// the member that is furthest, and goes on meanwhile: entries that the others have saved are committed without it.
+    /// But it applies nothing, so where nobody takes the offer within as long again, it leaves the others to elect whom
+    /// they can.
     pub(super) fn watch_disk(&mut self) -> Result<()> {
         let limit = self.election_timeout.max(STALL_MIN);
         let since = self.writing_since.front().copied();
