@@ -901,8 +901,8 @@ enum {
    */
   RFT_EVENT_PAUSED = 11,
   /**
-   * The disk has been at one write to the log for `millis`, more than an election timeout, and more than half a
-   * second. An engine that leads hands over, and steps down where nobody takes it within as long again.
+   * The disk has been at one write to the log for `millis`, more than half an election timeout, and more than half
+   * a second. An engine that leads hands over, and steps down where nobody takes it within as long again.
    */
   RFT_EVENT_DISK_STALLED = 12,
   /** The disk has finished that write, after `millis`. */

@@ -66,8 +66,8 @@ pub enum rft_event_kind {
     /// Nothing of the engine ran for `millis`, more than half an election timeout: the process was stopped, the machine
     /// slept, or `send` held it up. A lease has ended, and the ticks that were missed are not made up for.
     RFT_EVENT_PAUSED = 11,
-    /// The disk has been at one write to the log for `millis`, more than an election timeout, and more than half a
-    /// second. An engine that leads hands over, and steps down where nobody takes it within as long again.
+    /// The disk has been at one write to the log for `millis`, more than half an election timeout, and more than half
+    /// a second. An engine that leads hands over, and steps down where nobody takes it within as long again.
     RFT_EVENT_DISK_STALLED = 12,
     /// The disk has finished that write, after `millis`.
     RFT_EVENT_DISK_MOVES = 13,

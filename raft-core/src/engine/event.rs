@@ -59,7 +59,7 @@ pub enum Event {
         /// How long.
         time: Duration,
     },
-    /// The disk has been at one write to the log for longer than an election timeout, or half a second if that is more. A
+    /// The disk has been at one write to the log for longer than half an election timeout, and half a second. A
     /// leader hands over, or steps down where nobody takes it.
     DiskStalled {
         /// How long it has been at it.

@@ -11,8 +11,8 @@ use super::work::ApplierJob;
 use crate::consensus::status::RoleKind;
 use crate::error::Result;
 
-/// A write to a disk that works may take as long as this, also where elections are quicker.
-const STALL_MIN: Duration = Duration::from_millis(500);
+/// A write to a disk that works may take half as long as this, also where elections are quicker.
+const STALL_MIN: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Looks at the clocks, once a turn and behind the inbox: what was in it came before this moment, so a lease that
@@ -36,12 +36,11 @@ impl Driver {
         Ok(())
     }
 
-    /// A leader whose disk stands still for an election timeout, and no less than half a second, offers its leadership to
-    /// the member that is furthest, and goes on meanwhile: entries that the others have saved are committed without it.
-    /// But it applies nothing, so where nobody takes the offer within as long again, it leaves the others to elect whom
-    /// they can.
+    /// A leader whose disk stands still for half an election timeout offers its leadership to the member that is furthest,
+    /// and goes on meanwhile: entries that the others have saved are committed without it. But it applies nothing, so
+    /// where nobody takes the offer within as long again, it leaves the others to elect whom they can.
     pub(super) fn watch_disk(&mut self) -> Result<()> {
-        let limit = self.election_timeout.max(STALL_MIN);
+        let limit = self.election_timeout.max(STALL_MIN) / 2;
         let since = self.writing_since.front().copied();
         let stalled = since.filter(|&since| self.now.duration_since(since) > limit);
         self.note_stall(stalled);
