@@ -133,6 +133,7 @@ impl Driver {
         if timeout.is_zero() || !self.completions.is_empty() {
             return;
         }
+        self.shared.inbox.rest();
         // `ready` leaves completions in their channel, where they are taken in one go.
         let mut select = Select::new();
         select.recv(&self.woken);

@@ -152,14 +152,24 @@ impl Inbox {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         std::mem::swap(&mut state.inputs, emptied);
-        state.items -= state.items_taken;
-        state.bytes -= state.bytes_taken;
+        self.give_back(state);
         state.items_taken = state.items;
         state.bytes_taken = state.bytes;
+        state.closed.is_none()
+    }
+
+    /// The driver is done with what it took and goes to sleep. Until it says so, one input that is longer than the inbox
+    /// finds no room.
+    pub(super) fn rest(&self) {
+        self.give_back(&mut self.state.lock());
+    }
+
+    fn give_back(&self, state: &mut State) {
+        state.items -= std::mem::take(&mut state.items_taken);
+        state.bytes -= std::mem::take(&mut state.bytes_taken);
         if state.waiting > 0 {
             self.room.notify_all();
         }
-        state.closed.is_none()
     }
 
     /// Refuses all that comes from now on with `error`. The first reason stands.
@@ -203,6 +213,19 @@ mod tests {
         inputs.clear();
         assert!(inbox.take(&mut inputs));
         inbox.push(proposals(1, 300), None).unwrap();
+    }
+
+    #[test]
+    fn one_that_is_longer_than_the_inbox_fits_while_the_driver_sleeps() {
+        let (inbox, _woken) = Inbox::new(8, 1000);
+        inbox.push(Input::Campaign, None).unwrap();
+        assert!(inbox.take(&mut VecDeque::new()));
+        assert_eq!(inbox.push(proposals(1, 2000), None), Err(Error::Busy));
+        inbox.rest();
+        assert_eq!(inbox.len(), (0, 0));
+        inbox.push(proposals(1, 2000), None).unwrap();
+        inbox.rest();
+        assert_eq!(inbox.len().0, 1);
     }
 
     #[test]
