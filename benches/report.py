@@ -42,10 +42,10 @@ class Result:
             found["instructions_per_op"] = self.instructions[contestant]
         return found
 
-    def spread(self, contestant: str) -> float:
-        """How far the rounds lie apart, as a part of their median."""
+    def spread(self, contestant: str) -> float | None:
+        """How far the rounds lie apart, as a part of their median; one round says nothing of that."""
         values = [one["value"] for one in self.samples[contestant]]
-        return (max(values) - min(values)) / median(values)
+        return (max(values) - min(values)) / median(values) if len(values) > 1 else None
 
     def peers(self) -> dict[str, str]:
         """Whom ours is held against: each peer, and for a group of modes the one that did best here."""
@@ -136,7 +136,7 @@ def table(results: Sequence[Result]) -> str:
             lines.append(line(result, contestant, contestant, told))
         for group, mode in result.peers().items():
             if group in result.cell.best:
-                lines.append(line(result, mode, f"{group}: {mode.removeprefix(group).lstrip(', ')}", told))
+                lines.append(line(result, group, mode, told))
     return aligned(lines)
 
 
@@ -145,14 +145,16 @@ def measured(result: Result) -> list[Sample]:
     return [found for name in result.cell.contestants if (found := result.measured(name)) is not None]
 
 
-def line(result: Result, contestant: str, label: str, told: Sequence[str]) -> list[str]:
-    """One contestant: its figures, or why there are none."""
+def line(result: Result, name: str, contestant: str, told: Sequence[str]) -> list[str]:
+    """One contestant, or a group in the name of which it stands: its figures, or why there are none."""
     found = result.measured(contestant)
+    label = name if name == contestant else f"{name}: {contestant}"
     if found is None:
         return [f"  {label}", "-", "", result.failures.get(contestant, "skipped")]
     ratio = None if contestant.startswith("ours") else result.ratio(contestant)
-    target = result.cell.targets.get(label.split(":")[0])
-    words = [f"  {label}", figure(found["value"]), result.cell.unit, f"{result.spread(contestant):.0%}"]
+    target = result.cell.targets.get(name)
+    spread = result.spread(contestant)
+    words = [f"  {label}", figure(found["value"]), result.cell.unit, "" if spread is None else f"{spread:.0%}"]
     words += [f"{ratio:.2f} x" if ratio is not None else "", verdict(ratio, target)]
     return words + [figure(found.get(key)) for key in told]
 

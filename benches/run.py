@@ -51,9 +51,8 @@ def main() -> int:
         if not results:
             continue
         print(f"\n## {suite}\n\n{report.table(results)}\n", flush=True)
-        words = chart.draw(suite, results, context.out)
-        print("\n".join(words), flush=True)
         summarize(suite, results, context.out)
+        print("\n".join(chart.draw(suite, results, context.out)), flush=True)
         broken += [f"{result.cell.name}: ours" for result in results if "ours" in result.failures]
     print(f"# {context.out / 'summary.json'}")
     for name in broken:

@@ -1,6 +1,8 @@
-//! The core rows of this library: `bench-core MODE LEN BATCH`.
+//! The core rows of this library, and the floors below them: `bench-core MODE LEN BATCH`.
 
+mod arena;
 mod ours;
+mod rc;
 
 use bench_harness::group::{self, Group};
 
@@ -9,6 +11,8 @@ fn main() {
         match mode {
             "ours" => Some(Box::new(ours::Ours::new(false))),
             "ours-wire" => Some(Box::new(ours::Ours::new(true))),
+            "arena" => Some(Box::new(arena::Arena::new())),
+            "rc" => Some(Box::new(rc::Rc::new())),
             _ => None,
         }
     });

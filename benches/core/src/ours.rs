@@ -9,7 +9,6 @@ use raft_core::consensus::raw_node::RawNode;
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::message::Message;
 
-
 pub struct Ours {
     nodes: Vec<RawNode<MemoryStorage>>,
     mail: Vec<Message>,
@@ -29,7 +28,8 @@ impl Ours {
                 RawNode::new(Config { pre_vote: false, ..Config::new(id) }, storage).unwrap()
             })
             .collect();
-        let mut group = Ours { nodes, mail: Vec::new(), applied: [1; 3], bytes: [0; 3], payload: payload(), wire };
+        let mut group =
+            Ours { nodes, mail: Vec::new(), applied: [1; 3], bytes: [0; 3], payload: payload(), wire };
         group.nodes[0].campaign().unwrap();
         group.pump();
         group
