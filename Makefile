@@ -25,6 +25,7 @@ help:
 	@echo '              TLS=1 has all of them speak HTTPS; PORT=8080 is where the page is'
 	@echo 'make test     all tests, the C examples and 200 rounds of kill -9; says at the end what it skipped'
 	@echo '              one language of them: make test-rust test-c test-cpp test-go'
+	@echo 'make gate-renew  takes what a proposal costs now as what make test lets it cost: allocations, instructions'
 	@echo 'make check    format, lints, header: looks and changes nothing'
 	@echo 'make fix      formats the sources and generates the header'
 	@echo 'make abi      takes a change of the C interface over into include/abi, and tells it'
@@ -180,6 +181,14 @@ test-rust:
 	$(CARGO) test --workspace
 	$(CARGO) test -p raft-core --features tool --test tool
 	$(CARGO) test -p raft-core --features mutants --test mutants --test planted # what is planted is found
+	@$(PYTHON) scripts/instructions.py
+
+# Takes what a proposal costs now, in allocations and in instructions, as what it may cost.
+.PHONY: gate-renew
+gate-renew:
+	@scripts/need.sh cargo gcc valgrind python3
+	UPDATE=1 $(CARGO) test -p raft-core --test steady
+	$(PYTHON) scripts/instructions.py --renew
 
 # A Go module of its own, which nothing else needs.
 test-etcd:
