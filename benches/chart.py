@@ -151,7 +151,7 @@ def lines_of(results: Sequence[Result]) -> list[Line]:
 
 
 def scale(values: Sequence[float], start: float, end: float) -> tuple[Callable[[float], float], list[float]]:
-    """Where a value lies between two ends, and which are marked: by powers where values span more than a factor of eight."""
+    """Where a value lies between two ends, and what is marked; by powers where values lie far apart."""
     low, high = min(values), max(values)
     if low > 0 and high / low > 8:
         marks = sorted({value for value in values})
@@ -186,12 +186,16 @@ def curve(name: str, results: Sequence[Result], lines: Sequence[Line]) -> str:
     for mark in x_marks:
         parts.append(stroke(x(mark), bottom, x(mark), bottom + 5, FAINT))
         parts.append(text(x(mark), bottom + 20, f"{mark:,g}", anchor="middle", fill=FAINT))
-    parts.append(text((left + width - 170) / 2, height - 12, results[0].cell.x_label, anchor="middle", fill=FAINT))
+    parts.append(
+        text((left + width - 170) / 2, height - 12, results[0].cell.x_label, anchor="middle", fill=FAINT)
+    )
     for at, line in enumerate(lines):
         colour = LINES[at % len(LINES)]
         path = " ".join(f"{x(px):.1f},{y(py):.1f}" for px, py in line.points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x(px):.1f}" cy="{y(py):.1f}" r="3" fill="{colour}"/>' for px, py in line.points]
+        parts += [
+            f'<circle cx="{x(px):.1f}" cy="{y(py):.1f}" r="3" fill="{colour}"/>' for px, py in line.points
+        ]
         last = line.points[-1]
         parts.append(text(width - 160, TOP + 14 + at * 18, f"{line.name}: {figure(last[1])}", fill=colour))
     return page(width, height, parts)
@@ -207,7 +211,14 @@ def decades(values: Sequence[float]) -> list[float]:
 
 
 def text(
-    x: float, y: float, words: str, *, anchor: str = "start", fill: str = INK, size: int = 12, weight: str = "normal"
+    x: float,
+    y: float,
+    words: str,
+    *,
+    anchor: str = "start",
+    fill: str = INK,
+    size: int = 12,
+    weight: str = "normal",
 ) -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     return f'<text {place} fill="{fill}" font-size="{size}" font-weight="{weight}">{escape(words)}</text>'
@@ -223,6 +234,7 @@ def box(x: float, y: float, width: float, height: float, colour: str) -> str:
 
 
 def page(width: float, height: float, parts: Sequence[str]) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" font-family="sans-serif">'
-    ground = f'<rect width="{width:.0f}" height="{height:.0f}" fill="white"/>'
+    size = f'width="{width:.0f}" height="{height:.0f}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif">'
+    ground = f'<rect {size} fill="white"/>'
     return "\n".join([head, ground, *parts, "</svg>", ""])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -49,10 +50,8 @@ def run(argv: Sequence[str | Path], env: Mapping[str, str], seconds: float) -> t
 
 def end(process: subprocess.Popen[str]) -> None:
     """Ends what is left of a sample: the process, and what it started and left behind."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     for stream in (process.stdout, process.stderr):
         if stream is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -64,8 +65,12 @@ class Arithmetic(unittest.TestCase):
         rows = {row["peer_name"]: row for row in result(ours=[10, 20, 30], peer=[50], mode_a=[10]).rows()}
         promised = {"name", "ours", "peer", "peer_name", "unit", "ratio", "better", "target"}
         self.assertTrue(all(promised <= set(row) for row in rows.values()))
-        self.assertEqual((rows["peer"]["ours"], rows["peer"]["ratio"], rows["peer"]["target"]), (20, 2.5, 2.0))
-        self.assertEqual((rows["absent"]["peer"], rows["absent"]["ratio"], rows["absent"]["target"]), (None, None, None))
+        self.assertEqual(
+            (rows["peer"]["ours"], rows["peer"]["ratio"], rows["peer"]["target"]), (20, 2.5, 2.0)
+        )
+        self.assertEqual(
+            (rows["absent"]["peer"], rows["absent"]["ratio"], rows["absent"]["target"]), (None, None, None)
+        )
         self.assertEqual((rows["both"]["peer_mode"], rows["both"]["ratio"]), ("mode a", 0.5))
         self.assertEqual(report.misses(list(rows.values())), (2, 1))
 
@@ -113,7 +118,16 @@ class Curves(unittest.TestCase):
 class Samples(unittest.TestCase):
     def test_only_a_positive_value_is_a_result(self) -> None:
         self.assertEqual(measure.parse('noise\n{"value": 2, "p99_us": 3.5}\n'), {"value": 2, "p99_us": 3.5})
-        for out in ("", "noise", "[1]", "{}", '{"value": 0}', '{"value": NaN}', '{"value": "x"}', '{"value": null}'):
+        for out in (
+            "",
+            "noise",
+            "[1]",
+            "{}",
+            '{"value": 0}',
+            '{"value": NaN}',
+            '{"value": "x"}',
+            '{"value": null}',
+        ):
             with self.assertRaises(measure.SampleFailed, msg=out):
                 measure.parse(out)
 
@@ -160,7 +174,9 @@ class Rounds(unittest.TestCase):
         )
 
     def run_cell(self, rounds: int, **values: str) -> report.Result:
-        contestants = {name: [PYTHON, self.script, name, value] for name, value in values.items()}
+        contestants: dict[str, list[str | Path]] = {
+            name: [PYTHON, self.script, name, value] for name, value in values.items()
+        }
         cell = Cell("cell", "ns", "lower", contestants)
         programs = [Program("all", self.script)]
         with patch("builtins.print"):
@@ -204,7 +220,7 @@ class Rounds(unittest.TestCase):
 class Suites(unittest.TestCase):
     def test_every_contestant_has_a_program_and_every_target_a_peer(self) -> None:
         for suite in run.SUITES:
-            module = run.importlib.import_module(suite)
+            module = importlib.import_module(suite)
             with tempfile.TemporaryDirectory() as folder:
                 place = context(folder)
                 programs, cells = module.programs(place), module.cells(place)
@@ -217,7 +233,9 @@ class Suites(unittest.TestCase):
                     self.assertIsNotNone(measure.program_of(argv, programs), f"{cell.name}: {name}")
                 known = {*cell.contestants, *cell.best}
                 self.assertLessEqual(set(cell.targets), known, cell.name)
-                self.assertLessEqual({mode for modes in cell.best.values() for mode in modes}, known, cell.name)
+                self.assertLessEqual(
+                    {mode for modes in cell.best.values() for mode in modes}, known, cell.name
+                )
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ pub(crate) struct Trio {
     wire: bool,
     /// Logs are compacted when they hold this many entries, so that a run of any length keeps one size.
     compact_every: u64,
+    keep: u64,
 }
 
 impl Trio {
@@ -39,11 +40,18 @@ impl Trio {
             .collect();
         let applied = vec![(1, 0); size as usize];
         let (mail, proposed, payload) = (Vec::new(), (1, 0), vec![0x55; 1 << 20]);
-        let mut group = Trio { nodes, mail, applied, proposed, payload, wire, compact_every };
+        let keep = 0;
+        let mut group = Trio { nodes, mail, applied, proposed, payload, wire, compact_every, keep };
         group.nodes[0].campaign().unwrap();
         group.pump();
         group.proposed = group.applied[0];
         group
+    }
+
+    /// Keeps so many entries behind each compaction.
+    pub(crate) fn keep(mut self, entries: u64) -> Self {
+        self.keep = entries;
+        self
     }
 
     /// Proposes `batch` payloads of `len` bytes in one call, and pumps until all nodes have applied them.
@@ -52,8 +60,13 @@ impl Trio {
         self.settle();
     }
 
-    /// Only proposes. What the leader sends meanwhile waits for `settle`.
-    pub(crate) fn propose(&mut self, batch: usize, len: usize) {
+    /// Proposes, and has the leader write and send what it may send at once. It arrives with `settle`.
+    pub(crate) fn launch(&mut self, batch: usize, len: usize) {
+        self.propose(batch, len);
+        self.turn(0);
+    }
+
+    fn propose(&mut self, batch: usize, len: usize) {
         let mut buffer = BytesMut::with_capacity(batch * len);
         for _ in 0..batch {
             buffer.extend_from_slice(&self.payload[..len]);
@@ -72,11 +85,11 @@ impl Trio {
         let last = self.proposed.0;
         for node in &mut self.nodes {
             let storage = node.storage();
-            if storage.last_index() - storage.first_index() >= self.compact_every {
+            if storage.last_index() - storage.first_index() >= self.keep + self.compact_every {
                 let conf_state = node.conf_state();
                 let storage = node.storage_mut();
                 storage.create_snapshot(last, conf_state, Bytes::new()).unwrap();
-                storage.compact(last).unwrap();
+                storage.compact(last - self.keep).unwrap();
             }
         }
     }
