@@ -83,7 +83,7 @@ three-nodes: lib
 # What the tag rft_static links: a library and its header beside the Go package.
 GO := bindings/go
 GO_MODULES := $(GO) examples/kv-go examples/tutorial/go
-GO_PLACES := $(GO_MODULES) examples/kv-etcd
+GO_PLACES := $(GO_MODULES) examples/kv-etcd benches/peers
 GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
 .PHONY: go-header go-static
 go-header:
@@ -162,12 +162,12 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk \
-	test-netns test-mixed test-page test-etcd-cluster test-docs
+.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-bench test-kv-python test-http test-install test-soak \
+	test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
-		test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-bench test-install test-http \
+		test-kv-python test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -266,6 +266,10 @@ test-python:
 	@scripts/need.sh cargo gcc
 	@if scripts/python-venv.sh $(VENV) 'the Python binding' $(PY_WANTS); then $(MAKE) test-python-in-venv; fi
 
+# What the frame of the benchmarks computes; no benchmark is run.
+test-bench:
+	cd benches && $(PYTHON) -m unittest -q test_bench
+
 # The program as its user has it: an environment of its own, with the wheel. What starts it lies where kv-c's program does.
 VENV_KV := $(BUILT)/venv-kv-python
 KV_WHEEL := $(BUILT)/wheel-kv-python
@@ -292,6 +296,7 @@ test-python-in-venv:
 	cd $(PY) && $(IN_VENV) pytest
 	cd $(KV_PY) && $(IN_VENV) mypy
 	cd $(KV_PY) && $(IN_VENV) pytest
+	cd benches && $(IN_VENV) mypy
 	scripts/test-wheel.sh $(VENV) $(BUILT)/wheel
 	@scripts/need.sh --optional 'the Python binding without the global lock' python3.14t || true
 
@@ -418,8 +423,8 @@ check-docs:
 
 check-python:
 	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
-	@if scripts/python-venv.sh $(VENV) 'format and lints of the Python binding' $(PY_WANTS); then \
-		for here in $(PY) $(KV_PY); do \
+	@if scripts/python-venv.sh $(VENV) 'format and lints of all Python' $(PY_WANTS); then \
+		for here in $(PY) $(KV_PY) benches; do \
 			(cd $$here && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .) || exit 1; done; fi
 
 fix:
@@ -430,7 +435,7 @@ fix:
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
 	@if scripts/need.sh --optional 'the format of Go' go-1.24; then gofmt -w $(GO_PLACES); fi
 	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding' $(PY_WANTS); then \
-		for here in $(PY) $(KV_PY); do \
+		for here in $(PY) $(KV_PY) benches; do \
 			(cd $$here && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .) || exit 1; done; fi
 
 # A change of the binary interface is taken over by hand, so that it is seen and meant.

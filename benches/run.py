@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks: ours, peers and floors in turn, round by round.
 
-run.py [--quick] [SUITE...]: without a name, every suite of suites/. Tables go to the terminal, all else to target/bench.
+run.py [--quick] [SUITE...]: without a name, every suite of suites/. Tables go to the terminal, the rest into files.
 """
 
 from __future__ import annotations

@@ -41,8 +41,16 @@ CURVES = (
         {"ours": ("length", "X")},
         quick=(1_000, 100_000),
     ),
-    Curve("a proposal by entries in flight", "ns", "in flight", (1, 4, 16, 64, 256), {"ours": ("flight", "X")}),
-    Curve("memory of a log", "MiB", "entries of 16 bytes", (10_000, 100_000, 1_000_000), {"ours": ("entries", "X")}),
+    Curve(
+        "a proposal by entries in flight", "ns", "in flight", (1, 4, 16, 64, 256), {"ours": ("flight", "X")}
+    ),
+    Curve(
+        "memory of a log",
+        "KiB",
+        "entries of 16 bytes",
+        (10_000, 100_000, 1_000_000),
+        {"ours": ("entries", "X")},
+    ),
     Curve(
         "memory of an idle engine",
         "KiB",
@@ -92,7 +100,8 @@ def cells(context: Context) -> list[Cell]:
 def points(curve: Curve, program: Path) -> Iterator[Cell]:
     for x in curve.points:
         contestants: dict[str, list[str | Path]] = {
-            name: [program, *(word.replace("X", str(x)) for word in line)] for name, line in curve.lines.items()
+            name: [program, *(word.replace("X", str(x)) for word in line)]
+            for name, line in curve.lines.items()
         }
         yield Cell(
             f"growth/{curve.name}/{x}",
