@@ -381,7 +381,7 @@ check: check-rust check-c check-go check-python check-docs
 check-rust:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all --check
-	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
+	for other in $(WORKSPACES); do $(CARGO) fmt --all --manifest-path $$other/Cargo.toml --check || exit 1; done
 	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants -- -D warnings
 	$(CARGO) test -p raft-ffi --test header --test abi
 
@@ -430,11 +430,11 @@ check-python:
 fix:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all
-	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
+	for other in $(WORKSPACES); do $(CARGO) fmt --all --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
 	@if scripts/need.sh --optional 'the format of Go' go-1.24; then gofmt -w $(GO_PLACES); fi
-	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding' $(PY_WANTS); then \
+	@if scripts/python-venv.sh $(VENV) 'the format of all Python' $(PY_WANTS); then \
 		for here in $(PY) $(KV_PY) benches; do \
 			(cd $$here && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .) || exit 1; done; fi
 

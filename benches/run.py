@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ def main() -> int:
     unknown = set(asked.suites) - set(SUITES)
     if unknown:
         parser.error(f"no suite is called {', '.join(sorted(unknown))}: there are {', '.join(SUITES)}")
+    end_samples_when_ended()
     context = context_of(asked.quick)
     rounds = max(1, asked.rounds or (1 if asked.quick else ROUNDS))
     print(f"# {machine()}; {rounds} rounds; durable files in {context.files}")
@@ -59,6 +61,12 @@ def main() -> int:
     for name in broken:
         print(f"bench: {name} failed", file=sys.stderr)
     return 1 if broken else 0
+
+
+def end_samples_when_ended() -> None:
+    """SIGTERM and SIGHUP become an exception, so that a sample under way is ended too, as it is by Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def context_of(quick: bool) -> Context:

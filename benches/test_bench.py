@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -146,6 +147,24 @@ class Samples(unittest.TestCase):
         with self.assertRaisesRegex(measure.SampleFailed, "longer than"):
             measure.run(["sleep", "600"], {}, 0.2)
         self.assertLess(time.monotonic() - start, 60)
+
+    def test_a_run_that_is_ended_ends_its_sample(self) -> None:
+        lines = [
+            "import measure, run",
+            "run.end_samples_when_ended()",
+            "measure.run(['sh', '-c', 'echo $$ >&3; exec sleep 600'], {}, 600)",
+        ]
+        reads, writes = os.pipe()
+        keep = f"import os, subprocess; os.dup2({writes}, 3, inheritable=True)\n"
+        keep += "started = subprocess.Popen\n"
+        keep += "subprocess.Popen = lambda *a, **k: started(*a, **k, pass_fds=[3])\n"
+        ended = subprocess.Popen([PYTHON, "-c", keep + "\n".join(lines)], cwd=run.HERE, pass_fds=[writes])
+        os.close(writes)
+        with os.fdopen(reads) as told:
+            sleeper = int(told.readline())
+        ended.terminate()
+        self.assertEqual(ended.wait(timeout=60), 128 + 15)
+        self.assertTrue(gone(sleeper))
 
 
 def gone(pid: int) -> bool:
