@@ -12,7 +12,6 @@ import importlib
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import time
@@ -44,7 +43,7 @@ def main() -> int:
     unknown = set(asked.suites) - set(SUITES)
     if unknown:
         parser.error(f"no suite is called {', '.join(sorted(unknown))}: there are {', '.join(SUITES)}")
-    end_samples_when_ended()
+    measure.SIGNALS.watch()
     context = context_of(asked.quick)
     rounds = max(1, asked.rounds or (1 if asked.quick else ROUNDS))
     print(f"# {machine()}; {rounds} rounds; durable files in {context.files}")
@@ -61,12 +60,6 @@ def main() -> int:
     for name in broken:
         print(f"bench: {name} failed", file=sys.stderr)
     return 1 if broken else 0
-
-
-def end_samples_when_ended() -> None:
-    """SIGTERM and SIGHUP become an exception, so that a sample under way is ended too, as it is by Ctrl-C."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def context_of(quick: bool) -> Context:
@@ -168,9 +161,7 @@ def run_cell(
     names = []
     for name, argv in cell.contestants.items():
         program = measure.program_of(argv, programs)
-        if program is None:
-            result.failures[name] = "no program of this suite has its path"
-        elif program in absent:
+        if program in absent:
             if name.startswith("ours"):
                 result.failures[name] = "not built"
         else:
