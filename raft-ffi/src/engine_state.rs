@@ -117,6 +117,7 @@ fn options(settings: &Settings) -> Options {
     options.snapshot_trailing = settings.get(RFT_CONFIG_SNAPSHOT_TRAILING);
     options.snapshot_chunk_bytes = settings.size(RFT_CONFIG_SNAPSHOT_CHUNK_BYTES);
     options.segment_bytes = settings.get(RFT_CONFIG_SEGMENT_BYTES);
+    options.direct_writes = settings.get(RFT_CONFIG_DIRECT_WRITES) != 0;
     options.disk_reserve_bytes = settings.get(RFT_CONFIG_DISK_RESERVE_BYTES);
     options.cluster_id = settings.get(RFT_CONFIG_CLUSTER_ID);
     options.voters = settings.voters.clone();
