@@ -14,7 +14,7 @@ use super::status::Status;
 use super::tracker::progress::Progress;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::{ConfChangeV2, ConfState};
-use crate::raftpb::entry::Entries;
+use crate::raftpb::entry::{Entries, Entry};
 use crate::raftpb::message::{HardState, Message, MessageType};
 
 /// A node of a group, without thread, clock, file or network.
@@ -73,6 +73,11 @@ impl<S: Storage> RawNode<S> {
             return Err(Error::Decode("a proposal of no entries".to_owned()));
         }
         self.propose_entries(Entries::proposals(payloads))
+    }
+
+    /// [`propose`](Self::propose) for one, which needs no list.
+    pub fn propose_one(&mut self, payload: Bytes) -> Result<Option<EntryId>> {
+        self.propose_entries(Entries::from(Entry { data: payload, ..Entry::default() }))
     }
 
     /// Proposes a change of the membership, like [`propose`](Self::propose). `ConfChange` if the leader must not take

@@ -46,7 +46,10 @@ fn keep_little(world: &World) {
         let mut outcomes = node.machine.outcomes.lock();
         // A disk that stands still for long costs its node the leadership.
         let is_known = |code: Code| {
-            matches!(code, Code::Ok | Code::Busy | Code::Dropped | Code::NotLeader | Code::TimedOut | Code::Unknown)
+            matches!(
+                code,
+                Code::Ok | Code::Busy | Code::Dropped | Code::NotLeader | Code::TimedOut | Code::Unknown
+            )
         };
         assert!(outcomes.values().flatten().all(|outcome| is_known(outcome.code)), "{outcomes:?}");
         outcomes.clear();
