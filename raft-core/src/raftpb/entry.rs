@@ -70,12 +70,12 @@ impl Entry {
     }
 
     /// Reads an entry from all of `buf`; the payload goes on sharing its memory.
-    pub fn decode(mut buf: Bytes) -> Result<Self> {
+    pub fn decode(buf: Bytes) -> Result<Self> {
         if let Some(entry) = Entry::decode_plain(&buf) {
             return Ok(entry);
         }
         let mut entry = Entry::default();
-        Field::each(&mut buf, |field| {
+        Field::each(&buf, |field| {
             match field.number {
                 1 => entry.entry_type = EntryType::try_from(field.varint()?)?,
                 2 => entry.term = field.varint()?,
@@ -251,14 +251,21 @@ impl Entries {
         }
     }
 
-    /// The same, handed over.
-    pub(crate) fn into_runs(self) -> impl Iterator<Item = Run> {
-        let (one, many) = match self.runs {
-            Runs::None => (None, Vec::new()),
-            Runs::One(run) => (Some(run), Vec::new()),
-            Runs::Many(runs) => (None, runs),
-        };
-        one.into_iter().chain(many)
+    /// The same, handed over: as one, which is the usual case, or a list of several or none.
+    pub(crate) fn into_one(self) -> std::result::Result<Run, Vec<Run>> {
+        match self.runs {
+            Runs::None => Err(Vec::new()),
+            Runs::One(run) => Ok(run),
+            Runs::Many(runs) => Err(runs),
+        }
+    }
+
+    /// Adds what another one holds behind the last entry.
+    pub(crate) fn extend(&mut self, entries: Entries) {
+        match entries.into_one() {
+            Ok(run) => self.push(run),
+            Err(runs) => runs.into_iter().for_each(|run| self.push(run)),
+        }
     }
 
     /// Adds a run behind the last one.
@@ -315,11 +322,15 @@ impl Entries {
     }
 }
 
+impl From<Run> for Entries {
+    fn from(run: Run) -> Self {
+        Entries { runs: if run.is_empty() { Runs::None } else { Runs::One(run) } }
+    }
+}
+
 impl From<Arc<[Entry]>> for Entries {
     fn from(entries: Arc<[Entry]>) -> Self {
-        let mut all = Entries::new();
-        all.push(Run::new(entries));
-        all
+        Entries::from(Run::new(entries))
     }
 }
 

@@ -282,10 +282,10 @@ impl Message {
     /// Reads a message from all of `buf`; payloads go on sharing its memory.
     ///
     /// Field 14, `responses`, belongs to etcd's storage messages, which never leave a process: it is passed over.
-    pub fn decode(mut buf: Bytes) -> Result<Self> {
+    pub fn decode(buf: Bytes) -> Result<Self> {
         let mut message = Message::default();
         let mut entries = Vec::new();
-        Field::each(&mut buf, |field| {
+        Field::each(&buf, |field| {
             match field.number {
                 1 => message.msg_type = MessageType::try_from(field.varint()?)?,
                 2 => message.to = field.varint()?,

@@ -72,14 +72,19 @@ impl EntryQueue {
 
     /// Adds entries behind the last one.
     pub(crate) fn extend(&mut self, entries: Entries) -> Result<()> {
-        for run in entries.into_runs() {
-            let Some(first) = run.first().map(|entry| entry.index) else { continue };
-            if first != self.next {
-                return Err(Error::Invariant(format!("entry {first} appended where {} is due", self.next)));
-            }
-            self.next += run.len() as u64;
-            self.pieces.push_back(Piece { first, run });
+        match entries.into_one() {
+            Ok(run) => self.push(run),
+            Err(runs) => runs.into_iter().try_for_each(|run| self.push(run)),
         }
+    }
+
+    fn push(&mut self, run: Run) -> Result<()> {
+        let Some(first) = run.first().map(|entry| entry.index) else { return Ok(()) };
+        if first != self.next {
+            return Err(Error::Invariant(format!("entry {first} appended where {} is due", self.next)));
+        }
+        self.next += run.len() as u64;
+        self.pieces.push_back(Piece { first, run });
         Ok(())
     }
 
@@ -121,9 +126,17 @@ impl EntryQueue {
         if lo >= hi {
             return slice;
         }
-        let is_all = self.is_bounded(lo, hi, bytes_max);
+        let at = self.piece_of(lo);
+        // Mostly one piece holds it all.
+        if let Some(piece) = self.pieces.get(at).filter(|piece| hi <= piece.next()) {
+            let part = piece.run.slice((lo - piece.first) as usize, (hi - piece.first) as usize);
+            if part.encoded_bound() <= bytes_max {
+                return Entries::from(part);
+            }
+        }
+        let is_all = self.is_bounded(at, hi, bytes_max);
         let mut left = bytes_max;
-        for Piece { first, run } in self.pieces.range(self.piece_of(lo)..) {
+        for Piece { first, run } in self.pieces.range(at..) {
             if *first >= hi {
                 break;
             }
@@ -143,10 +156,10 @@ impl EntryQueue {
         slice
     }
 
-    /// Whether the entries `[lo, hi)` certainly encode to at most `bytes_max`, which mostly can be told without a look at
-    /// each of them.
-    fn is_bounded(&self, lo: u64, hi: u64, bytes_max: u64) -> bool {
-        let pieces = self.pieces.range(self.piece_of(lo)..).take_while(|piece| piece.first < hi);
+    /// Whether the entries from piece `at` up to `hi` certainly encode to at most `bytes_max`, which mostly can be told
+    /// without a look at each of them.
+    fn is_bounded(&self, at: usize, hi: u64, bytes_max: u64) -> bool {
+        let pieces = self.pieces.range(at..).take_while(|piece| piece.first < hi);
         let mut left = bytes_max;
         for Piece { run, .. } in pieces {
             match left.checked_sub(run.encoded_bound()) {

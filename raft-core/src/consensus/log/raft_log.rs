@@ -155,7 +155,7 @@ impl<S: Storage> RaftLog<S> {
         let next = rest.first().map_or(0, |entry| entry.encoded_len() as u64);
         // The slice gives one entry whatever its size; only the first of a page has that right.
         if bytes.saturating_add(next) <= bytes_max {
-            rest.into_runs().for_each(|run| entries.push(run));
+            entries.extend(rest);
         }
         Ok(entries)
     }

@@ -109,10 +109,12 @@ impl Unstable {
                 self.entries.next()
             )));
         }
-        if from <= self.entries.offset() {
-            self.entries = EntryQueue::new(from);
-        } else {
-            self.entries.truncate(from);
+        // At the end nothing is replaced.
+        if from < self.entries.next() {
+            match from <= self.entries.offset() {
+                true => self.entries = EntryQueue::new(from),
+                false => self.entries.truncate(from),
+            }
         }
         self.in_progress = self.in_progress.min(from);
         self.entries.extend(entries)

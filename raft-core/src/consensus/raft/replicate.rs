@@ -48,6 +48,9 @@ pub(super) fn maybe_send_append<S: Storage>(
         return Ok(false);
     }
     let prev_index = progress.next - 1;
+    if prev_index == log.last_index() && !send_if_empty {
+        return Ok(false);
+    }
     let prev_term = match log.term(prev_index) {
         Ok(term) => term,
         Err(Error::Compacted | Error::Unavailable) => return send_snapshot(raft, to),
