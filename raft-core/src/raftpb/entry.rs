@@ -5,9 +5,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
-use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
+use prost::encoding::{encode_varint, encoded_len_varint};
 
-use super::wire::{Field, put_bytes_field, put_varint_field};
+use super::wire::{Field, put_bytes_field, put_varint_field, varint};
 use crate::error::{Error, Result};
 
 /// What an [`Entry`] holds.
@@ -71,11 +71,16 @@ impl Entry {
 
     /// Reads an entry from all of `buf`; the payload goes on sharing its memory.
     pub fn decode(buf: Bytes) -> Result<Self> {
-        if let Some(entry) = Entry::decode_plain(&buf) {
+        Entry::decode_part(&buf, &buf)
+    }
+
+    /// Reads an entry from `part`, which lies in `whole`: the payload goes on sharing that.
+    pub(super) fn decode_part(whole: &Bytes, part: &[u8]) -> Result<Self> {
+        if let Some(entry) = Entry::decode_plain(whole, part) {
             return Ok(entry);
         }
         let mut entry = Entry::default();
-        Field::each(&buf, |field| {
+        Field::each(&whole.slice_ref(part), |field| {
             match field.number {
                 1 => entry.entry_type = EntryType::try_from(field.varint()?)?,
                 2 => entry.term = field.varint()?,
@@ -92,22 +97,22 @@ impl Entry {
 impl Entry {
     /// Reads an entry whose fields stand in order, each of them once, as every known writer leaves them. None: it takes
     /// a closer look.
-    fn decode_plain(buf: &Bytes) -> Option<Self> {
-        let [0x08, entry_type, 0x10, rest @ ..] = &buf[..] else { return None };
+    fn decode_plain(whole: &Bytes, part: &[u8]) -> Option<Self> {
+        let [0x08, entry_type, 0x10, rest @ ..] = part else { return None };
         let entry_type = EntryType::try_from(u64::from(*entry_type)).ok()?;
         let mut rest = rest;
-        let term = decode_varint(&mut rest).ok()?;
+        let term = varint(&mut rest).ok()?;
         let [0x18, behind @ ..] = rest else { return None };
         rest = behind;
-        let index = decode_varint(&mut rest).ok()?;
+        let index = varint(&mut rest).ok()?;
         let mut data = Bytes::new();
         if let [0x22, behind @ ..] = rest {
             rest = behind;
-            let len = decode_varint(&mut rest).ok()?;
+            let len = varint(&mut rest).ok()?;
             if len != rest.len() as u64 {
                 return None;
             }
-            data = buf.slice(buf.len() - rest.len()..);
+            data = whole.slice_ref(rest);
         } else if !rest.is_empty() {
             return None;
         }

@@ -293,7 +293,7 @@ impl Message {
                 4 => message.term = field.varint()?,
                 5 => message.log_term = field.varint()?,
                 6 => message.index = field.varint()?,
-                7 => entries.push(Entry::decode(field.bytes()?)?),
+                7 => entries.push(Entry::decode_part(&buf, field.part()?)?),
                 8 => message.commit = field.varint()?,
                 9 => message.snapshot = read_snapshot(field.bytes()?)?,
                 10 => message.reject = field.varint()? != 0,

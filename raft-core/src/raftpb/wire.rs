@@ -30,7 +30,7 @@ pub(super) struct Field<'a, 'b> {
     rest: &'a mut &'b [u8],
 }
 
-impl Field<'_, '_> {
+impl<'b> Field<'_, 'b> {
     /// Calls `visit` for each field of `whole`.
     #[inline(always)]
     pub(super) fn each(whole: &Bytes, mut visit: impl FnMut(Field<'_, '_>) -> Result<()>) -> Result<()> {
@@ -50,29 +50,29 @@ impl Field<'_, '_> {
 
     /// The bytes of a length-delimited field, sharing the buffer they arrived in.
     pub(super) fn bytes(self) -> Result<Bytes> {
-        self.expect(WireType::LengthDelimited)?;
-        let len = varint(self.rest)?;
-        if len > self.rest.len() as u64 {
-            return Err(Error::Decode(format!(
-                "field {} claims {len} bytes, {} are left",
-                self.number,
-                self.rest.len()
-            )));
-        }
-        let at = self.whole.len() - self.rest.len();
-        let len = len as usize;
-        *self.rest = &self.rest[len..];
-        Ok(self.whole.slice(at..at + len))
+        let whole = self.whole;
+        self.part().map(|part| whole.slice_ref(part))
     }
 
-    #[cold]
-    fn unexpected(&self, wire_type: WireType) -> Error {
-        Error::Decode(format!("field {} has wire type {:?}, not {wire_type:?}", self.number, self.wire_type))
+    /// The bytes of a length-delimited field.
+    pub(super) fn part(self) -> Result<&'b [u8]> {
+        self.expect(WireType::LengthDelimited)?;
+        let len = varint(self.rest)?;
+        let all: &'b [u8] = self.rest;
+        let part = usize::try_from(len).ok().and_then(|len| all.split_at_checked(len));
+        let Some((part, rest)) = part else { return Err(self.too_long(len)) };
+        *self.rest = rest;
+        Ok(part)
     }
 
     /// Passes over a field this version does not know.
     pub(super) fn skip(self) -> Result<()> {
         skip_field(self.wire_type, self.number, self.rest, DecodeContext::default()).map_err(malformed)
+    }
+
+    #[cold]
+    fn too_long(&self, len: u64) -> Error {
+        Error::Decode(format!("field {} claims {len} bytes, {} are left", self.number, self.rest.len()))
     }
 
     #[inline(always)]
@@ -81,6 +81,11 @@ impl Field<'_, '_> {
             return Ok(());
         }
         Err(self.unexpected(wire_type))
+    }
+
+    #[cold]
+    fn unexpected(&self, wire_type: WireType) -> Error {
+        Error::Decode(format!("field {} has wire type {:?}, not {wire_type:?}", self.number, self.wire_type))
     }
 }
 
@@ -107,7 +112,7 @@ fn long_key(rest: &mut &[u8]) -> Result<(u32, WireType)> {
 }
 
 #[inline(always)]
-fn varint(rest: &mut &[u8]) -> Result<u64> {
+pub(super) fn varint(rest: &mut &[u8]) -> Result<u64> {
     match **rest {
         [byte @ 0..0x80, ..] => {
             *rest = &rest[1..];
