@@ -32,6 +32,7 @@ pub mod options;
 pub mod outcome;
 mod pending;
 mod process;
+mod queue;
 mod replace;
 mod replicated;
 mod report;
