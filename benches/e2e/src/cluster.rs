@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::Fallible;
 use crate::load::Load;
@@ -52,6 +53,12 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        // It ends with its input; one that does not is ended.
+        drop(self.child.stdin.take());
+        let end = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < end && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
