@@ -38,7 +38,8 @@ help:
 	@echo '              make soak-mixed       one cluster of four languages: all of that, and directories that change hands'
 	@echo '              make soak-etcd        nodes on etcd'\''s raft beside ours'
 	@echo 'make soak-snapshot  2 GiB (or BYTES) of snapshot between two processes, in little memory'
-	@echo 'make bench    the benchmarks; the log is written to BENCH_DIR, a folder on the disk that matters'
+	@echo 'make bench    ours beside its peers, into tables, charts and target/bench/summary.json: QUICK=1 in three minutes,'
+	@echo '              SUITE=core for one suite; logs are written to BENCH_DIR, a folder on the disk that matters'
 	@echo 'make docs     the manual, by mdBook, which it installs into target/tools if need be'
 	@echo 'make docs-c   the manual of rft.h and rft.hpp, by Doxygen'
 	@echo 'make install  library, headers, rft.pc, a CMake package and the program rft: PREFIX=$(PREFIX) DESTDIR='
@@ -101,7 +102,7 @@ $(SHIM): $(DEMO)/disk_fault.c
 	$(CC) -std=gnu11 -Wall -Wextra -Werror -O1 -shared -fPIC -o $@ $< -ldl
 
 # They go to those who ask for them. `make test SEED=7` must not narrow a test that looks for the same name down.
-unexport SEED SECONDS BYTES SERVE TLS PORT
+unexport SEED SECONDS BYTES SERVE TLS PORT QUICK SUITE
 
 .PHONY: demo
 demo: hosts
@@ -432,12 +433,10 @@ abi:
 # ---- the rest ----
 
 .PHONY: bench install clean
-# The temporary directory may be memory, where a sync costs nothing.
-BENCH_DIR ?= $(BUILT)/bench-files
+# Durable files go to BENCH_DIR; the temporary directory may be memory, where a sync costs nothing.
 bench:
-	@scripts/need.sh cargo gcc
-	mkdir -p $(BENCH_DIR)
-	cd benches && BENCH_DIR=$(abspath $(BENCH_DIR)) $(CARGO) bench --bench core --bench wal --bench recovery
+	@scripts/need.sh cargo gcc python3
+	$(if $(BENCH_DIR),BENCH_DIR=$(abspath $(BENCH_DIR))) $(PYTHON) benches/run.py $(if $(QUICK),--quick) $(SUITE)
 
 install: lib
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/rft $(DESTDIR)$(PREFIX)/include/rft \

@@ -21,6 +21,7 @@ there() {
     libmicrohttpd-dev) pkg-config --exists libmicrohttpd ;;
     libssl-dev) pkg-config --exists openssl ;;
     nftables) command -v nft ;;
+    protobuf-compiler) command -v protoc ;;
     python3-venv) "${PYTHON:-python3}" -c 'import ensurepip, venv' ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1

@@ -1,5 +1,6 @@
 //! raft-core, driven as the engine drives it: tickets, one shared buffer a batch.
 
+use bench_harness::group::{COMPACT_EVERY, Group, payload};
 use bytes::{Bytes, BytesMut};
 use raft_core::consensus::config::Config;
 use raft_core::consensus::log::memory_storage::MemoryStorage;
@@ -8,12 +9,12 @@ use raft_core::consensus::raw_node::RawNode;
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::message::Message;
 
-use crate::{COMPACT_EVERY, Group};
-
 pub struct Ours {
     nodes: Vec<RawNode<MemoryStorage>>,
     mail: Vec<Message>,
     applied: [u64; 3],
+    /// Bytes applied: every entry is looked at on every node.
+    bytes: [u64; 3],
     payload: Vec<u8>,
     /// Whether every message is encoded and decoded on its way.
     wire: bool,
@@ -27,7 +28,8 @@ impl Ours {
                 RawNode::new(Config { pre_vote: false, ..Config::new(id) }, storage).unwrap()
             })
             .collect();
-        let mut group = Ours { nodes, mail: Vec::new(), applied: [1; 3], payload: vec![0x55; 1 << 20], wire };
+        let mut group =
+            Ours { nodes, mail: Vec::new(), applied: [1; 3], bytes: [0; 3], payload: payload(), wire };
         group.nodes[0].campaign().unwrap();
         group.pump();
         group
@@ -63,7 +65,10 @@ impl Ours {
             self.mail.append(&mut node.appended(ticket).unwrap());
         }
         if let Some(ticket) = ready.apply {
-            self.applied[at] = ticket.entries().last().map_or(self.applied[at], |entry| entry.index);
+            for entry in ticket.entries().iter() {
+                self.applied[at] = entry.index;
+                self.bytes[at] += entry.data.len() as u64;
+            }
             node.applied(ticket).unwrap();
         }
     }
@@ -72,6 +77,7 @@ impl Ours {
 impl Group for Ours {
     fn commit(&mut self, batch: usize, len: usize) {
         let target = self.applied[0] + batch as u64;
+        let bytes = self.bytes[0] + (batch * len) as u64;
         let mut buffer = BytesMut::with_capacity(batch * len);
         for _ in 0..batch {
             buffer.extend_from_slice(&self.payload[..len]);
@@ -80,7 +86,7 @@ impl Group for Ours {
         let payloads = (0..batch).map(|_| buffer.split_to(len)).collect();
         self.nodes[0].propose(payloads).unwrap();
         self.pump();
-        assert_eq!(self.applied, [target; 3]);
+        assert_eq!((self.applied, self.bytes), ([target; 3], [bytes; 3]));
         for node in &mut self.nodes {
             let storage = node.storage();
             if storage.last_index() - storage.first_index() >= COMPACT_EVERY {
