@@ -155,7 +155,7 @@ pub(crate) fn run(id: u64, ports: &[u16], dir: &Path, reads_by_lease: bool) -> F
                 lead(&engine)?;
                 println!("leads");
             }
-            "probe" => failover::probe(leader.as_ref()),
+            "probe" => failover::probe(&engine),
             line => println!("{}", load::run(&leader, &machine.window, &Load::of_line(line)?)?),
         }
     }

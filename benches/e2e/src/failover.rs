@@ -4,24 +4,30 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use raft_core::engine::code::Code;
+use raft_core::engine::node::Engine;
 
 use crate::Fallible;
 use crate::cluster::Cluster;
-use crate::load::Leader;
 
 fn now_us() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros())
 }
 
-/// In a survivor: writes until one is done that was begun after the call, and tells when that was.
-pub(crate) fn probe(leader: &dyn Leader) {
+/// How long a probe waits before it is made again: what went to the dead leader waits for long.
+const PROBE: Duration = Duration::from_millis(100);
+
+/// In a survivor: writes until one is done, and tells when that was.
+pub(crate) fn probe(engine: &Engine) {
     let end = Instant::now() + Duration::from_secs(30);
     while Instant::now() < end {
-        if leader.write(Bytes::from_static(b"probe")) {
+        let begun = Instant::now();
+        let outcome = engine.propose_wait(Bytes::from_static(b"probe"), PROBE);
+        if outcome.is_ok_and(|outcome| outcome.code == Code::Ok) {
             println!("{}", now_us());
             return;
         }
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(1).saturating_sub(begun.elapsed()));
     }
     println!("0");
 }
