@@ -241,7 +241,10 @@ impl Applier {
         let mut outcomes = Outcomes::default();
         self.shared.pending.lock().applied(&entries, &results, &mut outcomes);
         drop(entries);
-        self.shared.inbox.complete(Completion::Applied(ticket));
+        match changes.is_empty() {
+            true => self.shared.inbox.complete_quietly(Completion::Applied(ticket)),
+            false => self.shared.inbox.complete(Completion::Applied(ticket)),
+        }
         self.settle(outcomes)?;
         memberships.iter().try_for_each(|event| self.shared.call(|host| host.event(event)))
     }

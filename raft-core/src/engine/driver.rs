@@ -24,6 +24,7 @@ use super::queue::Sender;
 use super::requests::InHand;
 use super::shared::{Shared, guarded};
 use super::uptime::Uptime;
+use super::words::Words;
 use super::work::{ApplierJob, Completion, WriterJob};
 use crate::consensus::log::memory_storage::MemoryStorage;
 use crate::consensus::lost::Lost;
@@ -60,6 +61,10 @@ pub(super) struct Driver {
     pub(super) read_context: u64,
     /// Tickets that the applier holds.
     pub(super) applying: usize,
+    /// The last entry that it was given.
+    pub(super) handed_out: u64,
+    /// Word of the commit index that has not been sent.
+    pub(super) words: Words,
     /// A `MsgSnap` whose file is durable, for consensus.
     pub(super) received: Option<Message>,
     /// A leader's `MsgTimeoutNow`, for consensus.
@@ -106,7 +111,8 @@ impl Driver {
     fn work(&mut self) -> Result<()> {
         let mut completions = Vec::new();
         loop {
-            self.shared.inbox.wait(self.clock.wait(Uptime::now()));
+            let time = self.clock.wait(Uptime::now()).min(self.words.wait(Instant::now()));
+            self.shared.inbox.wait(time, self.waits_for_applier());
             let open = self.shared.inbox.take(&mut self.in_hand.inputs, &mut completions);
             self.look_at_clocks()?;
             // First: what a thread learned from a completion is to be known here before what it asked next.
@@ -118,6 +124,8 @@ impl Driver {
             self.install()?;
             self.tick()?;
             self.pump()?;
+            let words = self.words.due(self.now);
+            self.send(words)?;
             self.follow_call()?;
             self.keep_known_stores();
             self.note_recovery();
@@ -217,6 +225,7 @@ impl Driver {
             if let Some(ticket) = ready.apply {
                 self.applying += 1;
                 let last = ticket.entries().last().map_or(0, |entry| entry.index);
+                self.handed_out = last;
                 self.hand_to_applier(ApplierJob::Apply(ticket));
                 self.hold_up(Mutant::HeartbeatBehindApply, || self.applied() >= last);
             }
@@ -317,6 +326,7 @@ impl Driver {
             self.shared.pending.lock().orphan(self.now + self.election_timeout * 2);
             let mut effects = Effects::default();
             self.sender.clear(&mut effects);
+            self.words.take();
             self.carry_out(effects)?;
         }
         if self.role != RoleKind::Leader && role == RoleKind::Leader {
@@ -336,8 +346,19 @@ impl Driver {
             let takes_pieces = self.node.known_stores().iter().any(|(id, _)| *id == message.to);
             self.sender.begin(message, takes_pieces, &mut effects);
         }
+        if self.role == RoleKind::Leader {
+            self.words.hold_back(&mut messages, self.node.cursors().2, self.now);
+        }
         effects.messages = messages;
         self.carry_out(effects)
+    }
+
+    /// Whether something is to be done at once when the applier comes back. Else it waits for whatever else wakes the
+    /// driver, the next tick at the latest.
+    fn waits_for_applier(&self) -> bool {
+        self.received.is_some()
+            || !self.in_hand.replacements.is_empty()
+            || self.node.cursors().1 > self.handed_out
     }
 
     /// Does what the courier wants done.
@@ -382,6 +403,8 @@ impl Driver {
     fn finish(&mut self) {
         let failure = self.shared.failure().cloned();
         self.write_commit();
+        let words = self.words.take();
+        let _ = self.send(words);
         self.shared.inbox.close(Error::Stopped);
         let outcome = Outcome::from(failure.as_ref().unwrap_or(&Error::Stopped));
         let mut outcomes = Outcomes::default();

@@ -83,6 +83,8 @@ struct State {
     completions: Vec<Completion>,
     // The driver waits: who finds it so wakes it, and nobody else.
     is_asleep: bool,
+    // It also waits for what can wait.
+    is_eager: bool,
     // What is queued, and what the driver took and has not finished: both are memory.
     items: usize,
     bytes: usize,
@@ -107,6 +109,16 @@ impl Inbox {
         self.wake(state);
     }
 
+    /// The same with something that can wait until the driver wakes up for something else, if it has not said that it
+    /// cannot.
+    pub(super) fn complete_quietly(&self, completion: Completion) {
+        let mut state = self.state.lock();
+        state.completions.push(completion);
+        if state.is_eager {
+            self.wake(state);
+        }
+    }
+
     fn wake(&self, mut state: MutexGuard<'_, State>) {
         let was_asleep = std::mem::take(&mut state.is_asleep);
         drop(state);
@@ -115,15 +127,15 @@ impl Inbox {
         }
     }
 
-    /// Waits until there is something to take, for `time` at the most.
-    pub(super) fn wait(&self, time: Duration) {
+    /// Waits until there is something to take, for `time` at the most. `is_eager`: nothing that is completed can wait.
+    pub(super) fn wait(&self, time: Duration, is_eager: bool) {
         let mut state = self.state.lock();
         if !time.is_zero()
             && state.inputs.is_empty()
             && state.completions.is_empty()
             && state.closed.is_none()
         {
-            state.is_asleep = true;
+            (state.is_asleep, state.is_eager) = (true, is_eager);
             state = self.more.wait_until(state, Instant::now().checked_add(time));
             state.is_asleep = false;
         }

@@ -43,5 +43,6 @@ mod session;
 mod shared;
 mod start;
 mod uptime;
+mod words;
 mod work;
 mod writer;

@@ -26,6 +26,7 @@ use super::requests::InHand;
 use super::saver::{Alive, Saver};
 use super::shared::{Shared, guarded};
 use super::uptime::Uptime;
+use super::words::Words;
 use super::work::ApplierJob;
 use super::writer::{Watch, Writer};
 use crate::consensus::config::Config;
@@ -97,6 +98,8 @@ pub(super) fn start(
         election_timeout: options.election_timeout(),
         read_context: clock_number(),
         applying: 0,
+        handed_out: at.index,
+        words: Words::default(),
         received: None,
         called: None,
         known_stores: recovered.known_stores,
