@@ -17,6 +17,14 @@ FLOOR = "floor"
 ETCD = "etcd 3.6"
 HASHICORP = "hashicorp/raft, raft-wal"
 
+# The services of examples/, each what its language makes of the same routes, and what has to be there for it.
+SERVICES = {
+    "kv-c": ["libmicrohttpd-dev", "libcurl4-openssl-dev", "libgnutls28-dev"],
+    "kv-cpp": ["libcpp-httplib-dev", "libssl-dev"],
+    "kv-go": ["go-1.24"],
+    "kv-python": ["python3-venv"],
+}
+
 # How many times better ours has to be: with one outstanding, and with many.
 TARGETS = {
     ("thr", 1): {FLOOR: 0.8, ETCD: 2.5},
@@ -37,7 +45,14 @@ def programs(context: Context) -> list[Program]:
         path = peer(context, folder)
         build = [Command(["go", "build", "-o", str(path), f"./{folder}"], go)]
         found.append(Program(name, path, build, ["go-1.24"]))
+    for name, needs in SERVICES.items():
+        make = Command(["make", name if name != "kv-c" else "kv"], context.root)
+        found.append(Program(name, service(context, name), [make], needs))
     return found
+
+
+def service(context: Context, name: str) -> Path:
+    return context.root / f"examples/{name}/build/{name}"
 
 
 def ours(context: Context) -> Path:
@@ -59,6 +74,7 @@ def cells(context: Context) -> list[Cell]:
     for outstanding in OUTSTANDING:
         for work in ("read-win", "read-thr"):
             found.append(reads(context, work, outstanding))
+    found += [http(context, work, outstanding) for work in ("thr", "read-thr") for outstanding in OUTSTANDING]
     found.append(failover(context))
     return found
 
@@ -106,6 +122,26 @@ def reads(context: Context, work: str, outstanding: int) -> Cell:
         curve=f"e2e reads, {'one generator' if work == 'read-win' else 'blocked threads'}",
         x=outstanding,
         x_label="reads outstanding",
+    )
+
+
+def http(context: Context, work: str, outstanding: int) -> Cell:
+    """The same clients, with connections that they keep, at the leader of three services: what the way through HTTP leaves
+    of the figures above. etcd is asked through its own client, over gRPC."""
+    shape: list[str | Path] = [work, str(outstanding), "256", seconds(context), context.files]
+    found: dict[str, list[str | Path]] = {
+        f"ours, {name}": [ours(context), "http", service(context, name), *shape] for name in SERVICES
+    }
+    kind = "read" if work == "read-thr" else "write"
+    return Cell(
+        f"e2e-http/{kind}{outstanding}",
+        "op/s",
+        "higher",
+        found | {ETCD: [peer(context, "etcd"), *shape]},
+        quick=work == "thr" and outstanding == 64,
+        curve=f"services, {kind}s over HTTP",
+        x=outstanding,
+        x_label="clients",
     )
 
 

@@ -39,7 +39,8 @@ impl Latencies {
             below += count;
             if below >= wanted && below > 0 {
                 let (power, step) = (bucket / STEPS, bucket % STEPS);
-                return (f64::from(STEPS + step) + 0.5) * 2f64.powi(power as i32 - STEPS.ilog2() as i32) / 1e3;
+                return (f64::from(STEPS + step) + 0.5) * 2f64.powi(power as i32 - STEPS.ilog2() as i32)
+                    / 1e3;
             }
         }
         0.0

@@ -70,6 +70,10 @@ impl Load {
         })
     }
 
+    pub(crate) fn is_read(&self) -> bool {
+        self.work.is_read()
+    }
+
     pub(crate) fn shortened(&self) -> Load {
         Load { time: self.time.min(Duration::from_millis(300)), ..self.clone() }
     }
@@ -181,7 +185,8 @@ fn run_threads(leader: &Arc<dyn Leader>, load: &Load) -> Fallible<Latencies> {
                     let mut latencies = Latencies::default();
                     let mut now = Instant::now();
                     while now < end {
-                        let is_done = if load.work.is_read() { leader.read() } else { leader.write(payload.clone()) };
+                        let is_done =
+                            if load.work.is_read() { leader.read() } else { leader.write(payload.clone()) };
                         if !is_done {
                             failed.fetch_add(1, Ordering::Relaxed);
                             break;
