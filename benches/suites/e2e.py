@@ -16,6 +16,7 @@ MEMORY = Path("/dev/shm")
 FLOOR = "floor"
 ETCD = "etcd 3.6"
 HASHICORP = "hashicorp/raft, raft-wal"
+PYSYNCOBJ = "PySyncObj"
 
 # The services of examples/, each what its language makes of the same routes, and what has to be there for it.
 SERVICES = {
@@ -51,7 +52,13 @@ def programs(context: Context) -> list[Program]:
         path = peer(context, folder)
         build = [Command(["go", "build", "-o", str(path), f"./{folder}"], go)]
         found.append(Program(name, path, build, ["go-1.24"]))
+    venv = ["scripts/python-venv.sh", str(python(context).parent.parent), PYSYNCOBJ, "benches/peers/pysyncobj.txt"]
+    found.append(Program(PYSYNCOBJ, python(context), [Command(venv, context.root)], ["python3-venv"]))
     return found
+
+
+def python(context: Context) -> Path:
+    return context.out / "venv-pysyncobj/bin/python"
 
 
 def service(context: Context, name: str) -> Path:
@@ -91,19 +98,25 @@ def is_writable(path: Path) -> bool:
 
 
 def writes(context: Context, disk: str, files: Path, work: str, outstanding: int, size: int) -> Cell:
-    """`thr`: so many blocked threads, in the leader's process. `win`: one generator with so many outstanding. Go has its
-    blocked callers in both."""
+    """`thr`: so many blocked threads, in the leader's process. `win`: one generator with so many outstanding. Go has
+    its blocked callers in both."""
     shape = [work, str(outstanding), str(size), seconds(context), files]
     targets: dict[str, float] = {}
     if size == 256:
         targets = (TARGETS if disk == "disk" else MEMORY_TARGETS).get((work, outstanding), {})
     quick = size == 256 and disk == "disk" and (work, outstanding) in QUICK
+    # Not durable: its journal is never synced. Each tick is a poll, so it is shown with short ones, too.
+    script = context.benches / "peers/pysyncobj_e2e.py"
+    ticks = ("default", "tuned") if work == "win" and disk == "disk" else ()
+    others: dict[str, list[str | Path]] = {
+        f"{PYSYNCOBJ}, {kind} ticks": [python(context), script, kind, *shape] for kind in ticks
+    }
     curve = f"e2e {disk} {size} B, {'one generator' if work == 'win' else 'blocked threads'}"
     return Cell(
         f"e2e-{disk}/{size}B/{work}{outstanding}",
         "op/s",
         "higher",
-        contestants(context, shape),
+        contestants(context, shape) | others,
         targets,
         quick=quick,
         curve=curve,
@@ -129,8 +142,8 @@ def reads(context: Context, work: str, outstanding: int) -> Cell:
 
 
 def http(context: Context, work: str, outstanding: int) -> Cell:
-    """The same clients, with connections that they keep, at the leader of three services, of which kv-c stands for all: what
-    the way through HTTP leaves of the figures above. etcd is asked through its own client, over gRPC."""
+    """The same clients, with connections that they keep, at the leader of three services, of which kv-c stands for
+    all: what the way through HTTP leaves of the figures above. etcd is asked through its own client, over gRPC."""
     shape: list[str | Path] = [work, str(outstanding), "256", seconds(context), context.files]
     found: dict[str, list[str | Path]] = {
         "ours" if name == "kv-c" else f"ours, {name}": [ours(context), "http", service(context, name), *shape]
