@@ -124,8 +124,8 @@ pub(crate) fn run(id: u64, ports: &[u16], dir: &Path, reads_by_lease: bool) -> F
     let mut options = Options::new(id);
     options.voters = (1..=ports.len() as u64).collect();
     options.wait_for_room = true;
-    // As often as etcd by default, before 3.6: at several hundred thousand entries a second, the engine's own default would
-    // be forty times a second.
+    // As often as etcd by default, before 3.6: at several hundred thousand entries a second, the engine's own default
+    // would be forty times a second.
     options.snapshot_entries = SNAPSHOT_ENTRIES;
     if reads_by_lease {
         options.consensus.read_only = ReadOnlyOption::LeaseBased;
@@ -178,8 +178,8 @@ fn lead(engine: &Engine) -> Fallible<()> {
     Err("it never led".into())
 }
 
-/// Steps what comes, until the connection ends. What is read is copied once, message by message: the entries of a message
-/// share its copy, and nothing else keeps it.
+/// Steps what comes, until the connection ends. What is read is copied once, message by message: the entries of a
+/// message share its copy, and nothing else keeps it.
 fn receive(engine: &Engine, mut stream: TcpStream) {
     let mut buf = vec![0; READ_BYTES];
     let mut filled = 0;

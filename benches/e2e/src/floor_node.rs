@@ -52,7 +52,8 @@ impl Log {
     }
 }
 
-/// A frame: its length without these four bytes, the number of the last entry in it (8 bytes), then each entry behind its length.
+/// A frame: its length without these four bytes, the number of the last entry in it (8 bytes), then each entry behind
+/// its length.
 fn frame(last: u64, entries: &[(Bytes, Answer)]) -> Vec<u8> {
     let len: usize = 8 + entries.iter().map(|(data, _)| 4 + data.len()).sum::<usize>();
     let mut frame = Vec::with_capacity(4 + len);
