@@ -67,7 +67,8 @@ impl Checkpoint {
         self.grown = 0;
     }
 
-    fn is_due(&self, applied: u64, now: Instant) -> bool {
+    /// Whether one is to be begun once all up to `applied` is.
+    pub(super) fn is_due(&self, applied: u64, now: Instant) -> bool {
         let many = self.entries != 0 && applied.saturating_sub(self.index.max(self.tried)) >= self.entries;
         let much = self.bytes != 0 && self.grown >= self.bytes;
         let wanted = self.wanted && self.not_before.is_none_or(|time| time <= now);

@@ -359,6 +359,7 @@ impl Driver {
         self.received.is_some()
             || !self.in_hand.replacements.is_empty()
             || self.node.cursors().1 > self.handed_out
+            || self.checkpoint.is_due(self.handed_out, self.now)
     }
 
     /// Does what the courier wants done.
