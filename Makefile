@@ -25,6 +25,7 @@ help:
 	@echo '              TLS=1 has all of them speak HTTPS; PORT=8080 is where the page is'
 	@echo 'make test     all tests, the C examples and 200 rounds of kill -9; says at the end what it skipped'
 	@echo '              one language of them: make test-rust test-c test-cpp test-go'
+	@echo 'make gate-renew  takes what a proposal costs now as what make test lets it cost: allocations, instructions'
 	@echo 'make check    format, lints, header: looks and changes nothing'
 	@echo 'make fix      formats the sources and generates the header'
 	@echo 'make abi      takes a change of the C interface over into include/abi, and tells it'
@@ -82,7 +83,7 @@ three-nodes: lib
 # What the tag rft_static links: a library and its header beside the Go package.
 GO := bindings/go
 GO_MODULES := $(GO) examples/kv-go examples/tutorial/go
-GO_PLACES := $(GO_MODULES) examples/kv-etcd
+GO_PLACES := $(GO_MODULES) examples/kv-etcd benches/peers
 GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
 .PHONY: go-header go-static
 go-header:
@@ -161,12 +162,12 @@ fuzz:
 
 # What was skipped is collected here, to be told at the end.
 SKIPPED := $(BUILT)/skipped
-.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-kv-python test-http test-install test-soak test-disk \
-	test-netns test-mixed test-page test-etcd-cluster test-docs
+.PHONY: test test-rust test-etcd test-c test-cpp test-go test-python test-bench test-kv-python test-http test-install test-soak \
+	test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
 test:
 	@mkdir -p $(BUILT) && : >$(SKIPPED)
-	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-install test-http test-kv-python \
-		test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
+	@$(MAKE) RFT_SKIPPED=$(SKIPPED) test-rust test-etcd test-c test-cpp test-go test-python test-bench test-install test-http \
+		test-kv-python test-soak test-disk test-netns test-mixed test-page test-etcd-cluster test-docs
 	@sort -u $(SKIPPED)
 	@if [ -s $(SKIPPED) ]; then echo 'make test: all passed, except for what the lines above skipped'; \
 		else echo 'make test: all passed, nothing skipped'; fi
@@ -180,6 +181,14 @@ test-rust:
 	$(CARGO) test --workspace
 	$(CARGO) test -p raft-core --features tool --test tool
 	$(CARGO) test -p raft-core --features mutants --test mutants --test planted # what is planted is found
+	@$(PYTHON) scripts/instructions.py
+
+# Takes what a proposal costs now, in allocations and in instructions, as what it may cost.
+.PHONY: gate-renew
+gate-renew:
+	@scripts/need.sh cargo gcc valgrind python3
+	UPDATE=1 $(CARGO) test -p raft-core --test steady
+	$(PYTHON) scripts/instructions.py --renew
 
 # A Go module of its own, which nothing else needs.
 test-etcd:
@@ -257,6 +266,10 @@ test-python:
 	@scripts/need.sh cargo gcc
 	@if scripts/python-venv.sh $(VENV) 'the Python binding' $(PY_WANTS); then $(MAKE) test-python-in-venv; fi
 
+# What the frame of the benchmarks computes; no benchmark is run.
+test-bench:
+	cd benches && $(PYTHON) -m unittest -q test_bench
+
 # The program as its user has it: an environment of its own, with the wheel. What starts it lies where kv-c's program does.
 VENV_KV := $(BUILT)/venv-kv-python
 KV_WHEEL := $(BUILT)/wheel-kv-python
@@ -283,6 +296,7 @@ test-python-in-venv:
 	cd $(PY) && $(IN_VENV) pytest
 	cd $(KV_PY) && $(IN_VENV) mypy
 	cd $(KV_PY) && $(IN_VENV) pytest
+	cd benches && $(IN_VENV) mypy
 	scripts/test-wheel.sh $(VENV) $(BUILT)/wheel
 	@scripts/need.sh --optional 'the Python binding without the global lock' python3.14t || true
 
@@ -367,7 +381,7 @@ check: check-rust check-c check-go check-python check-docs
 check-rust:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all --check
-	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml --check || exit 1; done
+	for other in $(WORKSPACES); do $(CARGO) fmt --all --manifest-path $$other/Cargo.toml --check || exit 1; done
 	$(CARGO) clippy --workspace --all-targets --features raft-core/tool,raft-core/mutants -- -D warnings
 	$(CARGO) test -p raft-ffi --test header --test abi
 
@@ -409,19 +423,19 @@ check-docs:
 
 check-python:
 	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
-	@if scripts/python-venv.sh $(VENV) 'format and lints of the Python binding' $(PY_WANTS); then \
-		for here in $(PY) $(KV_PY); do \
+	@if scripts/python-venv.sh $(VENV) 'format and lints of all Python' $(PY_WANTS); then \
+		for here in $(PY) $(KV_PY) benches; do \
 			(cd $$here && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .) || exit 1; done; fi
 
 fix:
 	@scripts/need.sh cargo gcc
 	$(CARGO) fmt --all
-	for other in $(WORKSPACES); do $(CARGO) fmt --manifest-path $$other/Cargo.toml || exit 1; done
+	for other in $(WORKSPACES); do $(CARGO) fmt --all --manifest-path $$other/Cargo.toml || exit 1; done
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
 	@if scripts/need.sh --optional 'the format of Go' go-1.24; then gofmt -w $(GO_PLACES); fi
-	@if scripts/python-venv.sh $(VENV) 'the format of the Python binding' $(PY_WANTS); then \
-		for here in $(PY) $(KV_PY); do \
+	@if scripts/python-venv.sh $(VENV) 'the format of all Python' $(PY_WANTS); then \
+		for here in $(PY) $(KV_PY) benches; do \
 			(cd $$here && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .) || exit 1; done; fi
 
 # A change of the binary interface is taken over by hand, so that it is seen and meant.

@@ -41,8 +41,9 @@ class Cell:
     name: str
     unit: str
     better: Literal["lower", "higher"]
-    contestants: Mapping[str, Sequence[str | Path]]
-    """The arguments of a sample, by name. "ours" is ours; more of ours begin with that word and are no peers."""
+    contestants: Mapping[str, Sequence[object]]
+    """The arguments of a sample, by name. "ours" is ours; more of ours begin with that word and are no peers. What has
+    no program of the suite is run as it is, such as a budget that only prints a figure."""
     targets: Mapping[str, float] = field(default_factory=dict)
     """How many times better than this peer, or this group of `best`, ours has to be."""
     best: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import floor, log, log10
+from math import ceil, floor, log, log10
 from pathlib import Path
 
 from report import Result, figure
@@ -109,7 +109,7 @@ class Line:
         """How the line goes, from first to last, and what each further one costs."""
         (x0, y0), (x1, y1) = self.points[0], self.points[-1]
         unit, label = result.cell.unit, result.cell.x_label or "x"
-        ends = f"{figure(y0)} {unit} at {x0:g}, {figure(y1)} {unit} at {x1:g} {label}"
+        ends = f"{figure(y0)} {unit} at {x0:,.0f}, {figure(y1)} {unit} at {x1:,.0f} {label}"
         if len(self.points) < 2:
             return ends
         each = least_squares([(x, y) for x, y in self.points])
@@ -150,18 +150,36 @@ def lines_of(results: Sequence[Result]) -> list[Line]:
     return found
 
 
-def scale(values: Sequence[float], start: float, end: float) -> tuple[Callable[[float], float], list[float]]:
-    """Where a value lies between two ends, and which are marked: by powers where values span more than a factor of eight."""
+Scale = Callable[[float], float]
+
+
+def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
+    """Where values lie on a line between two ends, equal factors equally far apart."""
+    return lambda value: start + (end - start) * log(value / low) / log(high / low)
+
+
+def linear(low: float, high: float, start: float, end: float) -> Scale:
+    """The same, equal differences equally far apart."""
+    return lambda value: start + (end - start) * (value - low) / (high - low)
+
+
+def across(values: Sequence[float], start: float, end: float) -> Scale:
+    """The scale of what was chosen: it spans just that, and each value is marked."""
     low, high = min(values), max(values)
-    if low > 0 and high / low > 8:
-        marks = sorted({value for value in values})
-        if len(marks) > 9:
-            marks = [10.0**power for power in range(floor(log10(low)), floor(log10(high)) + 2)]
-            low, high = min(low, marks[0]), max(high, marks[-1])
-        return lambda value: start + (end - start) * log(value / low) / log(high / low), marks
-    step = nice(high * 1.1 / 5)
-    marks = [step * at for at in range(7) if step * at <= high * 1.1]
-    return lambda value: start + (end - start) * value / (high * 1.1), marks
+    if low == high:
+        return linear(low - 1, high + 1, start, end)
+    return (logarithmic if low > 0 and high / low > 8 else linear)(low, high, start, end)
+
+
+def upwards(values: Sequence[float], start: float, end: float) -> tuple[Scale, list[float]]:
+    """The scale of what was measured, and its marks: powers of ten, or from zero if values lie close together."""
+    low, high = min(values), max(values)
+    if high / low > 8:
+        marks = [10.0**power for power in range(floor(log10(low)), ceil(log10(high)) + 1)]
+        return logarithmic(marks[0], marks[-1], start, end), marks
+    step = nice(high / 5)
+    marks = [step * at for at in range(ceil(high / step) + 1)]
+    return linear(0, marks[-1], start, end), marks
 
 
 def nice(step: float) -> float:
@@ -174,40 +192,42 @@ def curve(name: str, results: Sequence[Result], lines: Sequence[Line]) -> str:
     width, height, left, bottom = 760, 420, 90, 370
     xs = [x for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points]
-    x, x_marks = scale(xs, left, width - 170)
-    y, y_marks = scale(ys, bottom, TOP)
-    if len(y_marks) > 6 or any(mark in ys for mark in y_marks):
-        y, y_marks = scale([*ys, *decades(ys)], bottom, TOP)
-        y_marks = [mark for mark in y_marks if mark in decades(ys)] or y_marks
+    x = across(xs, left, width - 170)
+    y, y_marks = upwards(ys, bottom, TOP)
     parts = [text(20, 26, name, size=16, weight="bold"), text(20, 46, results[0].cell.unit, fill=FAINT)]
     for mark in y_marks:
         parts.append(stroke(left, y(mark), width - 170, y(mark), GRID))
         parts.append(text(left - 8, y(mark) + 4, figure(mark), anchor="end", fill=FAINT))
-    for mark in x_marks:
+    for mark in sorted(set(xs)):
         parts.append(stroke(x(mark), bottom, x(mark), bottom + 5, FAINT))
         parts.append(text(x(mark), bottom + 20, f"{mark:,g}", anchor="middle", fill=FAINT))
-    parts.append(text((left + width - 170) / 2, height - 12, results[0].cell.x_label, anchor="middle", fill=FAINT))
+    parts.append(
+        text((left + width - 170) / 2, height - 12, results[0].cell.x_label, anchor="middle", fill=FAINT)
+    )
     for at, line in enumerate(lines):
         colour = LINES[at % len(LINES)]
         path = " ".join(f"{x(px):.1f},{y(py):.1f}" for px, py in line.points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x(px):.1f}" cy="{y(py):.1f}" r="3" fill="{colour}"/>' for px, py in line.points]
+        parts += [
+            f'<circle cx="{x(px):.1f}" cy="{y(py):.1f}" r="3" fill="{colour}"/>' for px, py in line.points
+        ]
         last = line.points[-1]
         parts.append(text(width - 160, TOP + 14 + at * 18, f"{line.name}: {figure(last[1])}", fill=colour))
     return page(width, height, parts)
-
-
-def decades(values: Sequence[float]) -> list[float]:
-    """The powers of ten around some values."""
-    low, high = floor(log10(min(values))), floor(log10(max(values))) + 1
-    return [10.0**power for power in range(low, high + 1)]
 
 
 # ---- SVG ----
 
 
 def text(
-    x: float, y: float, words: str, *, anchor: str = "start", fill: str = INK, size: int = 12, weight: str = "normal"
+    x: float,
+    y: float,
+    words: str,
+    *,
+    anchor: str = "start",
+    fill: str = INK,
+    size: int = 12,
+    weight: str = "normal",
 ) -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     return f'<text {place} fill="{fill}" font-size="{size}" font-weight="{weight}">{escape(words)}</text>'
@@ -223,6 +243,7 @@ def box(x: float, y: float, width: float, height: float, colour: str) -> str:
 
 
 def page(width: float, height: float, parts: Sequence[str]) -> str:
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" font-family="sans-serif">'
-    ground = f'<rect width="{width:.0f}" height="{height:.0f}" fill="white"/>'
+    size = f'width="{width:.0f}" height="{height:.0f}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif">'
+    ground = f'<rect {size} fill="white"/>'
     return "\n".join([head, ground, *parts, "</svg>", ""])

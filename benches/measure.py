@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from cell import Cell, Program
 
@@ -23,19 +24,56 @@ class SampleFailed(Exception):
     """A program that did not end well, or whose last line is not what it should be."""
 
 
-def run(argv: Sequence[str | Path], env: Mapping[str, str], seconds: float) -> tuple[str, str]:
+class Signals:
+    """SIGTERM, SIGHUP and Ctrl-C end a run by an exception, so that a sample under way is ended too.
+
+    While one starts they wait: an exception in the middle of that would leave a process that nobody knows.
+    """
+
+    def __init__(self) -> None:
+        self.starting = False
+        self.came: int | None = None
+
+    def watch(self) -> None:
+        """From now on."""
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, lambda number, _: self.take(number))
+
+    def take(self, number: int) -> None:
+        """What one of them does."""
+        self.came = number
+        if not self.starting:
+            sys.exit(128 + number)
+
+    def started(self) -> None:
+        """The process is known; what came meanwhile counts now."""
+        self.starting = False
+        if self.came is not None:
+            sys.exit(128 + self.came)
+
+
+SIGNALS = Signals()
+
+
+def run(argv: Sequence[object], env: Mapping[str, str], seconds: float) -> tuple[str, str]:
     """Runs one process in a session of its own, and ends all of that session before it returns."""
-    process = subprocess.Popen(
-        [str(word) for word in argv],
-        env={**os.environ, **env},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
+    SIGNALS.starting = True
     try:
+        process = subprocess.Popen(
+            [str(word) for word in argv],
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as fault:
+        SIGNALS.started()
+        raise SampleFailed(str(fault)) from None
+    try:
+        SIGNALS.started()
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         raise SampleFailed(f"took longer than {seconds:.0f} s") from None
@@ -49,10 +87,8 @@ def run(argv: Sequence[str | Path], env: Mapping[str, str], seconds: float) -> t
 
 def end(process: subprocess.Popen[str]) -> None:
     """Ends what is left of a sample: the process, and what it started and left behind."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     for stream in (process.stdout, process.stderr):
         if stream is not None:
@@ -78,7 +114,7 @@ def sample(cell: Cell, contestant: str, env: Mapping[str, str]) -> Sample:
     return parse(out)
 
 
-def program_of(argv: Sequence[str | Path], programs: Sequence[Program]) -> Program | None:
+def program_of(argv: Sequence[object], programs: Sequence[Program]) -> Program | None:
     """Finds the program that a contestant runs."""
     words = {str(word) for word in argv}
     return next((program for program in programs if str(program.path) in words), None)

@@ -154,7 +154,12 @@ def line(result: Result, name: str, contestant: str, told: Sequence[str]) -> lis
     ratio = None if contestant.startswith("ours") else result.ratio(contestant)
     target = result.cell.targets.get(name)
     spread = result.spread(contestant)
-    words = [f"  {label}", figure(found["value"]), result.cell.unit, "" if spread is None else f"{spread:.0%}"]
+    words = [
+        f"  {label}",
+        figure(found["value"]),
+        result.cell.unit,
+        "" if spread is None else f"{spread:.0%}",
+    ]
     words += [f"{ratio:.2f} x" if ratio is not None else "", verdict(ratio, target)]
     return words + [figure(found.get(key)) for key in told]
 
@@ -167,7 +172,9 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
     text = []
     for words in lines:
         cut = len(words) if len(words) == len(lines[0]) else 3
-        cells = [word.rjust(widths[at]) if at else word.ljust(widths[0]) for at, word in enumerate(words[:cut])]
+        cells = [
+            word.rjust(widths[at]) if at else word.ljust(widths[0]) for at, word in enumerate(words[:cut])
+        ]
         text.append("  ".join([*cells, *words[cut:]]).rstrip())
     return "\n".join(text)
 

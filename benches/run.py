@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Runs the benchmarks: ours, peers and floors in turn, round by round.
 
-run.py [--quick] [SUITE...]: without a name, every suite of suites/. Tables go to the terminal, the rest to target/bench.
+run.py [--quick] [SUITE...]: without a name, every suite of suites/. Tables go to the terminal, the rest into files.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -22,10 +23,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE / "suites"))
 
-import chart  # noqa: E402
-import measure  # noqa: E402
-import report  # noqa: E402
-from cell import Cell, Context, Program  # noqa: E402
+import chart
+import measure
+import report
+from cell import Cell, Context, Program
 
 ROUNDS = 5
 BUILD_SECONDS_MAX = 3600
@@ -42,6 +43,7 @@ def main() -> int:
     unknown = set(asked.suites) - set(SUITES)
     if unknown:
         parser.error(f"no suite is called {', '.join(sorted(unknown))}: there are {', '.join(SUITES)}")
+    measure.SIGNALS.watch()
     context = context_of(asked.quick)
     rounds = max(1, asked.rounds or (1 if asked.quick else ROUNDS))
     print(f"# {machine()}; {rounds} rounds; durable files in {context.files}")
@@ -159,9 +161,7 @@ def run_cell(
     names = []
     for name, argv in cell.contestants.items():
         program = measure.program_of(argv, programs)
-        if program is None:
-            result.failures[name] = "no program of this suite has its path"
-        elif program in absent:
+        if program in absent:
             if name.startswith("ours"):
                 result.failures[name] = "not built"
         else:
@@ -197,10 +197,10 @@ def summarize(suite: str, results: Sequence[report.Result], out: Path) -> None:
     """Puts the rows of a suite into the summary, in the place of those of an older run."""
     path = out / "summary.json"
     kept: list[dict[str, Any]] = []
-    try:
-        kept = [row for row in json.loads(path.read_text()) if row["suite"] != suite and row["suite"] in SUITES]
-    except (OSError, ValueError, TypeError, KeyError):
-        pass
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        kept = [
+            row for row in json.loads(path.read_text()) if row["suite"] != suite and row["suite"] in SUITES
+        ]
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     rows = [row | {"suite": suite, "when": when} for result in results for row in result.rows()]
     path.write_text(json.dumps(kept + rows, indent=1, ensure_ascii=False) + "\n")

@@ -30,7 +30,9 @@ QUICK = {(16, 1), (16, 64), (256, 64)}
 
 def programs(context: Context) -> list[Program]:
     found = [
-        Program("ours", context.built / "bench-core", [context.cargo("bench-core")], ["cargo"], instructions=True),
+        Program(
+            "ours", context.built / "bench-core", [context.cargo("bench-core")], ["cargo"], instructions=True
+        ),
         rust(context, "omnipaxos", "bench-omnipaxos"),
         rust(context, "openraft", "bench-openraft"),
     ]

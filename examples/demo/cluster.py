@@ -74,6 +74,7 @@ class Node:
         self._prefix: List[str] = []
         self._arguments = command[1:]
         self._log = log
+        self._log_start = 0
         self.paused = False
         self.fault_file = Path()  # for a disk that fails
         self._process: Optional[subprocess.Popen] = None
@@ -82,6 +83,7 @@ class Node:
 
     def start(self) -> None:
         with open(self._log, "ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
@@ -143,7 +145,8 @@ class Node:
             process.kill()
             process.wait()
             raise Failure(f"node {self.id} did not stop within {seconds:g} s:\n{self.log_tail()}") from None
-        if code != 0:
+        # A program that has only just been started may not have come to hear signals yet.
+        if code != 0 and not (code == -signal.SIGTERM and not self._has_answered()):
             raise Failure(f"node {self.id} stopped with code {code}:\n{self.log_tail()}")
 
     def run_beside(self, flags: List[str]) -> subprocess.CompletedProcess:
@@ -206,6 +209,12 @@ class Node:
         draft = self.fault_file.with_suffix(".tmp")
         draft.write_text(f"{text}\n")
         draft.rename(self.fault_file)
+
+    def _has_answered(self) -> bool:
+        """Whether the process, or the last one that there was, has come so far as to say where it answers."""
+        with open(self._log, "rb") as log:
+            log.seek(self._log_start)
+            return b" answers on " in log.read()
 
     def log_tail(self, lines: int = 15) -> str:
         try:

@@ -67,6 +67,7 @@ pub enum rft_config_key {
     /// default 5000.
     RFT_CONFIG_SNAPSHOT_TRAILING = 18,
     /// Engine: a snapshot longer than this travels in chunks of this many bytes: 1024 to 64 MiB, default 256 KiB.
+    /// Chunks are smaller where RFT_CONFIG_QUEUE_BYTES_MAX is less than eight times as much.
     RFT_CONFIG_SNAPSHOT_CHUNK_BYTES = 19,
     /// The seed of election timeouts: any number. By default a node takes its id and an engine its id and the clock.
     RFT_CONFIG_SEED = 20,

@@ -5,7 +5,7 @@ use crate::clock::cpu_ns;
 
 /// Runs are made of whole cycles of this many operations: what happens once a cycle (a log that is compacted) is in each.
 pub const CYCLE: u64 = 4096;
-const RUNS: usize = 9;
+const RUNS: usize = 5;
 const RUN_NS_MIN: u64 = 10_000_000;
 const CYCLES_MAX: u64 = 1 << 14;
 

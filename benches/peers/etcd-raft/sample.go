@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	runs      = 9
+	runs      = 5
 	runMin    = 10 * time.Millisecond
 	cyclesMax = 1 << 14
 )

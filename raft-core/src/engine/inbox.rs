@@ -128,6 +128,8 @@ impl Inbox {
     }
 
     /// Waits until there is something to take, for `time` at the most. `is_eager`: nothing that is completed can wait.
+    ///
+    /// A driver that sleeps is done with what it took. Else one input that is longer than the inbox found no room.
     pub(super) fn wait(&self, time: Duration, is_eager: bool) {
         let mut state = self.state.lock();
         if !time.is_zero()
@@ -135,6 +137,7 @@ impl Inbox {
             && state.completions.is_empty()
             && state.closed.is_none()
         {
+            self.give_back(&mut state);
             (state.is_asleep, state.is_eager) = (true, is_eager);
             state = self.more.wait_until(state, Instant::now().checked_add(time));
             state.is_asleep = false;
@@ -204,14 +207,18 @@ impl Inbox {
         let state = &mut *guard;
         std::mem::swap(&mut state.inputs, emptied);
         completions.append(&mut state.completions);
-        state.items -= state.items_taken;
-        state.bytes -= state.bytes_taken;
+        self.give_back(state);
         state.items_taken = state.items;
         state.bytes_taken = state.bytes;
+        state.closed.is_none()
+    }
+
+    fn give_back(&self, state: &mut State) {
+        state.items -= std::mem::take(&mut state.items_taken);
+        state.bytes -= std::mem::take(&mut state.bytes_taken);
         if state.waiting > 0 {
             self.room.notify_all();
         }
-        state.closed.is_none()
     }
 
     /// Refuses all that comes from now on with `error`. The first reason stands.
@@ -255,6 +262,20 @@ mod tests {
         inputs.clear();
         assert!(inbox.take(&mut inputs, &mut Vec::new()));
         inbox.push(proposals(1, 300), None).unwrap();
+    }
+
+    #[test]
+    fn one_that_is_longer_than_the_inbox_fits_while_the_driver_sleeps() {
+        let inbox = Inbox::new(8, 1000);
+        let sleep = || inbox.wait(Duration::from_millis(1), false);
+        inbox.push(Input::Campaign, None).unwrap();
+        assert!(inbox.take(&mut VecDeque::new(), &mut Vec::new()));
+        assert_eq!(inbox.push(proposals(1, 2000), None), Err(Error::Busy));
+        sleep();
+        assert_eq!(inbox.len(), (0, 0));
+        inbox.push(proposals(1, 2000), None).unwrap();
+        sleep();
+        assert_eq!(inbox.len().0, 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::courier::sender::WINDOW;
 use crate::consensus::config::Config;
 use crate::error::{Error, Result};
 
@@ -29,7 +30,8 @@ pub struct Options {
     pub snapshot_bytes: u64,
     /// Entries kept in memory behind a snapshot for slow followers; default 5000.
     pub snapshot_trailing: u64,
-    /// A snapshot longer than this travels in chunks of it; default 256 KiB, at least 1 KiB, at most 64 MiB.
+    /// A snapshot longer than this travels in chunks of it; default 256 KiB, at least 1 KiB, at most 64 MiB. Chunks are
+    /// smaller where `queue_bytes_max` is less than eight times as much: a receiver's queue holds two windows of four.
     pub snapshot_chunk_bytes: usize,
     /// The most bytes of snapshots that this node as leader sends in a second, to all together; default 0, which is as
     /// many as its followers take. At least 1024 otherwise.
@@ -130,6 +132,12 @@ impl Options {
     /// The most entries that wait to be applied, reads for their index, outcomes to be told.
     pub(super) fn backlog_items_max(&self) -> usize {
         self.queue_items_max.saturating_mul(16)
+    }
+
+    /// The bytes of a snapshot in one message: a receiver's queue holds two windows of them.
+    pub(super) fn chunk_bytes(&self) -> usize {
+        let windows = self.queue_bytes_max / (2 * WINDOW as usize);
+        self.snapshot_chunk_bytes.min(windows.max(1 << 10))
     }
 
     /// The length of an election timeout, at the least.

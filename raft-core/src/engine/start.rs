@@ -126,11 +126,11 @@ fn sender(options: &Options) -> Sender {
         u64::try_from(u128::from(rate) * time.as_micros() / 1_000_000).unwrap_or(u64::MAX).max(1)
     };
     let (chunk, pace) = match rate {
-        0 => (options.snapshot_chunk_bytes, Pace::unbounded()),
+        0 => (options.chunk_bytes(), Pace::unbounded()),
         _ => {
             // A receiver must not take a slow sender for one that is gone: it hears of it once an election timeout.
             let seen = usize::try_from(in_time(options.election_timeout())).unwrap_or(usize::MAX);
-            let chunk = options.snapshot_chunk_bytes.min(seen.max(1 << 10));
+            let chunk = options.chunk_bytes().min(seen.max(1 << 10));
             (chunk, Pace::new(in_time(options.tick_interval), chunk as u64))
         }
     };

@@ -141,6 +141,34 @@ fn a_newcomer_is_installed_from_chunks_some_of_which_are_lost() {
 }
 
 #[test]
+fn a_snapshot_longer_than_the_queue_of_its_receiver_arrives() {
+    let world = World::new(&[1, 2, 3], |options| {
+        often(options);
+        options.proposal_bytes_max = 8 << 10;
+        options.queue_bytes_max = 8 << 10;
+        options.consensus.message_bytes_max = 2 << 10;
+        // A leader that does not hear of the one that is cut off must not wait for it.
+        options.consensus.check_quorum = false;
+    });
+    // Its queue holds two windows of four pieces, also beside a heartbeat.
+    world.set_filter(|message| {
+        message.snapshot.as_ref().is_none_or(|snapshot| {
+            assert!(snapshot.data.len() <= 1 << 10, "{}", snapshot.data.len());
+            true
+        })
+    });
+    world.write("first");
+    let leader = world.leader();
+    let away = leader % 3 + 1;
+    world.set_cut(away, true);
+    (0..120).for_each(|n| world.write(&format!("entry {n} {}", "x".repeat(50))));
+    wait_until("compaction", || world.node(leader).engine.status().status.first_index > 80);
+    world.set_cut(away, false);
+    world.agreed(121);
+    assert!(world.node(away).machine.has_event(|event| matches!(event, Event::SnapshotRestored { .. })));
+}
+
+#[test]
 fn a_transfer_goes_on_where_it_was_broken_off() {
     let mut world = World::new(&[1, 2, 3], |options| {
         often(options);

@@ -296,8 +296,14 @@ impl World {
 }
 
 impl Drop for World {
+    // What the nodes of a failing test have to say about themselves.
+    #[allow(clippy::print_stderr)]
     fn drop(&mut self) {
+        let is_failing = std::thread::panicking();
         for node in self.nodes.values() {
+            if is_failing {
+                eprintln!("{}", node.engine.status_json());
+            }
             node.volume.gate.set_shut(false);
             node.machine.save_gate.set_shut(false);
             node.machine.send_gate.set_shut(false);

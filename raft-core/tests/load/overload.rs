@@ -33,7 +33,7 @@ fn tight(options: &mut Options) {
     options.snapshot_entries = 32;
     options.snapshot_trailing = 16;
     // Nobody is to be elected for want of a processor.
-    options.consensus.election_ticks = 200;
+    options.consensus.election_ticks = 1000;
     options.consensus.message_bytes_max = 32 << 10;
     options.consensus.uncommitted_bytes_max = UNCOMMITTED_BYTES as u64;
     options.consensus.inflight_bytes_max = INFLIGHT_BYTES as u64;

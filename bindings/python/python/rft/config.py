@@ -83,7 +83,9 @@ class Config:
     """Entries kept in memory behind a snapshot, so that a slow follower need not fetch the snapshot."""
 
     snapshot_chunk_bytes: int = _default("snapshot_chunk_bytes")
-    """Engine: a snapshot longer than this travels in chunks of as many bytes: 1024 to 64 MiB."""
+    """Engine: a snapshot longer than this travels in chunks of as many bytes: 1024 to 64 MiB.
+
+    Chunks are smaller where `queue_bytes_max` is less than eight times as much."""
 
     seed: int | None = None
     """The seed of election timeouts. By default a node takes its id, and an engine its id and the clock."""

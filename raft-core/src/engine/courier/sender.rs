@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::raftpb::message::{Message, Snapshot, SnapshotMetadata};
 
 /// Chunks on their way to one receiver.
-pub(super) const WINDOW: u64 = 4;
+pub(crate) const WINDOW: u64 = 4;
 
 /// The longest snapshot for a receiver that takes none in pieces: more than transports carry would not arrive.
 const WHOLE_BYTES_MAX: usize = 63 << 20;
