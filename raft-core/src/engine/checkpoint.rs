@@ -101,6 +101,9 @@ impl Driver {
             // A leader's snapshot may have overtaken it. The log must not name an older one behind a newer one.
             Ok(Some(saved)) if saved.metadata.index > self.checkpoint.index => {
                 self.checkpoint.index = saved.metadata.index;
+                // The disk takes a snapshot for one of this log only as far as it knows the log to be committed: it would
+                // start again from an older one, and keep that for it.
+                self.write_commit();
                 self.hand_to_writer(WriterJob::Record(saved));
                 Ok(())
             }

@@ -234,7 +234,8 @@ impl Driver {
     }
 
     /// Has a ticket written. One that has nothing to be durable for goes back at once if all before it is durable: how far
-    /// the log is committed is only good to know after a restart, and is written with what comes next, or at the next tick.
+    /// the log is committed is only good to know after a restart, and is written with what comes next, at the next tick, or
+    /// before a snapshot is recorded.
     fn save(&mut self, ticket: AppendTicket) -> Result<()> {
         let is_word = !ticket.must_sync() && ticket.snapshot().is_none() && ticket.entries().is_empty();
         if is_word && self.writing_since.is_empty() {
@@ -256,7 +257,7 @@ impl Driver {
     }
 
     /// Has the commit index written that no ticket has brought to the disk.
-    fn write_commit(&mut self) {
+    pub(super) fn write_commit(&mut self) {
         if let Some(hard_state) = self.unwritten.take() {
             self.hand_to_writer(WriterJob::Commit(hard_state));
         }

@@ -13,6 +13,7 @@ use crate::consensus::ready::AppendTicket;
 use crate::disk::store::Store;
 use crate::error::Result;
 use crate::raftpb::entry::Entries;
+use crate::raftpb::message::HardState;
 
 /// The most tickets under one sync. A driver that runs ahead of the disk has this many heartbeats at the most to wait.
 const GROUP_MAX: usize = 64;
@@ -88,7 +89,7 @@ impl Writer {
                     WriterJob::Append(ticket) => group.push(ticket),
                     WriterJob::Commit(hard_state) => {
                         self.append(&mut group)?;
-                        self.store.append(Some(&hard_state), &Entries::new(), false)?;
+                        self.commit(&hard_state)?;
                     }
                     WriterJob::Record(saved) => {
                         self.append(&mut group)?;
@@ -137,6 +138,13 @@ impl Writer {
         }
         self.shared.inbox.complete(Completion::Appended(std::mem::take(group)));
         restored.map_or(Ok(()), |index| self.store.release(index))
+    }
+
+    /// Writes how far the log is committed. No sync: what comes next brings it, and a machine that stops before has only
+    /// to be told again.
+    fn commit(&mut self, hard_state: &HardState) -> Result<()> {
+        let _inside = self.shared.calls.disk();
+        self.store.append(Some(hard_state), &Entries::new(), false)
     }
 
     fn record(&mut self, saved: Saved) -> Result<()> {

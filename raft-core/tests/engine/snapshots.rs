@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::engine::code::Code;
@@ -38,6 +39,30 @@ fn the_policy_takes_them_and_a_restart_begins_with_the_newest() {
     assert!(commands.len() > 70, "{}", commands.len());
     world.write("after");
     assert_eq!(world.agreed(101).len(), 101);
+}
+
+#[test]
+fn one_that_is_told_of_is_what_the_node_starts_from_after_a_power_cut() {
+    // No tick comes to the aid of the disk, which is to know by then that the snapshot is of what is committed.
+    let mut world = World::in_memory(1 << 30, &[1], |options| {
+        options.tick_interval = Duration::from_secs(60);
+    });
+    world.node(1).engine.campaign().unwrap();
+    let mut known = Vec::new();
+    for number in 1..=3 {
+        world.write(&format!("{number}"));
+        let node = world.node(1);
+        node.engine.snapshot(number).unwrap();
+        known.push(wait_for("a snapshot", || node.machine.outcome(number)).index);
+    }
+    assert!(known.is_sorted_by(|a, b| a < b), "{known:?}");
+    world.cut_power(&[1]);
+    let machine = &world.node(1).machine;
+    let started_from =
+        |newest| move |event: &Event| matches!(event, Event::Recovered { index, .. } if *index == newest);
+    wait_until("word of the start", || machine.has_event(|event| matches!(event, Event::Recovered { .. })));
+    assert!(machine.has_event(started_from(known[2])), "{known:?} {:?}", machine.events.lock());
+    assert_eq!(machine.commands(), ["1", "2", "3"]);
 }
 
 #[test]
