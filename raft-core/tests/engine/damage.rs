@@ -11,17 +11,26 @@ use crate::world::{World, wait_until};
 
 const VOTERS: [u64; 3] = [1, 2, 3];
 
-/// A cluster with small segments, whose node 3 has stopped after many writes and a few snapshots.
+/// A cluster with small segments, whose node 3 has stopped after many writes and three snapshots at the least: as many as
+/// are kept, so that none is left of those that a node starts with, which are empty.
 fn stopped() -> World {
     let mut world = World::new(&VOTERS, |options| {
         options.segment_bytes = 16 << 10;
         options.snapshot_entries = 40;
         options.snapshot_trailing = 5;
     });
-    for at in 0..150 {
-        world.write(&format!("command {at} {}", "x".repeat(200)));
+    for part in 1..=3 {
+        for at in (part - 1) * 50..part * 50 {
+            world.write(&format!("command {at} {}", "x".repeat(200)));
+        }
+        // A node that is behind takes one snapshot of much, or a leader's.
+        world.agreed(part * 50);
+        let is_snapshot =
+            |event: &&Event| matches!(event, Event::SnapshotSaved { .. } | Event::SnapshotRestored { .. });
+        wait_until("a snapshot", || {
+            world.node(3).machine.events.lock().iter().filter(is_snapshot).count() >= part
+        });
     }
-    world.agreed(150);
     world.stop(3);
     world
 }
