@@ -1,7 +1,7 @@
 """PySyncObj in three processes with its journal on. Its journal is a memory map that is never synced: not durable.
 
-pysyncobj_e2e.py TICKS WORK OUTSTANDING BYTES SECONDS DIR: TICKS is `default` or `tuned` (0.5 ms). The leader's process makes
-the load: so many outstanding, each answered by a callback.
+pysyncobj_e2e.py TICKS WORK OUTSTANDING BYTES SECONDS DIR: TICKS is `default` or `tuned` (0.5 ms). The leader's process
+makes the load: so many outstanding, each answered by a callback.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ PATIENCE = 30.0
 
 
 def main() -> None:
+    """One sample, or one node of it."""
     if sys.argv[1] == "node":
         run(int(sys.argv[2]), sys.argv[3].split(","), sys.argv[4:])
         return
@@ -61,6 +62,7 @@ def main() -> None:
 
 
 def run(at: int, ports: list[str], words: list[str]) -> None:
+    """A node, which makes the load where it leads. It ends with its input."""
     from pysyncobj import SyncObj, SyncObjConf, replicated
 
     ticks, _, outstanding, size, seconds, folder = words
@@ -114,7 +116,9 @@ def run(at: int, ports: list[str], words: list[str]) -> None:
     took = time.perf_counter() - begun
     times.sort()
     at_percent = [times[(len(times) - 1) * percent // 100] * 1e6 for percent in (50, 99)]
-    print(json.dumps({"value": len(times) / took, "p50_us": at_percent[0], "p99_us": at_percent[1]}), flush=True)
+    print(
+        json.dumps({"value": len(times) / took, "p50_us": at_percent[0], "p99_us": at_percent[1]}), flush=True
+    )
     sys.stdin.read()
 
 

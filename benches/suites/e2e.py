@@ -52,8 +52,9 @@ def programs(context: Context) -> list[Program]:
         path = peer(context, folder)
         build = [Command(["go", "build", "-o", str(path), f"./{folder}"], go)]
         found.append(Program(name, path, build, ["go-1.24"]))
-    venv = ["scripts/python-venv.sh", str(python(context).parent.parent), PYSYNCOBJ, "benches/peers/pysyncobj.txt"]
-    found.append(Program(PYSYNCOBJ, python(context), [Command(venv, context.root)], ["python3-venv"]))
+    venv = str(python(context).parent.parent)
+    make = Command(["scripts/python-venv.sh", venv, PYSYNCOBJ, "benches/peers/pysyncobj.txt"], context.root)
+    found.append(Program(PYSYNCOBJ, python(context), [make], ["python3-venv"]))
     return found
 
 
@@ -100,7 +101,7 @@ def is_writable(path: Path) -> bool:
 def writes(context: Context, disk: str, files: Path, work: str, outstanding: int, size: int) -> Cell:
     """`thr`: so many blocked threads, in the leader's process. `win`: one generator with so many outstanding. Go has
     its blocked callers in both."""
-    shape = [work, str(outstanding), str(size), seconds(context), files]
+    shape: list[str | Path] = [work, str(outstanding), str(size), seconds(context), files]
     targets: dict[str, float] = {}
     if size == 256:
         targets = (TARGETS if disk == "disk" else MEMORY_TARGETS).get((work, outstanding), {})
@@ -127,7 +128,7 @@ def writes(context: Context, disk: str, files: Path, work: str, outstanding: int
 
 def reads(context: Context, work: str, outstanding: int) -> Cell:
     """Linearizable reads at the leader. Those by lease are ours alone: etcd's and hashicorp's ask a quorum, too."""
-    shape = [work, str(outstanding), "0", seconds(context), context.files]
+    shape: list[str | Path] = [work, str(outstanding), "0", seconds(context), context.files]
     with_lease: dict[str, list[str | Path]] = {"ours, lease": [ours(context), "lease", *shape]}
     return Cell(
         f"e2e-{work.split('-')[0]}/{work.split('-')[1]}{outstanding}",

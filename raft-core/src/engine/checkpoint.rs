@@ -67,7 +67,7 @@ impl Checkpoint {
         self.grown = 0;
     }
 
-    /// Whether one is to be begun once all up to `applied` is.
+    /// Whether one is to be begun once all up to `applied` is. Bytes count when the driver hears that they are applied.
     pub(super) fn is_due(&self, applied: u64, now: Instant) -> bool {
         let many = self.entries != 0 && applied.saturating_sub(self.index.max(self.tried)) >= self.entries;
         let much = self.bytes != 0 && self.grown >= self.bytes;

@@ -115,7 +115,7 @@ impl Driver {
             self.shared.inbox.wait(time, self.waits_for_applier());
             let open = self.shared.inbox.take(&mut self.in_hand.inputs, &mut completions);
             self.look_at_clocks()?;
-            // First: what a thread learned from a completion is to be known here before what it asked next.
+            // First: what a thread learned from a completion is to be known here before what it asks next.
             self.take_completions(&mut completions)?;
             if !open {
                 return Ok(());
@@ -354,8 +354,10 @@ impl Driver {
         self.carry_out(effects)
     }
 
-    /// Whether something is to be done at once when the applier comes back. Else it waits for whatever else wakes the
-    /// driver, the next tick at the latest.
+    /// Whether something is to be done at once when the applier comes back: a snapshot to be installed behind it, the next
+    /// step of a replacement, what is committed and has no place with the applier, a snapshot to be taken. Else it waits
+    /// for whatever else wakes the driver, the next tick at the latest, because waking it for each apply would cost as
+    /// much as the apply.
     fn waits_for_applier(&self) -> bool {
         self.received.is_some()
             || !self.in_hand.replacements.is_empty()
