@@ -241,6 +241,7 @@ impl Applier {
         let mut outcomes = Outcomes::default();
         self.shared.pending.lock().applied(&entries, &results, &mut outcomes);
         drop(entries);
+        // Consensus acts on a membership as soon as it is applied. Of anything else the driver has said whether it waits.
         match changes.is_empty() {
             true => self.shared.inbox.complete_quietly(Completion::Applied(ticket)),
             false => self.shared.inbox.complete(Completion::Applied(ticket)),

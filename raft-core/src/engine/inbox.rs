@@ -279,6 +279,29 @@ mod tests {
     }
 
     #[test]
+    fn what_can_wait_wakes_only_a_driver_that_waits_for_it() {
+        let inbox = Inbox::new(8, 1000);
+        let done = || Completion::Decided(Vec::new());
+        let is_asleep = || inbox.state.lock().is_asleep;
+        let sleep = |is_eager| inbox.wait(Duration::from_secs(60), is_eager);
+        std::thread::scope(|scope| {
+            let driver = scope.spawn(|| sleep(false));
+            while !is_asleep() {}
+            inbox.complete_quietly(done());
+            assert!(is_asleep());
+            inbox.complete(done());
+            driver.join().unwrap();
+            let mut completions = Vec::new();
+            assert!(inbox.take(&mut VecDeque::new(), &mut completions));
+            assert_eq!(completions.len(), 2);
+            let driver = scope.spawn(|| sleep(true));
+            while !is_asleep() {}
+            inbox.complete_quietly(done());
+            driver.join().unwrap();
+        });
+    }
+
+    #[test]
     fn a_closed_inbox_gives_what_it_has_and_takes_no_more() {
         let inbox = Inbox::new(8, 1000);
         inbox.push(Input::Campaign, None).unwrap();

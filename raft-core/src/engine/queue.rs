@@ -1,5 +1,6 @@
 //! A queue of jobs for one thread. Its owner sleeps until there is something, and takes all that is there under one lock;
-//! only the job that finds it asleep costs a wakeup.
+//! only the job that finds it asleep costs a wakeup. A channel that yields the processor for a while before it sleeps
+//! takes it from the other nodes of a small machine each time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
