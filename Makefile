@@ -11,7 +11,7 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME := librft.so.$(basename $(VERSION))
 C_FILES = $(wildcard examples/*/*.c examples/*/*.cpp examples/*/*.h examples/*/*.hpp include/*.hpp include/rft/*.hpp bindings/c/*.c \
-	bindings/cpp/*.cpp bindings/cpp/*.hpp bindings/go/*.c bindings/go/*.h)
+	bindings/cpp/*.cpp bindings/cpp/*.hpp bindings/go/*.c bindings/go/*.h benches/faces/*.c benches/faces/*.cpp benches/faces/*.h)
 C_STYLE := --style=file:examples/.clang-format
 DEMO := examples/demo
 C_TOOLS := gcc pkg-config
@@ -52,11 +52,16 @@ help:
 # Built by itself, so that the library never sees what only the program needs.
 TOOL := -p raft-core --features tool --bin rft
 
-.PHONY: lib kv kv-cpp three-nodes smoke
+.PHONY: lib shared kv kv-cpp three-nodes smoke
 lib:
 	@scripts/need.sh cargo gcc
 	$(CARGO) build --release -p raft-ffi
 	$(CARGO) build --release $(TOOL)
+
+# The shared library that is installed, optimized across crates: Cargo does that only where no Rust library is asked for too.
+shared:
+	@scripts/need.sh cargo gcc
+	$(CARGO) rustc --profile dist -p raft-ffi --crate-type cdylib
 
 kv: lib
 	@scripts/need.sh $(KV_TOOLS)
@@ -83,7 +88,7 @@ three-nodes: lib
 # What the tag rft_static links: a library and its header beside the Go package.
 GO := bindings/go
 GO_MODULES := $(GO) examples/kv-go examples/tutorial/go
-GO_PLACES := $(GO_MODULES) examples/kv-etcd benches/peers
+GO_PLACES := $(GO_MODULES) examples/kv-etcd benches/peers benches/faces/go
 GO_HOST = $(shell cd $(GO) && go env GOOS)_$(shell cd $(GO) && go env GOARCH)
 .PHONY: go-header go-static
 go-header:
@@ -452,14 +457,14 @@ bench:
 	@scripts/need.sh cargo gcc python3
 	$(if $(BENCH_DIR),BENCH_DIR=$(abspath $(BENCH_DIR))) $(PYTHON) benches/run.py $(if $(QUICK),--quick) $(SUITE)
 
-install: lib
+install: lib shared
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/rft $(DESTDIR)$(PREFIX)/include/rft \
 		$(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILT)/release/rft $(DESTDIR)$(PREFIX)/bin/rft
 	install -m 644 include/rft.h include/rft.hpp $(DESTDIR)$(PREFIX)/include
 	install -m 644 include/rft/*.hpp $(DESTDIR)$(PREFIX)/include/rft
 	install -m 644 $(BUILT)/release/librft.a $(DESTDIR)$(LIBDIR)/librft.a
-	install -m 755 $(BUILT)/release/librft.so $(DESTDIR)$(LIBDIR)/librft.so.$(VERSION)
+	install -m 755 $(BUILT)/dist/librft.so $(DESTDIR)$(LIBDIR)/librft.so.$(VERSION)
 	ln -sf librft.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/librft.so
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \

@@ -3,7 +3,10 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
 #include <stdexcept>
+
+#include <fcntl.h>
 
 namespace {
 
@@ -158,6 +161,39 @@ void trace() {
     }
 }
 
+// How many logs of this process are open to be written past the system's cache.
+int direct_logs() {
+    int found = 0;
+#ifdef O_DIRECT
+    for (const auto &entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code gone;
+        const std::filesystem::path file = std::filesystem::read_symlink(entry.path(), gone);
+        const int flags = ::fcntl(std::stoi(entry.path().filename().string()), F_GETFL);
+        found += file.extension() == ".wal" && flags != -1 && (flags & O_DIRECT) != 0;
+    }
+#endif
+    return found;
+}
+
+// The log past the system's cache, or a line that says that it cannot be, and only where it is asked for.
+void direct() {
+    for (const bool asked : {true, false, true}) {
+        std::atomic<int> told{0};
+        List list;
+        rft::Host host = list.host(nullptr);
+        host.log = [&](rft::LogLevel, std::string_view text) {
+            told += text.find("past the system's cache") != std::string_view::npos;
+        };
+        rft::Config config = config_of({1});
+        OK(config.set(rft::Setting::direct_writes, asked));
+        rft::Engine engine = rft::Engine::open(config, root + "/direct", std::move(host)).value();
+        CHECK(direct_logs() + told == asked);
+        OK(engine.campaign());
+        until("it leads", [&] { return engine.read_wait(std::chrono::seconds(1)).ok(); });
+        CHECK(engine.propose_wait("x", patience).ok());
+    }
+}
+
 void settings() {
     rft::Config config = config_of({1});
     OK(config.set(rft::Setting::lease_reads, 1));
@@ -178,6 +214,7 @@ int main(int argc, char **argv) {
     root = argv[1];
     settings();
     trace();
+    direct();
     views();
     room(true);
     room(false);

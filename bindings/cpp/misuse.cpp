@@ -209,6 +209,38 @@ void engines() {
     GIVES(io, rft::Engine::open(alone(), "/dev/null/x", list.host(nullptr)));
 }
 
+// Each of many requests is told of its own outcome, once; those that are refused are told nothing.
+void many_at_once() {
+    List list;
+    rft::Engine engine = open_alone("many", list.host(nullptr));
+    const std::string large(9u << 20, 'x');
+    for (int round = 0; round < 3; round++) {
+        constexpr int n = 200;
+        std::vector<std::string> answers(n);
+        std::vector<std::pair<rft::Bytes, rft::Done>> entries, refused;
+        std::atomic<int> missing{0};
+        for (std::string &answer : answers) {
+            const bool wanted = (&answer - answers.data()) % 3 != 0;
+            missing += wanted ? 1 : 0;
+            entries.emplace_back("x", wanted
+                                          ? rft::Done([&missing, &answer](rft::Result<rft::Outcome> outcome) {
+                                                answer += rft::Bytes(outcome.value().answer).text();
+                                                --missing;
+                                            })
+                                          : rft::Done());
+            refused.emplace_back(large, [](auto &&) { std::abort(); });
+        }
+        GIVES(too_large, engine.propose_many(std::move(refused)));
+        OK(engine.propose_many(std::move(entries)));
+        OK(engine.propose_wait("behind them", patience));
+        until("all are told", [&] { return missing == 0; });
+        for (int at = 0; at < n; at++) {
+            const std::string place = std::to_string(round * (n + 1) + at + 1);
+            CHECK(answers[static_cast<std::size_t>(at)] == (at % 3 != 0 ? place : ""));
+        }
+    }
+}
+
 // What a callback owns is destroyed once, whatever happens.
 struct Tally {
     std::atomic<int> *count;
@@ -315,6 +347,7 @@ int main(int argc, char **argv) {
     configurations();
     nodes();
     engines();
+    many_at_once();
     throwing_callbacks();
     restore_that_throws();
     many_threads();

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"runtime"
+	"sync"
 	"unsafe"
 )
 
@@ -31,6 +32,36 @@ func borrowed(pinner *runtime.Pinner, list [][]byte) []C.rft_bytes_t {
 		}
 	}
 	return array
+}
+
+// packed are payloads side by side with their lengths, as the shim takes them: memory without pointers, of which C may have
+// one without pinning each of many.
+type packed struct {
+	data []byte
+	lens []C.size_t
+}
+
+var packs = sync.Pool{New: func() any { return new(packed) }}
+
+// keptMax is how much memory is kept for the next batch.
+const keptMax = 1 << 20
+
+// pack copies payloads; free gives the memory back.
+func pack(payloads [][]byte) *packed {
+	p, _ := packs.Get().(*packed)
+	for _, data := range payloads {
+		p.data = append(p.data, data...)
+		p.lens = append(p.lens, C.size_t(len(data)))
+	}
+	return p
+}
+
+func (p *packed) free() {
+	if cap(p.data) > keptMax || cap(p.lens) > keptMax/8 {
+		return
+	}
+	p.data, p.lens = p.data[:0], p.lens[:0]
+	packs.Put(p)
 }
 
 // view is what C lent: valid only until the callback or the call that lent it is over.

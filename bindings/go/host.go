@@ -31,7 +31,7 @@ func newHost(config Config, machine StateMachine, transport Transport, options o
 		id: config.ID, machine: machine, transport: transport, onEvent: options.onEvent, waits: config.WaitForRoom,
 		lines: make(chan line, linesMax),
 	}
-	h.pending.calls = make(map[uint64]place)
+	h.pending.calls = make(map[uint64]*call)
 	logger := options.logger
 	if logger == nil {
 		logger = slog.Default() // for panics of the host, which must not be lost

@@ -10,8 +10,10 @@ package rft
 // #cgo nocallback rft_node_step
 // #cgo noescape rft_node_step_many
 // #cgo nocallback rft_node_step_many
-// #cgo noescape rft_node_propose
-// #cgo nocallback rft_node_propose
+// #cgo noescape rft_go_node_propose
+// #cgo nocallback rft_go_node_propose
+// #cgo noescape rft_go_node_propose_one
+// #cgo nocallback rft_go_node_propose_one
 // #cgo noescape rft_node_propose_change
 // #cgo nocallback rft_node_propose_change
 // #cgo noescape rft_node_read_index
@@ -129,17 +131,28 @@ func (n *Node) StepMany(messages [][]byte) (int, error) {
 // which is no promise: they are committed when they come back in Ready.Committed. It gives the index of the first, 0
 // when they were sent on to the leader.
 func (n *Node) Propose(payloads ...[]byte) (uint64, error) {
-	var index C.uint64_t
-	err := n.call(func(node *C.rft_node_t, object **C.rft_error_t) C.rft_status_t {
-		var pinner runtime.Pinner
-		defer pinner.Unpin()
-		array := borrowed(&pinner, payloads)
-		if len(array) == 0 {
-			return C.RFT_E_INVALID_ARG
-		}
-		return C.rft_node_propose(node, &array[0], C.size_t(len(array)), &index, object)
-	})
-	return uint64(index), err
+	if len(payloads) == 0 {
+		return 0, newError(ErrInvalidArg, "there is no payload")
+	}
+	if n == nil {
+		return 0, errClosed
+	}
+	n.lock.Lock()
+	if n.node == nil {
+		n.lock.Unlock()
+		return 0, errClosed
+	}
+	var out C.rft_go_proposed_t
+	if len(payloads) == 1 {
+		one := payloads[0]
+		out = C.rft_go_node_propose_one(n.node, first(one), C.size_t(len(one)))
+	} else {
+		many := pack(payloads)
+		out = C.rft_go_node_propose(n.node, first(many.data), &many.lens[0], C.size_t(len(many.lens)))
+		many.free()
+	}
+	n.lock.Unlock()
+	return uint64(out.index), failure(out.status, out.error)
 }
 
 // ProposeChange proposes a membership change. It takes effect on each node when that node advances past it. A newcomer

@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -34,38 +35,49 @@ type Result struct {
 // pending are the requests under way. Outcomes are handed over without waiting for anybody.
 type pending struct {
 	lock  sync.Mutex
-	last  uint64
-	calls map[uint64]place
+	last  uint64           // the last block that was given
+	calls map[uint64]*call // by each of its blocks
 	ended error
 }
 
+// block is how many requests have one place in the table. The numbers of a call begin with a block, and no other call
+// has numbers in its blocks.
+const block = 64
+
 // call is what somebody waits for: the results of one request or of many.
 type call struct {
-	first   uint64 // its requests are numbered from here on
-	results []Result
-	open    int           // how many have no outcome yet; guarded by pending.lock
+	first   uint64        // its requests are numbered from here on
+	results []Result      // Err is errOpen where there is no outcome yet
+	open    int           // how many have none; guarded by pending.lock
 	done    chan struct{} // closed when none is open
 }
 
-type place struct {
-	call *call
-	at   int
-}
+var errOpen = errors.New("there is no outcome yet")
 
 // begin numbers n requests. Their outcomes may come before the library's call returns.
 func (p *pending) begin(n int) (*call, error) {
 	c := &call{results: make([]Result, n), open: n, done: make(chan struct{})}
+	for at := range c.results {
+		c.results[at].Err = errOpen
+	}
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	if p.ended != nil {
 		return nil, p.ended
 	}
-	c.first = p.last + 1 // 0 wants no outcome
-	p.last += uint64(n)
-	for at := range n {
-		p.calls[c.first+uint64(at)] = place{c, at}
+	c.first = (p.last + 1) * block // 0 wants no outcome
+	for at := 0; at < n; at += block {
+		p.last++
+		p.calls[p.last] = c
 	}
 	return c, nil
+}
+
+// drop takes a call out of the table.
+func (p *pending) drop(c *call) {
+	for at := c.first; at < c.first+uint64(len(c.results)); at += block {
+		delete(p.calls, at/block)
+	}
 }
 
 // forget gives up on what is still open, if anything is: it gets `err`, and an outcome that comes all the same is
@@ -76,10 +88,9 @@ func (p *pending) forget(c *call, err error) bool {
 	if c.open == 0 {
 		return false
 	}
+	p.drop(c)
 	for at := range c.results {
-		request := c.first + uint64(at)
-		if _, open := p.calls[request]; open {
-			delete(p.calls, request)
+		if c.results[at].Err == errOpen {
 			c.results[at].Err = err
 		}
 	}
@@ -105,8 +116,9 @@ func (p *pending) settle(outcomes []C.rft_outcome_t, h *host) {
 	defer p.lock.Unlock()
 	for at := range outcomes {
 		from := &outcomes[at]
-		to, open := p.calls[uint64(from.request)]
-		if !open {
+		request := uint64(from.request)
+		to := p.calls[request/block]
+		if to == nil {
 			continue
 		}
 		result := Result{Outcome: Outcome{
@@ -119,7 +131,7 @@ func (p *pending) settle(outcomes []C.rft_outcome_t, h *host) {
 			err.Leader = uint64(from.leader)
 			result = Result{Err: h.explained(err)}
 		}
-		p.close(uint64(from.request), to, result)
+		p.close(to, request, result)
 	}
 }
 
@@ -128,16 +140,23 @@ func (p *pending) end(err error) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	p.ended = err
-	for request, to := range p.calls {
-		p.close(request, to, Result{Err: err})
+	for _, to := range p.calls {
+		for at := range to.results {
+			p.close(to, to.first+uint64(at), Result{Err: err})
+		}
 	}
 }
 
-func (p *pending) close(request uint64, to place, result Result) {
-	delete(p.calls, request)
-	to.call.results[to.at] = result
-	if to.call.open--; to.call.open == 0 {
-		close(to.call.done)
+// close gives a request its result, once.
+func (p *pending) close(to *call, request uint64, result Result) {
+	at := request - to.first
+	if at >= uint64(len(to.results)) || to.results[at].Err != errOpen {
+		return
+	}
+	to.results[at] = result
+	if to.open--; to.open == 0 {
+		p.drop(to)
+		close(to.done)
 	}
 }
 

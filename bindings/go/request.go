@@ -1,6 +1,9 @@
 package rft
 
 // #include "shim.h"
+//
+// #cgo noescape rft_go_engine_propose
+// #cgo noescape rft_go_engine_propose_one
 import "C"
 
 import (
@@ -82,8 +85,13 @@ func (e *Engine) begin(ctx context.Context, n int) (*call, error) {
 // one has an outcome, and does not come to Apply.
 func (e *Engine) Propose(ctx context.Context, data []byte) (Outcome, error) {
 	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
-		return C.rft_go_engine_propose_one(engine, first(data), C.size_t(len(data)), request, object)
+		return proposed(C.rft_go_engine_propose_one(engine, first(data), C.size_t(len(data)), request), object)
 	})
+}
+
+func proposed(out C.rft_go_proposed_t, object **C.rft_error_t) C.rft_status_t {
+	*object = out.error
+	return out.status
 }
 
 // ProposeMany proposes entries, all of them or none, in this order, and waits until each has its outcome. The error is
@@ -104,13 +112,10 @@ func (e *Engine) proposeMany(ctx context.Context, payloads [][]byte) ([]Result, 
 		return nil, err
 	}
 	err = e.call(func(engine *C.rft_engine_t, object **C.rft_error_t) C.rft_status_t {
-		var pinner runtime.Pinner
-		defer pinner.Unpin()
-		array := make([]C.rft_proposal_t, len(payloads))
-		for at, bytes := range borrowed(&pinner, payloads) {
-			array[at] = C.rft_proposal_t{data: bytes.data, len: bytes.len, request: C.uint64_t(call.first + uint64(at))}
-		}
-		return C.rft_engine_propose(engine, &array[0], C.size_t(len(array)), object)
+		many := pack(payloads)
+		defer many.free()
+		return proposed(C.rft_go_engine_propose(engine, first(many.data), &many.lens[0], C.size_t(len(many.lens)),
+			C.uint64_t(call.first)), object)
 	})
 	if err != nil {
 		e.host.pending.forget(call, err)

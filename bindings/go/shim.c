@@ -2,6 +2,8 @@
 
 #include "_cgo_export.h"
 
+#include <stdlib.h>
+
 /* The callbacks differ from Go's exported functions in `const` and in the type of the first argument. */
 
 static void on_drop(void *user) {
@@ -71,10 +73,62 @@ rft_status_t rft_go_engine_open(const rft_config_t *config, const char *dir, siz
     return rft_engine_open(config, dir, dir_len, &host, out, err);
 }
 
-rft_status_t rft_go_engine_propose_one(rft_engine_t *engine, const uint8_t *data, size_t len,
-                                       uint64_t request, rft_error_t **err) {
+rft_go_proposed_t rft_go_node_propose_one(rft_node_t *node, const uint8_t *data, size_t len) {
+    rft_go_proposed_t out = {0};
+    const rft_bytes_t bytes = {data, len};
+    out.status = rft_node_propose(node, &bytes, 1, &out.index, &out.error);
+    return out;
+}
+
+/* So many elements need no memory of their own. */
+enum { FEW = 128 };
+
+rft_go_proposed_t rft_go_node_propose(rft_node_t *node, const uint8_t *data, const size_t *lens, size_t n) {
+    rft_go_proposed_t out = {0};
+    rft_bytes_t few[FEW];
+    rft_bytes_t *list = n <= FEW ? few : calloc(n, sizeof *list);
+    if (list == NULL) {
+        out.status = RFT_E_TOO_LARGE;
+        return out;
+    }
+    for (size_t at = 0; at < n; data += lens[at++]) {
+        list[at].data = data;
+        list[at].len = lens[at];
+    }
+    out.status = rft_node_propose(node, list, n, &out.index, &out.error);
+    if (list != few) {
+        free(list);
+    }
+    return out;
+}
+
+rft_go_proposed_t rft_go_engine_propose_one(rft_engine_t *engine, const uint8_t *data, size_t len,
+                                            uint64_t request) {
+    rft_go_proposed_t out = {0};
     const rft_proposal_t proposal = {data, len, request};
-    return rft_engine_propose(engine, &proposal, 1, err);
+    out.status = rft_engine_propose(engine, &proposal, 1, &out.error);
+    return out;
+}
+
+rft_go_proposed_t rft_go_engine_propose(rft_engine_t *engine, const uint8_t *data, const size_t *lens,
+                                        size_t n, uint64_t first) {
+    rft_go_proposed_t out = {0};
+    rft_proposal_t few[FEW];
+    rft_proposal_t *list = n <= FEW ? few : calloc(n, sizeof *list);
+    if (list == NULL) {
+        out.status = RFT_E_TOO_LARGE;
+        return out;
+    }
+    for (size_t at = 0; at < n; data += lens[at++]) {
+        list[at].data = data;
+        list[at].len = lens[at];
+        list[at].request = first + at;
+    }
+    out.status = rft_engine_propose(engine, list, n, &out.error);
+    if (list != few) {
+        free(list);
+    }
+    return out;
 }
 
 rft_status_t rft_go_answers_set(const rft_entry_t *entries, const rft_bytes_t *answers, size_t n) {

@@ -78,6 +78,7 @@ enum class Setting : std::int32_t {
     snapshot_bytes = RFT_CONFIG_SNAPSHOT_BYTES,
     snapshot_send_bytes_per_second = RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND,
     trace = RFT_CONFIG_TRACE,
+    direct_writes = RFT_CONFIG_DIRECT_WRITES,
 };
 
 /// What a node is, see RFT_ROLE_FOLLOWER.

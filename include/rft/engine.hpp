@@ -92,10 +92,8 @@ class Engine {
             return Status(Code::invalid_arg);
         }
         std::vector<rft_proposal_t> proposals;
-        for (auto &[data, done] : entries) {
-            const std::uint64_t number = done ? app_->wait(std::move(done)) : 0;
-            proposals.push_back({data.data(), data.size(), number});
-        }
+        proposals.reserve(entries.size());
+        app_->wait(entries, proposals);
         Status status = attempt([&](rft_error_t **error) {
             return rft_engine_propose(engine_.get(), proposals.data(), proposals.size(), error);
         });

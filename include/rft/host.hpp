@@ -18,8 +18,8 @@
 #include <mutex>
 #include <string_view>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace rft {
 inline namespace v0 {
@@ -128,9 +128,16 @@ namespace detail {
 
 /// What an engine's user_data points to.
 struct App {
+    /// A request under way: its number, which tells its place too, and who takes its outcome.
+    struct Waiting {
+        std::uint64_t number = 0;
+        Done done;
+    };
+
     Host host;
     std::mutex lock;
-    std::unordered_map<std::uint64_t, Done> waiting;
+    std::vector<Waiting> waiting;
+    std::vector<std::uint32_t> unused; ///< The places in it where nobody waits.
     std::uint64_t last = 0;
 
     explicit App(Host from) : host(std::move(from)) {
@@ -139,19 +146,52 @@ struct App {
     /// Numbers a request.
     std::uint64_t wait(Done done) {
         const std::lock_guard<std::mutex> guard(lock);
-        waiting.emplace(++last, std::move(done));
-        return last;
+        return put(std::move(done));
     }
-    /// Takes a request that has its outcome, or that was refused.
-    Done take(std::uint64_t request) {
+    /// Numbers those of many requests whose outcome is wanted; the others get 0.
+    void wait(std::vector<std::pair<Bytes, Done>> &entries, std::vector<rft_proposal_t> &proposals) {
         const std::lock_guard<std::mutex> guard(lock);
-        const auto at = waiting.find(request);
-        if (at == waiting.end()) {
+        for (auto &[data, done] : entries) {
+            const std::uint64_t number = done ? put(std::move(done)) : 0;
+            proposals.push_back({data.data(), data.size(), number});
+        }
+    }
+    /// Takes a request that was refused.
+    void take(std::uint64_t request) noexcept {
+        const Done done = [&] {
+            const std::lock_guard<std::mutex> guard(lock);
+            return get(request);
+        }();
+    }
+    /// Takes `n` requests that have their outcomes.
+    void take(const rft_outcome_t *outcomes, std::size_t n, Done *taken) noexcept {
+        const std::lock_guard<std::mutex> guard(lock);
+        for (std::size_t at = 0; at < n; at++) {
+            taken[at] = get(outcomes[at].request);
+        }
+    }
+
+  private:
+    std::uint64_t put(Done done) {
+        if (unused.empty()) {
+            waiting.emplace_back();
+            unused.reserve(waiting.capacity()); // so that giving a place back needs no memory
+            unused.push_back(static_cast<std::uint32_t>(waiting.size() - 1));
+        }
+        const std::uint32_t at = unused.back();
+        unused.pop_back();
+        waiting[at].number = ++last << 32 | (std::uint64_t{at} + 1); // never 0, which wants no outcome
+        waiting[at].done = std::move(done);
+        return waiting[at].number;
+    }
+    Done get(std::uint64_t request) noexcept {
+        const std::uint32_t at = static_cast<std::uint32_t>(request) - 1;
+        if (at >= waiting.size() || waiting[at].number != request) {
             return {};
         }
-        Done done = std::move(at->second);
-        waiting.erase(at);
-        return done;
+        waiting[at].number = 0;
+        unused.push_back(at);
+        return std::move(waiting[at].done);
     }
 };
 
@@ -168,6 +208,18 @@ inline void thrown(App &app, const char *text) noexcept {
     }
     RFT_HPP_CATCH {
     }
+}
+
+/// Hands an outcome to who takes it.
+inline void tell(Done &done, const rft_outcome_t &from) {
+    if (from.status != RFT_OK) {
+        // What was refused says why in the place of an answer.
+        std::string why(reinterpret_cast<const char *>(from.answer), from.answer_len);
+        done(Status(static_cast<Code>(from.status), from.leader, std::move(why)));
+        return;
+    }
+    const Bytes answer(from.answer, from.answer_len);
+    done(Outcome{from.index, from.term, answer.copy(), from.age_ms, answer.size()});
 }
 
 extern "C" {
@@ -239,24 +291,20 @@ inline rft_status_t rft_hpp_restore(void *user, rft_snapshot_reader_t *reader) n
 }
 
 inline void rft_hpp_outcome(void *user, const rft_outcome_t *outcomes, std::size_t n) noexcept {
-    for (std::size_t at = 0; at < n; at++) {
-        const rft_outcome_t &from = outcomes[at];
-        RFT_HPP_TRY {
-            Done done = app(user).take(from.request);
-            if (!done) {
-                continue;
+    constexpr std::size_t at_once = 64;
+    for (std::size_t from = 0; from < n; from += at_once) {
+        const std::size_t count = n - from < at_once ? n - from : at_once;
+        Done dones[at_once];
+        app(user).take(outcomes + from, count, dones);
+        for (std::size_t at = 0; at < count; at++) {
+            RFT_HPP_TRY {
+                if (Done done = std::move(dones[at])) {
+                    tell(done, outcomes[from + at]);
+                }
             }
-            if (from.status != RFT_OK) {
-                // What was refused says why in the place of an answer.
-                std::string why(reinterpret_cast<const char *>(from.answer), from.answer_len);
-                done(Status(static_cast<Code>(from.status), from.leader, std::move(why)));
-                continue;
+            RFT_HPP_CATCH {
+                thrown(app(user), "what takes an outcome has thrown an exception");
             }
-            const Bytes answer(from.answer, from.answer_len);
-            done(Outcome{from.index, from.term, answer.copy(), from.age_ms, answer.size()});
-        }
-        RFT_HPP_CATCH {
-            thrown(app(user), "what takes an outcome has thrown an exception");
         }
     }
 }

@@ -165,15 +165,12 @@ class Node {
     }
     /// Proposes entries, all of them or none: the index of the first, 0 when they were sent on to the leader.
     Result<std::uint64_t> propose(const std::vector<Bytes> &payloads) {
-        const std::vector<rft_bytes_t> raw = detail::raw(payloads);
-        std::uint64_t index = 0;
-        Status status = detail::attempt([&](rft_error_t **error) {
-            return rft_node_propose(node_.get(), raw.data(), raw.size(), &index, error);
-        });
-        if (!status.ok()) {
-            return status;
+        if (payloads.size() == 1) {
+            const rft_bytes_t one = payloads.front().c_bytes(); // needs no memory of its own
+            return propose(&one, 1);
         }
-        return index;
+        const std::vector<rft_bytes_t> raw = detail::raw(payloads);
+        return propose(raw.data(), raw.size());
     }
     /// Proposes a membership change.
     Status propose_change(const std::vector<Change> &changes, Transition transition = Transition::automatic,
@@ -264,6 +261,15 @@ class Node {
 
   private:
     explicit Node(rft_node_t *node) noexcept : node_(node) {
+    }
+    Result<std::uint64_t> propose(const rft_bytes_t *payloads, std::size_t n) {
+        std::uint64_t index = 0;
+        Status status = detail::attempt(
+            [&](rft_error_t **error) { return rft_node_propose(node_.get(), payloads, n, &index, error); });
+        if (!status.ok()) {
+            return status;
+        }
+        return index;
     }
     detail::Owned<rft_node_t, rft_node_free> node_;
 };

@@ -40,7 +40,8 @@ class [[nodiscard]] Status {
     }
     /// What a call of rft.h gave. The error object is taken.
     Status(rft_status_t code, rft_error_t *error) noexcept
-        : code_(static_cast<Code>(code)), leader_(rft_error_leader(error)), error_(error) {
+        : code_(static_cast<Code>(code)), leader_(error == nullptr ? 0 : rft_error_leader(error)),
+          error_(error) {
     }
 
     /// Whether it is a success.

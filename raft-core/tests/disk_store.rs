@@ -7,11 +7,12 @@
 mod memory_volume;
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memory_volume::MemoryVolume;
+use memory_volume::{Direct, MemoryVolume};
 use raft_core::disk::os::OsVolume;
 use raft_core::disk::recovered::{Identity, Recovered};
 use raft_core::disk::store::{Store, StoreOptions};
@@ -567,6 +568,67 @@ fn the_number_of_a_directory_counts_a_run_once_the_group_has_taken_the_one_befor
             takes(&volume, known);
             let own = number(&volume);
             assert_eq!((number(&volume), number(&volume)), (own, own), "{known:x}");
+        }
+    }
+}
+
+/// Appends of all sizes, some of them without a sync, a snapshot's record and cuts; then what lies in the segments.
+fn written(direct_writes: bool, direct: Direct) -> (BTreeMap<PathBuf, Vec<u8>>, Recovered) {
+    let volume = MemoryVolume::default();
+    volume.set_direct(direct);
+    let options = StoreOptions { direct_writes, segment_bytes: 1 << 20, ..options() };
+    let opened = Store::open(Arc::new(volume.clone()), DIR.as_ref(), options.clone());
+    let (mut store, recovered) = opened.unwrap();
+    assert_eq!(recovered.notes.len(), usize::from(direct_writes && direct != Direct::Works));
+    store.bootstrap(&ConfState::of_voters([1, 2])).unwrap();
+    let mut next = 2;
+    for len in [0, 1, 60, 4000, 4096, 9000, 300_000, 5_000_000, 10, 3] {
+        for sync in [false, true] {
+            let entry = |index| Entry { term: 1, index, data: vec![7; len].into(), ..Entry::default() };
+            let state = state(1, next - 1);
+            store.append_later(Some(&state), &entry(next).into()).unwrap();
+            store.append(Some(&state), &entry(next + 1).into(), sync).unwrap();
+            next += 2;
+        }
+    }
+    drop(store);
+    let mut files = volume.files();
+    files.retain(|path, _| path.extension().is_some_and(|extension| extension == "wal"));
+    // Past the cache the last block is written whole.
+    files.values_mut().for_each(|bytes| {
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        bytes.truncate(used);
+    });
+    let (_, recovered) = Store::open(Arc::new(volume), DIR.as_ref(), options).unwrap();
+    assert_eq!(recovered.entries.last().map(|entry| entry.index), Some(next - 1));
+    (files, recovered)
+}
+
+#[test]
+fn past_the_cache_the_same_bytes_are_written() {
+    let (files, recovered) = written(false, Direct::Works);
+    assert!(files.len() > 2, "only {} segments", files.len());
+    for direct in [Direct::Works, Direct::Refused, Direct::RefusedLate] {
+        let (same, again) = written(true, direct);
+        assert!(same == files, "{direct:?}: other bytes");
+        assert_eq!((again.entries, again.hard_state), (recovered.entries.clone(), recovered.hard_state));
+    }
+}
+
+#[test]
+fn past_the_cache_of_a_real_disk_a_log_comes_back() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let options =
+        StoreOptions { direct_writes: true, segment_bytes: 1 << 20, zeroed_bytes: 1 << 20, ..options() };
+    for round in 0..3 {
+        let (mut store, recovered) = Store::open(Arc::new(OsVolume), dir.path(), options.clone()).unwrap();
+        if round == 0 {
+            store.bootstrap(&ConfState::of_voters([1, 2])).unwrap();
+        } else {
+            assert_eq!(recovered.entries, entries(1, 2..=round * 300 + 1));
+        }
+        for index in round * 300 + 2..=round * 300 + 301 {
+            store.append(Some(&state(1, index - 1)), &entries(1, index..=index), index % 3 > 0).unwrap();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A real process on a real disk that fails or ends at its n-th call, for every n: `RFT_DISK` says where, as
-//! `kill:37` or `fail:37`. The process writes numbered commands and says which are acknowledged; when it is started
-//! again, they are there, each once, and nothing else is.
+//! `kill:37` or `fail:37`, and as `direct:kill:37` with a log that is written past the system's cache. The process writes
+//! numbered commands and says which are acknowledged; when it is started again, they are there, each once, and nothing
+//! else is.
 //!
 //! `RFT_DISK=fail:37 cargo test -p raft-core --test failing_disk` tries one of them.
 
@@ -52,30 +53,37 @@ fn every_call_can_be_the_last() {
         attempt(&root, &plan);
         return;
     }
-    let whole = run(&root.join("whole"), "");
-    assert_eq!(whole.acknowledged, COMMANDS, "{}", whole.text);
-    for how in ["kill", "fail"] {
-        let (next, ended) = (AtomicU64::new(1), AtomicU64::new(0));
-        thread::scope(|scope| {
-            for _ in 0..PROCESSES {
-                scope.spawn(|| {
-                    loop {
-                        let at = next.fetch_add(1, Ordering::SeqCst);
-                        if at > whole.calls {
-                            return;
-                        }
-                        let acknowledged = attempt(&root, &format!("{how}:{at}"));
-                        ended.fetch_add(u64::from(acknowledged < COMMANDS), Ordering::SeqCst);
-                    }
-                });
-            }
-        });
-        let ended = ended.into_inner();
-        // Which call is the n-th differs a little, since a thread of the store makes segments ready; the last ones come
-        // behind the last command.
-        assert!(ended > whole.calls * 8 / 10, "{how}: {ended} of {} ended early", whole.calls);
+    for way in ["", "direct:"] {
+        let whole = run(&root.join(format!("whole-{}", way.trim_end_matches(':'))), way);
+        assert_eq!(whole.acknowledged, COMMANDS, "{}", whole.text);
+        for how in ["kill", "fail"] {
+            every_call(&root, &format!("{way}{how}"), whole.calls);
+        }
+        println!("{way} {} calls, each of them the last once and failing once", whole.calls);
     }
-    println!("{} calls, each of them the last once and failing once", whole.calls);
+}
+
+/// Tries so many calls, several at a time.
+fn every_call(root: &Path, how: &str, calls: u64) {
+    let (next, ended) = (AtomicU64::new(1), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..PROCESSES {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::SeqCst);
+                    if at > calls {
+                        return;
+                    }
+                    let acknowledged = attempt(root, &format!("{how}:{at}"));
+                    ended.fetch_add(u64::from(acknowledged < COMMANDS), Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    let ended = ended.into_inner();
+    // Which call is the n-th differs a little, since a thread of the store makes segments ready; the last ones come
+    // behind the last command.
+    assert!(ended > calls * 8 / 10, "{how}: {ended} of {calls} ended early");
 }
 
 /// Has a process end as planned, starts it again, and says how many commands were acknowledged by then.
@@ -118,12 +126,14 @@ fn run(dir: &Path, plan: &str) -> Ran {
 /// Opens the engine, tells what it has, and goes on from there until the commands or the disk are at their end.
 fn child(dir: &Path, plan: &str) {
     let calls = Arc::new(AtomicU64::new(0));
+    let (is_direct, plan) = plan.strip_prefix("direct:").map_or((false, plan), |rest| (true, rest));
     let (how, at) = plan.split_once(':').unwrap_or(("", "0"));
     let volume = Failing { calls: Arc::clone(&calls), at: at.parse().unwrap(), kills: how == "kill" };
     let machine = Arc::new(Counter::default());
     let mut options = Options::new(1);
     options.tick_interval = Duration::from_millis(5);
     options.segment_bytes = 64 << 10;
+    options.direct_writes = is_direct;
     options.snapshot_entries = 15;
     options.snapshot_trailing = 2;
     options.voters = vec![1];
@@ -235,6 +245,12 @@ impl Volume for Failing {
         }
         let file = OsVolume.open(path, access)?;
         Ok(Box::new(FailingFile { file, volume: self.clone(), path: path.to_owned() }))
+    }
+
+    fn open_direct(&self, path: &Path) -> Result<Option<Box<dyn File>>> {
+        self.call("open", path)?;
+        let file = OsVolume.open_direct(path)?;
+        Ok(file.map(|file| Box::new(FailingFile { file, volume: self.clone(), path: path.to_owned() }) as _))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {

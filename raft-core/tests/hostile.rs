@@ -92,6 +92,7 @@ fn message() -> impl Strategy<Value = Message> {
                     store: ids.len() as u64,
                     stores: (ids.len() == 3).then(|| ids.iter().map(|id| (*id, index)).collect()),
                     group: ids.len() as u64,
+                    quiet: !reject,
                 }
             })
         },

@@ -93,8 +93,10 @@ fn messages() -> impl Strategy<Value = Message> {
     let snapshot =
         proptest::option::of(snapshots().prop_filter("empty is none", |s| *s != Snapshot::default()));
     let rest = (any::<bool>(), vec(any::<u8>(), 0..20), entries(), snapshot);
-    let ours = (any::<u64>(), proptest::option::of(vec(any::<(u64, u64)>(), 0..3)), any::<u64>());
-    (0u64..24, any::<[u64; 8]>(), rest, ours).prop_map(|(kind, numbers, rest, (store, stores, group))| {
+    let ours =
+        (any::<u64>(), proptest::option::of(vec(any::<(u64, u64)>(), 0..3)), any::<u64>(), any::<bool>());
+    (0u64..24, any::<[u64; 8]>(), rest, ours).prop_map(|(kind, numbers, rest, ours)| {
+        let (store, stores, group, quiet) = ours;
         let (reject, context, entries, snapshot) = rest;
         let [to, from, term, log_term, index, commit, reject_hint, vote] = numbers;
         Message {
@@ -114,6 +116,7 @@ fn messages() -> impl Strategy<Value = Message> {
             store,
             stores: stores.map(Vec::into_boxed_slice),
             group,
+            quiet,
         }
     })
 }

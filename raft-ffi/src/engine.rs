@@ -17,6 +17,8 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
+use raft_core::raftpb::arena::Arena;
+
 use crate::boundary::{
     self, Checked, Handle, Out, array, call, exclusive, node_id, or_default, path, shared, shared_to_end,
 };
@@ -161,7 +163,10 @@ unsafe fn step_all(
         (Out::optional(done, "done")?, array(messages, n, "messages")?, shared::<EngineState>(engine)?)
     };
     // SAFETY: as above.
-    let copies = unsafe { payload::share(messages, |message| *message, usize::MAX, "messages")? };
+    let copies = unsafe {
+        let arena = &mut Arena::none();
+        payload::share(arena, messages, |message| *message, usize::MAX, "messages", |_, copy| copy)?
+    };
     let mut taken = 0;
     let result = copies.into_iter().try_for_each(|message| {
         engine.step(peer, message)?;

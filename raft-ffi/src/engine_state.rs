@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use raft_core::engine::node::Engine;
 use raft_core::engine::options::Options;
 use raft_core::engine::outcome::Outcome;
 use raft_core::error::Error;
+use raft_core::raftpb::arena::Arena;
 
 use crate::boundary::{Buffer, Checked, Failure, Noun, Out};
 use crate::callbacks::{Callbacks, outcome_of};
@@ -29,6 +30,7 @@ use crate::payload;
 pub(crate) struct EngineState {
     pub(crate) engine: Engine,
     pub(crate) proposal_bytes_max: usize,
+    arena: Mutex<Arena>,
     host: Arc<Callbacks>,
 }
 
@@ -49,7 +51,16 @@ impl EngineState {
         host.check(policy.into_iter().any(|key| settings.get(key) != 0))?;
         let host = Arc::new(host);
         let engine = Engine::open(options(settings), dir, Arc::clone(&host) as Arc<dyn Host>)?;
-        Ok(EngineState { engine, proposal_bytes_max: settings.size(RFT_CONFIG_PROPOSAL_BYTES_MAX), host })
+        let proposal_bytes_max = settings.size(RFT_CONFIG_PROPOSAL_BYTES_MAX);
+        Ok(EngineState { engine, proposal_bytes_max, arena: Mutex::default(), host })
+    }
+
+    /// Copies with the arena. Nobody waits for another thread that copies at the moment.
+    pub(crate) fn with_arena<T>(&self, body: impl FnOnce(&mut Arena) -> T) -> T {
+        match self.arena.try_lock() {
+            Ok(mut arena) => body(&mut arena),
+            Err(_) => body(&mut Arena::none()),
+        }
     }
 
     /// Takes a message that `peer` has brought, if the host knows who that was.
@@ -117,6 +128,7 @@ fn options(settings: &Settings) -> Options {
     options.snapshot_trailing = settings.get(RFT_CONFIG_SNAPSHOT_TRAILING);
     options.snapshot_chunk_bytes = settings.size(RFT_CONFIG_SNAPSHOT_CHUNK_BYTES);
     options.segment_bytes = settings.get(RFT_CONFIG_SEGMENT_BYTES);
+    options.direct_writes = settings.get(RFT_CONFIG_DIRECT_WRITES) != 0;
     options.disk_reserve_bytes = settings.get(RFT_CONFIG_DISK_RESERVE_BYTES);
     options.cluster_id = settings.get(RFT_CONFIG_CLUSTER_ID);
     options.voters = settings.voters.clone();

@@ -11,6 +11,8 @@
 //!
 //! The peers of a node are nodes. A node does not understand the chunks in which an engine sends a long snapshot.
 
+use raft_core::raftpb::arena::Arena;
+
 use crate::boundary::{self, Handle, Out, array, boolean, call, exclusive, node_id, or_default};
 use crate::config::{Settings, rft_config_t};
 use crate::data::{rft_bytes_t, rft_change_t, rft_member_t, rft_node_status_t};
@@ -121,9 +123,16 @@ pub unsafe extern "C" fn rft_node_step_many(
             let done = Out::optional(done, "done")?;
             let messages = array(messages, n, "messages")?;
             let mut node = exclusive::<NodeState>(node)?;
-            let shared = payload::share(messages, |message| *message, usize::MAX, "messages")?;
+            let copies = payload::share(
+                &mut Arena::none(),
+                messages,
+                |message| *message,
+                usize::MAX,
+                "messages",
+                |_, copy| copy,
+            )?;
             let mut taken = 0;
-            let result = shared.into_iter().try_for_each(|message| {
+            let result = copies.into_iter().try_for_each(|message| {
                 node.bare.step(payload::decode(message)?)?;
                 taken += 1;
                 Ok(())
@@ -161,8 +170,25 @@ pub unsafe extern "C" fn rft_node_propose(
             let first_index = Out::optional(first_index, "first_index")?;
             let payloads = array(payloads, n, "payloads")?;
             let mut node = exclusive::<NodeState>(node)?;
-            let shared = payload::share(payloads, |piece| *piece, node.proposal_bytes_max, "payloads")?;
-            first_index.set(node.propose(shared)?);
+            let max = node.proposal_bytes_max;
+            let index = match payloads {
+                [rft_bytes_t { data, len }] => {
+                    let copy = payload::one(&mut node.arena, *data, *len, max, "payloads")?;
+                    node.propose_one(copy)?
+                }
+                many => {
+                    let copies = payload::share(
+                        &mut node.arena,
+                        many,
+                        |piece| *piece,
+                        max,
+                        "payloads",
+                        |_, copy| copy,
+                    )?;
+                    node.propose(copies)?
+                }
+            };
+            first_index.set(index);
             Ok(())
         })
     }
@@ -199,9 +225,8 @@ pub unsafe extern "C" fn rft_node_propose_change(
         call(err, || {
             let changes = array(changes, n, "changes")?;
             let mut node = exclusive::<NodeState>(node)?;
-            let context = rft_bytes_t { data: context, len };
-            let mut shared = payload::share(&[context], |piece| *piece, node.proposal_bytes_max, "context")?;
-            let change = membership::change(changes, transition, shared.pop().unwrap_or_default())?;
+            let context = payload::one(&mut Arena::none(), context, len, node.proposal_bytes_max, "context")?;
+            let change = membership::change(changes, transition, context)?;
             node.bare.raw_mut().propose_conf_change(&change)?;
             Ok(())
         })

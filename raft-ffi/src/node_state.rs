@@ -6,6 +6,7 @@ use bytes::Bytes;
 use raft_core::bare::node::{BareNode, Wanted, request_of};
 use raft_core::consensus::log::memory_storage::BOOTSTRAP_INDEX;
 use raft_core::consensus::ready::{AppendTicket, ReadState};
+use raft_core::raftpb::arena::Arena;
 use raft_core::raftpb::conf_change::ConfChangeV2;
 use raft_core::raftpb::entry::{Entry, EntryType};
 use raft_core::raftpb::message::{HardState, Snapshot};
@@ -24,6 +25,7 @@ use crate::store_state::StoreState;
 pub(crate) struct NodeState {
     pub(crate) bare: BareNode,
     pub(crate) proposal_bytes_max: usize,
+    pub(crate) arena: Arena,
     arrays: Arrays,
 }
 
@@ -58,7 +60,7 @@ impl NodeState {
             }
         };
         let proposal_bytes_max = settings.size(RFT_CONFIG_PROPOSAL_BYTES_MAX);
-        Ok(NodeState { bare, proposal_bytes_max, arrays: Arrays::default() })
+        Ok(NodeState { bare, proposal_bytes_max, arena: Arena::default(), arrays: Arrays::default() })
     }
 
     /// The index of the first payload, 0 when they were sent on to the leader.
@@ -67,6 +69,11 @@ impl NodeState {
             return Err(Failure::invalid("there is no payload"));
         }
         Ok(self.bare.raw_mut().propose(payloads)?.map_or(0, |first| first.index))
+    }
+
+    /// The same for one.
+    pub(crate) fn propose_one(&mut self, payload: Bytes) -> Checked<u64> {
+        Ok(self.bare.raw_mut().propose_one(payload)?.map_or(0, |first| first.index))
     }
 
     pub(crate) fn ready(&mut self) -> Checked<rft_ready_t> {
@@ -177,21 +184,23 @@ pub(crate) fn snapshot_of(snapshot: &Snapshot) -> rft_snapshot_t {
 
 /// The header's form of an entry, pointing at its payload, or at the context that `contexts` keeps.
 fn entry_of(entry: &Entry, contexts: &mut Vec<Bytes>) -> rft_entry_t {
-    let (kind, data) = match entry.entry_type {
-        EntryType::Normal => (rft_entry_type::RFT_ENTRY_NORMAL, entry.data.clone()),
+    let (kind, data, len) = match entry.entry_type {
+        EntryType::Normal => (rft_entry_type::RFT_ENTRY_NORMAL, pointer(&entry.data), entry.data.len()),
         EntryType::ConfChange | EntryType::ConfChangeV2 => {
             // One that cannot be read stops the node when it is applied: here it only has no context.
             let context = ConfChangeV2::of(entry).map(|change| change.context).unwrap_or_default();
-            contexts.push(context.clone());
-            (rft_entry_type::RFT_ENTRY_CONF_CHANGE, context)
+            // The bytes stay where they are while their handle moves.
+            let (data, len) = (pointer(&context), context.len());
+            contexts.push(context);
+            (rft_entry_type::RFT_ENTRY_CONF_CHANGE, data, len)
         }
     };
     rft_entry_t {
         index: entry.index,
         term: entry.term,
         request: 0,
-        data: pointer(&data),
-        len: data.len(),
+        data,
+        len,
         r#type: kind as i32,
         reserved: 0,
         answer: ptr::null_mut(),

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use raft_core::raftpb::arena::Arena;
+
 use crate::boundary::{Buffer, Out, array, call, node_id, shared};
 use crate::data::{rft_bytes_t, rft_change_t};
 use crate::engine::rft_engine_t;
@@ -51,10 +53,15 @@ pub unsafe extern "C" fn rft_engine_propose(
         call(err, || {
             let proposals = array(proposals, n, "proposals")?;
             let engine = shared::<EngineState>(engine)?;
+            let max = engine.proposal_bytes_max;
+            if let [rft_proposal_t { data, len, request }] = proposals {
+                let one = |arena: &mut Arena| payload::one(arena, *data, *len, max, "proposals");
+                return Ok(engine.engine.propose_one(engine.with_arena(one)?, *request)?);
+            }
             let piece = |proposal: &rft_proposal_t| rft_bytes_t { data: proposal.data, len: proposal.len };
-            let payloads = payload::share(proposals, piece, engine.proposal_bytes_max, "proposals")?;
-            let requests = proposals.iter().map(|proposal| proposal.request);
-            Ok(engine.engine.propose(payloads.into_iter().zip(requests).collect())?)
+            let numbered = |proposal: &rft_proposal_t, copy| (copy, proposal.request);
+            let all = |arena: &mut Arena| payload::share(arena, proposals, piece, max, "proposals", numbered);
+            Ok(engine.engine.propose(engine.with_arena(all)?)?)
         })
     }
 }
@@ -87,7 +94,7 @@ pub unsafe extern "C" fn rft_engine_propose_wait(
         call(err, || {
             let out = Out::optional(out, "out")?;
             let engine = shared::<EngineState>(engine)?;
-            let payload = payload::one(data, len, engine.proposal_bytes_max, "data")?;
+            let payload = payload::of(&engine, data, len)?;
             answer(&engine.engine.propose_wait(payload, milliseconds(timeout_ms))?, out)
         })
     }
@@ -124,7 +131,7 @@ pub unsafe extern "C" fn rft_engine_call(
             let out = Out::required(out, "out")?;
             let buffer = Buffer::new(answer, answer_max, "answer")?;
             let engine = shared::<EngineState>(engine)?;
-            let payload = payload::one(data, len, engine.proposal_bytes_max, "data")?;
+            let payload = payload::of(&engine, data, len)?;
             answer_into(&engine.engine.propose_wait(payload, milliseconds(timeout_ms))?, buffer, out)
         })
     }

@@ -119,7 +119,7 @@ pub unsafe extern "C" fn rft_engine_propose_once(
         call(err, || {
             let engine = shared::<EngineState>(engine)?;
             let (session, sequence) = (not_zero(session, "session")?, not_zero(sequence, "sequence")?);
-            let payload = payload::one(data, len, engine.proposal_bytes_max, "data")?;
+            let payload = payload::of(&engine, data, len)?;
             Ok(engine.engine.propose_once(session, sequence, &payload, request)?)
         })
     }
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn rft_engine_call_once(
             let buffer = Buffer::new(answer, answer_max, "answer")?;
             let engine = shared::<EngineState>(engine)?;
             let (session, sequence) = (not_zero(session, "session")?, not_zero(sequence, "sequence")?);
-            let payload = payload::one(data, len, engine.proposal_bytes_max, "data")?;
+            let payload = payload::of(&engine, data, len)?;
             let timeout = milliseconds(timeout_ms);
             answer_into(&engine.engine.propose_once_wait(session, sequence, &payload, timeout)?, buffer, out)
         })

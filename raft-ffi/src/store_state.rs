@@ -29,7 +29,10 @@ impl StoreState {
         };
         let (segment, reserve) =
             (settings.get(RFT_CONFIG_SEGMENT_BYTES), settings.get(RFT_CONFIG_DISK_RESERVE_BYTES));
-        let options = StoreOptions::of_member(identity, segment, reserve);
+        let options = StoreOptions {
+            direct_writes: settings.get(RFT_CONFIG_DIRECT_WRITES) != 0,
+            ..StoreOptions::of_member(identity, segment, reserve)
+        };
         Ok(StoreState(BareStore::open(dir, options, &settings.voters)?))
     }
 

@@ -6,13 +6,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bench_harness::clock::cpu_ns;
+use bench_harness::memory;
 use raft_core::engine::host::{Applied, Host, SnapshotRead};
 use raft_core::engine::node::Engine;
 use raft_core::engine::options::Options;
 use raft_core::raftpb::message::Message;
 use tempfile::TempDir;
-
-use crate::memory;
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 const IDLE: Duration = Duration::from_secs(2);

@@ -1,9 +1,8 @@
 //! A proposal against members, length of the log and entries in flight; and what a log takes of memory.
 
 use bench_harness::group::COMPACT_EVERY;
-use bench_harness::sample;
+use bench_harness::{memory, sample};
 
-use crate::memory;
 use crate::trio::Trio;
 
 const LEN: usize = 16;

@@ -2,7 +2,6 @@
 
 mod engines;
 mod log;
-mod memory;
 mod snapshot;
 #[path = "../../../raft-core/tests/support/trio.rs"]
 mod trio;

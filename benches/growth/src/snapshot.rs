@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
+use bench_harness::memory;
 use bytes::Bytes;
 use raft_core::engine::host::{Applied, Host, SnapshotRead};
 use raft_core::engine::node::Engine;
 use raft_core::raftpb::message::Message;
 
 use crate::engines::{PATIENCE, folder, open};
-use crate::memory;
 
 const PIECE: usize = 64 << 10;
 

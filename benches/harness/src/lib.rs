@@ -3,4 +3,6 @@
 pub mod alloc;
 pub mod clock;
 pub mod group;
+pub mod log;
+pub mod memory;
 pub mod sample;

@@ -1,11 +1,14 @@
 //! What a caller hands in: ids, bytes, times, membership changes.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
+use pyo3::types::{PyByteArray, PyBytes, PyList, PyMemoryView, PyTuple};
+use raft_core::error::Error;
+use raft_core::raftpb::arena::Arena;
 use raft_core::raftpb::conf_change::{ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2};
 
 use crate::fault::{Checked, Fault, wrong_type};
@@ -72,9 +75,38 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Payload {
     }
 }
 
-/// The payloads of a batch.
-pub(crate) fn payloads(list: Vec<Payload>) -> Vec<Bytes> {
-    list.into_iter().map(|payload| payload.0).collect()
+/// Copies a payload of `max` bytes at the most.
+pub(crate) fn payload(object: &Bound<'_, PyAny>, arena: &mut Arena, max: usize) -> Checked<Bytes> {
+    let too_large = |len| Fault::Core(Error::TooLarge { len, max });
+    let fits = |len| if len > max { Err(too_large(len)) } else { Ok(()) };
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        let data = bytes.as_bytes();
+        fits(data.len())?;
+        return arena.join(data.len(), [data]).ok_or_else(|| too_large(data.len()));
+    }
+    let Payload(copy) = object.extract()?;
+    fits(copy.len())?;
+    Ok(copy)
+}
+
+/// Copies the payloads of a batch, and makes something of each.
+pub(crate) fn payloads<T>(
+    batch: &Bound<'_, PyAny>,
+    arena: &mut Arena,
+    max: usize,
+    mut make: impl FnMut(Bytes) -> T,
+) -> Checked<Vec<T>> {
+    if let Ok(list) = batch.cast_exact::<PyList>() {
+        return list.iter().map(|item| Ok(make(payload(&item, arena, max)?))).collect();
+    }
+    if let Ok(tuple) = batch.cast_exact::<PyTuple>() {
+        return tuple.iter_borrowed().map(|item| Ok(make(payload(&item, arena, max)?))).collect();
+    }
+    batch
+        .extract::<Vec<Bound<'_, PyAny>>>()?
+        .iter()
+        .map(|item| Ok(make(payload(item, arena, max)?)))
+        .collect()
 }
 
 /// A time called `name`; None is for ever.
@@ -127,4 +159,14 @@ pub(crate) fn leaver(old: Option<NodeId>, new: &NodeId) -> Checked<u64> {
 /// How long the engine itself is to go on; without a limit, for ever.
 pub(crate) fn within(timeout: Option<f64>) -> Checked<Duration> {
     Ok(seconds(timeout, "timeout")?.unwrap_or(Duration::MAX))
+}
+
+/// The greatest age of a read.
+pub(crate) fn age(within: f64) -> Checked<Duration> {
+    Ok(seconds(Some(within), "within")?.unwrap_or(Duration::MAX))
+}
+
+/// Payloads with the numbers of their requests.
+pub(crate) fn numbered(payloads: Vec<Bytes>, numbers: Range<u64>) -> Vec<(Bytes, u64)> {
+    payloads.into_iter().zip(numbers).collect()
 }

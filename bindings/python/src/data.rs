@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 use raft_core::consensus::log::memory_storage::BOOTSTRAP_INDEX;
 use raft_core::consensus::status::RoleKind;
 use raft_core::engine::outcome;
@@ -26,7 +26,7 @@ pub(crate) fn role_name(role: RoleKind) -> &'static str {
 }
 
 /// Bytes as the interpreter writes them, the end cut off if they are many.
-fn shown(py: Python<'_>, data: &Bytes) -> String {
+fn shown(py: Python<'_>, data: &[u8]) -> String {
     const SHOWN_MAX: usize = 40;
     let (head, rest) = data.split_at(data.len().min(SHOWN_MAX));
     let text = PyBytes::new(py, head).repr().map_or_else(|_| "?".to_owned(), |text| text.to_string());
@@ -34,8 +34,7 @@ fn shown(py: Python<'_>, data: &Bytes) -> String {
 }
 
 /// An entry of the log.
-#[pyclass(frozen, eq, module = "rft")]
-#[derive(Clone, PartialEq, Eq)]
+#[pyclass(frozen, module = "rft")]
 pub(crate) struct Entry {
     /// Its place in the log.
     #[pyo3(get)]
@@ -44,21 +43,41 @@ pub(crate) struct Entry {
     #[pyo3(get)]
     term: u64,
     kind: &'static str,
+    /// The payload of a proposal, the context of a membership change.
+    #[pyo3(get)]
+    data: Py<PyBytes>,
+}
+
+/// What an [`Entry`] is made of, on its way to the interpreter.
+pub(crate) struct EntryParts {
+    index: u64,
+    term: u64,
+    kind: &'static str,
     data: Bytes,
 }
 
-impl Entry {
+impl EntryParts {
     /// The entry, with `data` as its payload or its context.
     pub(crate) fn new(entry: &entry::Entry, data: Bytes) -> Self {
         let kind = match entry.entry_type {
             EntryType::Normal => "normal",
             EntryType::ConfChange | EntryType::ConfChangeV2 => "conf_change",
         };
-        Entry { index: entry.index, term: entry.term, kind, data }
+        EntryParts { index: entry.index, term: entry.term, kind, data }
+    }
+
+    /// Entries of the interpreter, whose bytes are copies of its own: whoever keeps one keeps nothing else with it.
+    pub(crate) fn list<'py>(py: Python<'py>, parts: &[EntryParts]) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for EntryParts { index, term, kind, data } in parts {
+            let data = PyBytes::new(py, data).unbind();
+            list.append(Entry { index: *index, term: *term, kind, data })?;
+        }
+        Ok(list)
     }
 }
 
-impl From<&entry::Entry> for Entry {
+impl From<&entry::Entry> for EntryParts {
     fn from(entry: &entry::Entry) -> Self {
         let data = match entry.entry_type {
             EntryType::Normal => entry.data.clone(),
@@ -67,7 +86,7 @@ impl From<&entry::Entry> for Entry {
                 ConfChangeV2::of(entry).map_or_else(|_| Bytes::new(), |change| change.context)
             }
         };
-        Entry::new(entry, data)
+        EntryParts::new(entry, data)
     }
 }
 
@@ -79,15 +98,15 @@ impl Entry {
         self.kind
     }
 
-    /// The payload of a proposal, the context of a membership change.
-    #[getter]
-    fn data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.data)
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, Entry>) -> bool {
+        let (own, other) = (self, other.get());
+        (own.index, own.term, own.kind) == (other.index, other.term, other.kind)
+            && own.data.as_bytes(py) == other.data.as_bytes(py)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
         let Entry { index, term, kind, data } = self;
-        format!("Entry(index={index}, term={term}, type='{kind}', data={})", shown(py, data))
+        format!("Entry(index={index}, term={term}, type='{kind}', data={})", shown(py, data.as_bytes(py)))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyAny, PyDict};
@@ -13,13 +14,14 @@ use raft_core::engine::metrics::Counter;
 use raft_core::engine::node;
 use raft_core::engine::outcome;
 use raft_core::error::Error;
+use raft_core::raftpb::arena::Arena;
 use raft_core::raftpb::conf_change::ConfChangeV2;
 use raft_core::raftpb::message::Message;
 
-use crate::argument::{NodeId, Payload, change, leaver, not_zero, payloads, seconds, within};
+use crate::argument::{NodeId, Payload, age, change, leaver, not_zero, numbered, payloads, seconds, within};
 use crate::data::Outcome;
-use crate::fault::{Checked, Fault, call, is_of_the_message, settled};
-use crate::host::Host;
+use crate::fault::{Checked, Fault, is_of_the_message, settled};
+use crate::host::{Host, explained};
 use crate::hub::Hub;
 use crate::patience::Patience;
 use crate::process::Process;
@@ -37,13 +39,24 @@ pub(crate) struct Engine {
     engine: Option<Arc<node::Engine>>,
     host: Py<Host>,
     process: Process,
+    arena: Mutex<Arena>,
+    proposal_bytes_max: usize,
     waits_for_room: bool,
 }
 
 impl Engine {
     fn core(&self) -> Checked<&Arc<node::Engine>> {
-        self.process.check()?;
-        self.engine.as_ref().ok_or(Fault::Core(Error::Stopped))
+        let engine = self.engine.as_ref().ok_or(Fault::Core(Error::Stopped))?;
+        engine.check_process()?;
+        Ok(engine)
+    }
+
+    /// Copies the payloads of a batch. Nobody waits for another thread that copies at the moment.
+    fn payloads<T>(&self, batch: &Bound<'_, PyAny>, make: impl FnMut(Bytes) -> T) -> Checked<Vec<T>> {
+        match self.arena.try_lock() {
+            Some(mut arena) => payloads(batch, &mut arena, self.proposal_bytes_max, make),
+            None => payloads(batch, &mut Arena::none(), self.proposal_bytes_max, make),
+        }
     }
 
     fn requests(&self) -> &Requests {
@@ -101,8 +114,9 @@ impl Engine {
         ask: impl FnOnce(&node::Engine, Range<u64>) -> raft_core::error::Result<()>,
     ) -> Checked<u64> {
         let numbers = self.requests().of_loop(count);
-        ask(core, numbers.clone()).inspect_err(|_| self.requests().forget(numbers.clone()))?;
-        Ok(numbers.start)
+        let first = numbers.start;
+        ask(core, numbers)?;
+        Ok(first)
     }
 }
 
@@ -154,6 +168,8 @@ impl Engine {
                 engine: Some(engine),
                 host: host.clone().unbind(),
                 process: Process::current(),
+                arena: Mutex::default(),
+                proposal_bytes_max: settings.size("proposal_bytes_max"),
                 waits_for_room: settings.get("wait_for_room") != 0,
             })
         })
@@ -171,11 +187,11 @@ impl Engine {
     fn propose_many(
         &self,
         py: Python<'_>,
-        data: Vec<Payload>,
+        data: &Bound<'_, PyAny>,
         timeout: Option<f64>,
     ) -> PyResult<Vec<Py<PyAny>>> {
         self.run(py, |core| {
-            let data = payloads(data);
+            let data = self.payloads(data, |copy| copy)?;
             let count = data.len();
             let ask = |engine: &node::Engine, numbers| engine.propose(numbered(data.clone(), numbers));
             let outcomes = self.wait(py, core, count, timeout, ask)?;
@@ -184,11 +200,16 @@ impl Engine {
     }
 
     /// Proposes entries for an event loop; returns the number of the first.
-    fn start_propose(&self, py: Python<'_>, data: Vec<Payload>) -> PyResult<u64> {
+    fn start_propose(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<u64> {
         self.run(py, |core| {
-            let data = payloads(data);
-            let count = data.len();
-            self.start(core, count, |engine, numbers| engine.propose(numbered(data, numbers)))
+            let mut data = self.payloads(data, |copy| (copy, 0))?;
+            self.start(core, data.len(), |engine, numbers| {
+                data.iter_mut().zip(numbers).for_each(|((_, request), number)| *request = number);
+                match data.len() {
+                    1 => data.pop().map_or(Ok(()), |(copy, number)| engine.propose_one(copy, number)),
+                    _ => engine.propose(data),
+                }
+            })
         })
     }
 
@@ -476,25 +497,4 @@ impl Engine {
         self.host.get().explain(py, code, &error, false);
         Ok(error.into_value(py).into_any())
     }
-}
-
-/// Does a call's work, and gives what it raises the cause that a callback has left.
-fn explained<T>(
-    py: Python<'_>,
-    host: &Host,
-    is_snapshot: bool,
-    body: impl FnOnce() -> Checked<T>,
-) -> PyResult<T> {
-    let mut code = None;
-    let body = || body().inspect_err(|fault| code = fault.code());
-    call(py, body).inspect_err(|error| host.explain(py, code, error, is_snapshot))
-}
-
-/// The greatest age of a read.
-fn age(within: f64) -> Checked<Duration> {
-    Ok(seconds(Some(within), "within")?.unwrap_or(Duration::MAX))
-}
-
-fn numbered(payloads: Vec<Bytes>, numbers: Range<u64>) -> Vec<(Bytes, u64)> {
-    payloads.into_iter().zip(numbers).collect()
 }

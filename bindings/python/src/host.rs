@@ -18,7 +18,7 @@ use raft_core::error::Error;
 
 use crate::argument::Payload;
 use crate::data;
-use crate::data::Entry;
+use crate::data::EntryParts;
 use crate::fault::{Checked, Fault, call, settled};
 use crate::hub::{Hub, Job};
 use crate::process::Process;
@@ -195,7 +195,8 @@ fn logging_level(level: Level) -> u8 {
 #[pyclass(frozen, module = "rft._native")]
 pub(crate) struct Task {
     kind: &'static str,
-    entries: Vec<Entry>,
+    entries: Option<Py<PyList>>,
+    count: usize,
     reply: Mutex<Option<Sender<Vec<Bytes>>>>,
     // Shared, so that waiting for it needs no lock.
     stream: Mutex<Option<Arc<Stream>>>,
@@ -208,7 +209,8 @@ impl Task {
     fn new(py: Python<'_>, job: Job) -> PyResult<Option<Self>> {
         let mut task = Task {
             kind: "apply",
-            entries: Vec::new(),
+            entries: None,
+            count: 0,
             reply: Mutex::default(),
             stream: Mutex::default(),
             viewed: Mutex::default(),
@@ -218,7 +220,8 @@ impl Task {
         match job {
             Job::End => return Ok(None),
             Job::Apply(entries, reply) => {
-                task.entries = entries;
+                task.count = entries.len();
+                task.entries = Some(EntryParts::list(py, &entries)?.unbind());
                 *task.reply.lock() = Some(reply);
             }
             Job::Save(stream) => {
@@ -274,8 +277,8 @@ impl Task {
 
     /// What is to be applied.
     #[getter]
-    fn entries(&self) -> Vec<Entry> {
-        self.entries.clone()
+    fn entries(&self, py: Python<'_>) -> Option<Py<PyList>> {
+        self.entries.as_ref().map(|entries| entries.clone_ref(py))
     }
 
     /// What became of requests, by their numbers.
@@ -296,9 +299,9 @@ impl Task {
         call(py, || {
             let answers = match answers {
                 None => Vec::new(),
-                Some(answers) if answers.len() == self.entries.len() => answers,
+                Some(answers) if answers.len() == self.count => answers,
                 Some(answers) => {
-                    let (given, wanted) = (answers.len(), self.entries.len());
+                    let (given, wanted) = (answers.len(), self.count);
                     return Err(Fault::Invalid(format!(
                         "apply returned {given} answers to {wanted} entries"
                     )));
@@ -363,4 +366,16 @@ impl Task {
             Ok(())
         })
     }
+}
+
+/// Does a call's work, and gives what it raises the cause that a callback has left.
+pub(crate) fn explained<T>(
+    py: Python<'_>,
+    host: &Host,
+    is_snapshot: bool,
+    body: impl FnOnce() -> Checked<T>,
+) -> PyResult<T> {
+    let mut code = None;
+    let body = || body().inspect_err(|fault| code = fault.code());
+    call(py, body).inspect_err(|error| host.explain(py, code, error, is_snapshot))
 }

@@ -12,7 +12,7 @@ use raft_core::engine::outcome::Outcome;
 use raft_core::raftpb::entry::EntryType;
 use raft_core::raftpb::message::Message;
 
-use crate::data::Entry;
+use crate::data::EntryParts;
 use crate::outbox::Outbox;
 use crate::requests::Requests;
 use crate::stream::{Request, Stream, serve_reader, serve_writer};
@@ -20,7 +20,7 @@ use crate::stream::{Request, Stream, serve_reader, serve_writer};
 /// What the applying thread is to do, in order.
 pub(crate) enum Job {
     /// Apply these entries, and answer each.
-    Apply(Vec<Entry>, Sender<Vec<Bytes>>),
+    Apply(Vec<EntryParts>, Sender<Vec<Bytes>>),
     /// Write a snapshot of the state machine.
     Save(Stream),
     /// Have the state machine hand out what it is, to be written to the stream; say whether it has.
@@ -82,7 +82,7 @@ impl Host for Hub {
             let data = &applied.entry.data;
             // The payload of a plain proposal is shared. That of a session or of a change is a part of the entry.
             let whole = applied.entry.entry_type == EntryType::Normal && data.len() == applied.context.len();
-            Entry::new(
+            EntryParts::new(
                 applied.entry,
                 if whole { data.clone() } else { Bytes::copy_from_slice(applied.context) },
             )

@@ -4,14 +4,15 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use pyo3::prelude::*;
-use pyo3::types::PyAny;
+use pyo3::types::{PyAny, PyList, PyTuple};
 use raft_core::bare::node::{BareNode, Wanted, request_of};
 use raft_core::consensus::ready::AppendTicket;
 use raft_core::error::Error;
 use raft_core::raftpb;
+use raft_core::raftpb::arena::Arena;
 
-use crate::argument::{NodeId, Payload, change, number, payloads};
-use crate::data::{Entry, HardState, Message, ReadState, Snapshot, role_name};
+use crate::argument::{NodeId, Payload, change, number, payload, payloads};
+use crate::data::{EntryParts, HardState, Message, ReadState, Snapshot, role_name};
 use crate::fault::{Checked, Fault, call};
 use crate::settings::Settings;
 use crate::state::{Member, Status};
@@ -24,14 +25,19 @@ use crate::store::Store;
 /// only: never give its id to another node after it is gone. One thread at a time, or BusyError.
 #[pyclass(frozen, module = "rft", weakref)]
 pub(crate) struct Node {
-    bare: Mutex<BareNode>,
+    state: Mutex<State>,
     store: Option<Py<Store>>,
     proposal_bytes_max: usize,
 }
 
+struct State {
+    bare: BareNode,
+    arena: Arena,
+}
+
 impl Node {
     fn with<T>(&self, py: Python<'_>, body: impl FnOnce(&mut BareNode) -> Checked<T>) -> PyResult<T> {
-        call(py, || body(&mut *self.bare.try_lock()?))
+        call(py, || body(&mut self.state.try_lock()?.bare))
     }
 
     fn check_len(&self, payload: &Bytes) -> Checked<()> {
@@ -58,7 +64,8 @@ impl Node {
                 })?,
             };
             let proposal_bytes_max = settings.size("proposal_bytes_max");
-            Ok(Node { bare: Mutex::new(bare), store, proposal_bytes_max })
+            let state = Mutex::new(State { bare, arena: Arena::default() });
+            Ok(Node { state, store, proposal_bytes_max })
         })
     }
 
@@ -96,14 +103,17 @@ impl Node {
     /// Proposes entries, all of them or none, and tells the index of the first at a leader. A follower sends them on
     /// to its leader: then nothing is known of their fate, and None is returned.
     #[pyo3(signature = (*data))]
-    fn propose(&self, py: Python<'_>, data: Vec<Payload>) -> PyResult<Option<u64>> {
-        self.with(py, |node| {
-            if data.is_empty() {
-                return Err(Fault::Invalid("there is no payload".to_owned()));
-            }
-            let payloads: Vec<Bytes> = payloads(data);
-            payloads.iter().try_for_each(|payload| self.check_len(payload))?;
-            Ok(node.raw_mut().propose(payloads)?.map(|first| first.index))
+    fn propose(&self, py: Python<'_>, data: &Bound<'_, PyTuple>) -> PyResult<Option<u64>> {
+        let max = self.proposal_bytes_max;
+        call(py, || {
+            let mut state = self.state.try_lock()?;
+            let State { bare, arena } = &mut *state;
+            let first = match data.len() {
+                0 => return Err(Fault::Invalid("there is no payload".to_owned())),
+                1 => bare.raw_mut().propose_one(payload(&data.get_item(0)?, arena, max)?)?,
+                _ => bare.raw_mut().propose(payloads(data, arena, max, |copy| copy)?)?,
+            };
+            Ok(first.map(|first| first.index))
         })
     }
 
@@ -223,8 +233,8 @@ impl Node {
 #[pyclass(frozen, module = "rft")]
 pub(crate) struct Ready {
     messages: Vec<Message>,
-    entries: Vec<Entry>,
-    committed: Vec<Entry>,
+    entries: Vec<EntryParts>,
+    committed: Vec<EntryParts>,
     reads: Vec<ReadState>,
     hard_state: Option<HardState>,
     snapshot: Option<Snapshot>,
@@ -249,8 +259,8 @@ impl From<Wanted<'_>> for Ready {
         let snapshot = wanted.append.and_then(AppendTicket::snapshot);
         Ready {
             messages: wanted.messages.iter().map(Message::from).collect(),
-            entries: entries.map(Entry::from).collect(),
-            committed: committed.map(Entry::from).collect(),
+            entries: entries.map(EntryParts::from).collect(),
+            committed: committed.map(EntryParts::from).collect(),
             reads: reads.collect(),
             hard_state,
             snapshot: snapshot.and_then(Snapshot::of_host),
@@ -271,15 +281,15 @@ impl Ready {
 
     /// To save; they replace what was saved at their indices and behind. `Node.save` does it.
     #[getter]
-    fn entries(&self) -> Vec<Entry> {
-        self.entries.clone()
+    fn entries<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        EntryParts::list(py, &self.entries)
     }
 
     /// To apply, in order, once all above is saved. Pass over those of type "normal" without data: with such an entry a
     /// leader opens its term.
     #[getter]
-    fn committed(&self) -> Vec<Entry> {
-        self.committed.clone()
+    fn committed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        EntryParts::list(py, &self.committed)
     }
 
     /// To answer, each as soon as its index is applied.

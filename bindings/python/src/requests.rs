@@ -1,8 +1,9 @@
 //! [`Requests`]: who waits for which outcome. A thread waits for a group of them, an event loop is told by number.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -14,24 +15,19 @@ const SIGNALS_EVERY: Duration = Duration::from_millis(100);
 
 /// The requests of one engine that have no outcome yet.
 #[derive(Default)]
-pub(crate) struct Requests(Mutex<State>);
-
-#[derive(Default)]
-struct State {
-    // The last number given; 0 wants no outcome.
-    last: u64,
-    waiting: HashMap<u64, Target>,
+pub(crate) struct Requests {
+    // By the number of the first in each.
+    groups: Mutex<BTreeMap<u64, Arc<Group>>>,
+    // How many numbers were given; 0 wants no outcome.
+    given: AtomicU64,
 }
 
-enum Target {
-    /// A place in a group that a thread waits for.
-    Group(Arc<Group>, usize),
-    /// An event loop, which knows it by its number.
-    Loop,
-}
+/// Numbers from here on are an event loop's, which knows them itself.
+const OF_LOOP: u64 = 1 << 63;
 
 /// Requests that a thread waits for.
 pub(crate) struct Group {
+    first: u64,
     outcomes: Mutex<Outcomes>,
     decided: Condvar,
 }
@@ -44,45 +40,40 @@ struct Outcomes {
 impl Requests {
     /// Numbers for `count` requests that this thread will wait for.
     pub(crate) fn group(&self, count: usize) -> (Range<u64>, Arc<Group>) {
+        let numbers = self.numbers(count);
         let outcomes = Outcomes { places: vec![None; count], missing: count };
-        let group = Arc::new(Group { outcomes: Mutex::new(outcomes), decided: Condvar::new() });
-        let numbers = self.add(count, |at| Target::Group(Arc::clone(&group), at));
+        let group =
+            Arc::new(Group { first: numbers.start, outcomes: Mutex::new(outcomes), decided: Condvar::new() });
+        self.groups.lock().insert(numbers.start, Arc::clone(&group));
         (numbers, group)
     }
 
     /// Numbers for `count` requests of an event loop.
     pub(crate) fn of_loop(&self, count: usize) -> Range<u64> {
-        self.add(count, |_| Target::Loop)
+        let Range { start, end } = self.numbers(count);
+        start | OF_LOOP..end | OF_LOOP
     }
 
-    fn add(&self, count: usize, target: impl Fn(usize) -> Target) -> Range<u64> {
-        let mut state = self.0.lock();
-        let first = state.last.saturating_add(1);
-        let numbers = first..first.saturating_add(count as u64);
-        state.last = numbers.end.saturating_sub(1);
-        for (at, number) in numbers.clone().enumerate() {
-            state.waiting.insert(number, target(at));
-        }
-        numbers
+    fn numbers(&self, count: usize) -> Range<u64> {
+        let count = count as u64;
+        let first = self.given.fetch_add(count.max(1), Ordering::Relaxed).saturating_add(1);
+        first..first.saturating_add(count)
     }
 
     /// Nobody waits for these any more.
     pub(crate) fn forget(&self, numbers: Range<u64>) {
-        let mut state = self.0.lock();
-        for number in numbers {
-            state.waiting.remove(&number);
-        }
+        self.groups.lock().remove(&numbers.start);
     }
 
     /// Wakes those who wait; returns the outcomes that are for the event loop.
     pub(crate) fn decided(&self, outcomes: &[Outcome]) -> Vec<Outcome> {
         let mut of_loop = Vec::new();
-        let mut state = self.0.lock();
+        let groups = self.groups.lock();
         for outcome in outcomes {
-            match state.waiting.remove(&outcome.request) {
-                Some(Target::Group(group, at)) => group.put(at, outcome.clone()),
-                Some(Target::Loop) => of_loop.push(outcome.clone()),
-                None => {}
+            if outcome.request >= OF_LOOP {
+                of_loop.push(outcome.clone());
+            } else if let Some((_, group)) = groups.range(..=outcome.request).next_back() {
+                group.put(outcome);
             }
         }
         of_loop
@@ -90,10 +81,11 @@ impl Requests {
 }
 
 impl Group {
-    fn put(&self, at: usize, outcome: Outcome) {
+    fn put(&self, outcome: &Outcome) {
+        let Ok(at) = usize::try_from(outcome.request.saturating_sub(self.first)) else { return };
         let mut outcomes = self.outcomes.lock();
         if let Some(place) = outcomes.places.get_mut(at)
-            && place.replace(outcome).is_none()
+            && place.replace(outcome.clone()).is_none()
         {
             outcomes.missing -= 1;
         }

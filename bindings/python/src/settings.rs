@@ -17,7 +17,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Every setting but `id`, `seed` and `voters`, with its least, default and greatest value.
-const RANGES: [(&str, u64, u64, u64); 27] = [
+const RANGES: [(&str, u64, u64, u64); 28] = [
     ("cluster_id", 0, 1, u64::MAX),
     ("tick_interval_ms", 1, 100, 60_000),
     ("election_ticks", 2, 10, 100_000),
@@ -45,6 +45,7 @@ const RANGES: [(&str, u64, u64, u64); 27] = [
     ("snapshot_bytes", 0, 0, u64::MAX),
     ("snapshot_send_bytes_per_second", 0, 0, TIB),
     ("trace", 0, 0, 1),
+    ("direct_writes", 0, 0, 1),
 ];
 
 /// The ranges for the module: name to least, default and greatest value.
@@ -175,6 +176,7 @@ impl Settings {
         options.snapshot_trailing = self.get("snapshot_trailing");
         options.snapshot_chunk_bytes = self.size("snapshot_chunk_bytes");
         options.segment_bytes = self.get("segment_bytes");
+        options.direct_writes = self.get("direct_writes") != 0;
         options.disk_reserve_bytes = self.get("disk_reserve_bytes");
         options.force_new_cluster = self.get("force_new_cluster");
         options.cluster_id = self.get("cluster_id");

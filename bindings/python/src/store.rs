@@ -52,7 +52,9 @@ impl Store {
             let settings = Settings::read(config)?;
             let identity = Identity { cluster_id: settings.get("cluster_id"), node_id: settings.id };
             let (segment, reserve) = (settings.get("segment_bytes"), settings.get("disk_reserve_bytes"));
-            let options = StoreOptions::of_member(identity, segment, reserve);
+            let direct_writes = settings.get("direct_writes") != 0;
+            let options =
+                StoreOptions { direct_writes, ..StoreOptions::of_member(identity, segment, reserve) };
             let state = py.detach(|| BareStore::open(&directory, options, &settings.voters))?;
             Ok(Store { state: Mutex::new(Some(state)), process: Process::current() })
         })

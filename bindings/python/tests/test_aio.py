@@ -57,7 +57,7 @@ def test_requests_are_awaited(tmp_path: Path) -> None:
                 await engine.propose(bytes(9 << 20))
             with pytest.raises(TypeError):
                 await engine.propose("text")  # type: ignore[arg-type]
-            assert not engine._pending.futures
+            assert not engine._pending.waiting
         with pytest.raises(rft.ClosedError):
             await engine.propose(b"late")
         await engine.close()
@@ -92,7 +92,7 @@ def test_a_request_that_is_cancelled_leaves_nothing_behind(tmp_path: Path) -> No
             await engine.read()
             assert len(machine.held) == 12
             await asyncio.sleep(0)
-            assert not engine._pending.futures
+            assert not engine._pending.waiting
 
     run(work())
 

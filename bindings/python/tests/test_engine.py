@@ -1,9 +1,12 @@
 """The engine whose calls wait."""
 
 import _thread
+import contextlib
+import fcntl
 import gc
 import json
 import logging
+import os
 import pickle
 import re
 import threading
@@ -658,6 +661,32 @@ def test_the_steps_of_consensus_go_to_logging(tmp_path: Path, caplog: pytest.Log
     steps = [json.loads(record.message) for record in caplog.records if record.levelno == 5]
     assert {step["tag"] for step in steps} == {"trace"}
     assert [step["event"]["name"] for step in steps].count("BecomeLeader") == 1
+
+
+def direct_logs(directory: Path) -> int:
+    """How many logs in it this process has open to be written past the system's cache."""
+    found = 0
+    for link in Path("/proc/self/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            flags = fcntl.fcntl(int(link.name), fcntl.F_GETFL)
+            path = link.readlink()
+            found += path.suffix == ".wal" and directory in path.parents and bool(flags & os.O_DIRECT)
+    return found
+
+
+def test_the_log_is_written_past_the_cache(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Or it is said that it cannot be, and neither where nobody asks for it. The log is the same."""
+    for at, asked in enumerate([True, False, True]):
+        caplog.clear()
+        machine = Commands()
+        with (
+            caplog.at_level(logging.INFO, "rft"),
+            rft.Engine(quick(direct_writes=asked), tmp_path, machine) as engine,
+        ):
+            told = caplog.text.count("past the system's cache")
+            assert direct_logs(tmp_path) + told == asked
+            lead(engine).propose(b"x")
+        assert machine.held == [b"x"] * (at + 1)
 
 
 def test_log_lines_go_to_logging(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

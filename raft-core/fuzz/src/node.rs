@@ -201,6 +201,7 @@ fn message(source: &mut Source, status: &Status) -> Message {
         store: u64::from(given & 3 == 3),
         stores: (given & 0x30 == 0x30).then(|| Box::from([(from, commit), (to, term)])),
         group: term,
+        quiet: given & 5 == 5,
     }
 }
 

@@ -74,7 +74,7 @@ impl BareNode {
         let mut memory =
             MemoryStorage::recovered(recovered.hard_state, recovered.snapshot.clone(), Entries::new());
         let snapshot = Snapshot { data, metadata: recovered.snapshot };
-        memory.append((!snapshot.is_empty()).then_some(&snapshot), &recovered.entries)?;
+        memory.append((!snapshot.is_empty()).then_some(&snapshot), recovered.entries.clone())?;
         let lost = recovered.lost.map(|loss| Lost { last: loss.last, term: loss.term });
         let config = Config { store_id: recovered.store_id, lost, ..config };
         let mut node = BareNode::new(config, memory, trailing)?;

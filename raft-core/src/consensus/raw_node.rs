@@ -14,7 +14,7 @@ use super::status::Status;
 use super::tracker::progress::Progress;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::{ConfChangeV2, ConfState};
-use crate::raftpb::entry::Entries;
+use crate::raftpb::entry::{Entries, Entry};
 use crate::raftpb::message::{HardState, Message, MessageType};
 
 /// A node of a group, without thread, clock, file or network.
@@ -59,10 +59,10 @@ impl<S: Storage> RawNode<S> {
     ///
     /// `Decode`, `Contradiction`, `StepLocalMessage`, `StepPeerNotFound`, `WrongReceiver` say what is wrong with it;
     /// `ProposalDropped` answers a forwarded proposal. None of them harms the node.
-    pub fn step(&mut self, message: Message) -> Result<()> {
+    pub fn step(&mut self, mut message: Message) -> Result<()> {
         self.run(|raft| {
             guard::check(raft, &message)?;
-            step::step(raft, message)
+            step::step(raft, &mut message)
         })
     }
 
@@ -73,6 +73,11 @@ impl<S: Storage> RawNode<S> {
             return Err(Error::Decode("a proposal of no entries".to_owned()));
         }
         self.propose_entries(Entries::proposals(payloads))
+    }
+
+    /// [`propose`](Self::propose) for one, which needs no list.
+    pub fn propose_one(&mut self, payload: Bytes) -> Result<Option<EntryId>> {
+        self.propose_entries(Entries::from(Entry { data: payload, ..Entry::default() }))
     }
 
     /// Proposes a change of the membership, like [`propose`](Self::propose). `ConfChange` if the leader must not take
@@ -90,9 +95,9 @@ impl<S: Storage> RawNode<S> {
             if raft.leader_state().is_some() {
                 return propose::append(raft, entries).map(Some);
             }
-            let proposal =
-                Message { from: raft.id(), entries, ..Message::new(MessageType::MsgProp, raft.id()) };
-            step::step(raft, proposal).map(|()| None)
+            let id = raft.id();
+            let mut proposal = Message { from: id, entries, ..Message::new(MessageType::MsgProp, id) };
+            step::step(raft, &mut proposal).map(|()| None)
         })
     }
 
@@ -131,7 +136,10 @@ impl<S: Storage> RawNode<S> {
     }
 
     fn request(&mut self, kind: MessageType, from: u64, entries: Entries) -> Result<()> {
-        self.run(|raft| step::step(raft, Message { from, entries, ..Message::new(kind, raft.id()) }))
+        self.run(|raft| {
+            let mut request = Message { from, entries, ..Message::new(kind, raft.id()) };
+            step::step(raft, &mut request)
+        })
     }
 
     /// A message to node `id` could not be delivered. Optional, and helps a leader not to flood it.
@@ -187,37 +195,51 @@ impl<S: Storage> RawNode<S> {
 
     /// Takes what is to be done.
     pub fn ready(&mut self) -> Result<Ready> {
+        self.check()?;
         let soft_state = self.next_soft_state();
         let old_soft_state = std::mem::replace(&mut self.soft_state, soft_state);
         let hard_state = self.raft.hard_state();
         let old_hard_state = std::mem::replace(&mut self.hard_state, hard_state);
-        self.run(|raft| {
-            let messages = std::mem::take(&mut raft.outbox.messages);
-            let after_append = std::mem::take(&mut raft.outbox.after_append);
-            let (snapshot, entries) = raft.log.accept_unstable();
-            let changed = (hard_state != old_hard_state).then_some(hard_state);
-            let needs_append =
-                changed.is_some() || snapshot.is_some() || !entries.is_empty() || !after_append.is_empty();
-            let append = needs_append.then_some(AppendTicket {
-                term: raft.term,
-                hard_state: changed,
-                must_sync: !entries.is_empty()
-                    || (hard_state.term, hard_state.vote) != (old_hard_state.term, old_hard_state.vote),
-                stable: if raft.log.has_unstable_entries() { Some(raft.log.last_id()?) } else { None },
-                snapshot: snapshot.map(Box::new),
-                entries,
-                messages: after_append,
-            });
-            let (entries, bytes) = raft.log.accept_committed(raft.config.apply_unstable)?;
-            raft.trace("Ready");
-            Ok(Ready {
-                soft_state: (soft_state != old_soft_state).then_some(soft_state),
-                read_states: std::mem::take(&mut raft.read_states),
-                messages,
-                append,
-                apply: (!entries.is_empty()).then_some(ApplyTicket { entries, bytes }),
-            })
+        let changed = (hard_state != old_hard_state).then_some(hard_state);
+        let raft = &mut self.raft;
+        let (messages, after_append) = raft.outbox.take();
+        let (snapshot, entries) = raft.log.accept_unstable();
+        let append =
+            if changed.is_some() || snapshot.is_some() || !entries.is_empty() || !after_append.is_empty() {
+                let stable = if raft.log.has_unstable_entries() { Some(raft.log.last_id()) } else { None };
+                Some(AppendTicket {
+                    term: raft.term,
+                    hard_state: changed,
+                    must_sync: !entries.is_empty()
+                        || (hard_state.term, hard_state.vote) != (old_hard_state.term, old_hard_state.vote),
+                    stable: stable.transpose().map_err(|error| self.fail(error))?,
+                    snapshot: snapshot.map(Box::new),
+                    entries,
+                    messages: after_append,
+                })
+            } else {
+                None
+            };
+        let raft = &mut self.raft;
+        let (entries, bytes) = match raft.log.accept_committed(raft.config.apply_unstable) {
+            Ok(page) => page,
+            Err(error) => return Err(self.fail(error)),
+        };
+        raft.trace("Ready");
+        raft.trace_queued();
+        Ok(Ready {
+            soft_state: (soft_state != old_soft_state).then_some(soft_state),
+            read_states: std::mem::take(&mut raft.read_states),
+            messages,
+            append,
+            apply: (!entries.is_empty()).then_some(ApplyTicket { entries, bytes }),
         })
+    }
+
+    /// Takes back the memory of a list of messages that [`ready`](Self::ready) or [`appended`](Self::appended) gave, for
+    /// those to come. Optional: it saves an allocation.
+    pub fn recycle(&mut self, messages: Vec<Message>) {
+        self.raft.outbox.recycle(messages);
     }
 
     /// The ticket's write is durable. Publishes it to the storage, counts this node's own acknowledgement or vote, and
@@ -348,18 +370,29 @@ impl<S: Storage> RawNode<S> {
     }
 
     /// Runs `call` unless the node has failed, and remembers it if it fails now.
+    #[inline]
     fn run<T>(&mut self, call: impl FnOnce(&mut Raft<S>) -> Result<T>) -> Result<T> {
-        if let Some(failure) = &self.failure {
-            return Err(failure.clone());
-        }
+        self.check()?;
         let result = call(&mut self.raft);
         self.raft.trace_queued();
-        if let Err(error) = &result
-            && !is_refusal(error)
-        {
+        result.map_err(|error| self.fail(error))
+    }
+
+    #[inline]
+    fn check(&self) -> Result<()> {
+        match &self.failure {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// An error that is no refusal is final.
+    #[cold]
+    fn fail(&mut self, error: Error) -> Error {
+        if !is_refusal(&error) {
             self.failure = Some(error.clone());
         }
-        result
+        error
     }
 }
 

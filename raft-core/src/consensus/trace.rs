@@ -30,7 +30,14 @@ impl fmt::Debug for Trace {
 }
 
 impl Trace {
+    #[inline]
     pub(in crate::consensus) fn queued(&mut self, message: &Message) {
+        if self.sink.is_some() {
+            self.queue(message);
+        }
+    }
+
+    fn queue(&mut self, message: &Message) {
         use MessageType::*;
         let name = match message.msg_type {
             MsgApp | MsgHeartbeat | MsgSnap => "SendAppendEntriesRequest",
@@ -39,20 +46,28 @@ impl Trace {
             MsgVoteResp => "SendRequestVoteResponse",
             _ => return,
         };
-        if self.sink.is_some() {
-            self.queued.push((name, message_json(message), message.msg_type == MsgApp));
-        }
+        self.queued.push((name, message_json(message), message.msg_type == MsgApp));
     }
 }
 
 impl<S: Storage> Raft<S> {
     /// Something has happened that has no more to it.
+    #[inline]
     pub(in crate::consensus) fn trace(&mut self, name: &str) {
-        self.trace_line(name, "");
+        if self.outbox.trace.sink.is_some() {
+            self.trace_line(name, "");
+        }
     }
 
     /// What was put into the outbox so far, under the state that holds now.
+    #[inline]
     pub(in crate::consensus) fn trace_queued(&mut self) {
+        if self.outbox.trace.sink.is_some() {
+            self.write_queued();
+        }
+    }
+
+    fn write_queued(&mut self) {
         for (name, message, is_append) in std::mem::take(&mut self.outbox.trace.queued) {
             let own = self.leader_state().and_then(|leader| leader.progress.get(self.id()));
             let prop = match own.filter(|_| is_append) {
@@ -64,7 +79,14 @@ impl<S: Storage> Raft<S> {
     }
 
     /// A message has come, and nothing was done with it yet.
+    #[inline]
     pub(in crate::consensus) fn trace_received(&mut self, message: &Message) {
+        if self.outbox.trace.sink.is_some() {
+            self.write_received(message);
+        }
+    }
+
+    fn write_received(&mut self, message: &Message) {
         use MessageType::*;
         let name = match message.msg_type {
             MsgApp | MsgHeartbeat | MsgSnap => "ReceiveAppendEntriesRequest",
@@ -73,9 +95,7 @@ impl<S: Storage> Raft<S> {
             MsgVoteResp => "ReceiveRequestVoteResponse",
             _ => return,
         };
-        if self.outbox.trace.sink.is_some() {
-            self.trace_line(name, &format!(",\"msg\":{}", message_json(message)));
-        }
+        self.trace_line(name, &format!(",\"msg\":{}", message_json(message)));
     }
 
     /// A leader is about to append a change of the membership.

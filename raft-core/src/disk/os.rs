@@ -46,6 +46,17 @@ impl Volume for OsVolume {
         Ok(Box::new(OsFile { file, path: path.to_owned() }))
     }
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn open_direct(&self, path: &Path) -> Result<Option<Box<dyn File>>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).custom_flags(libc::O_DIRECT | libc::O_DSYNC);
+        match options.open(path) {
+            Ok(file) => Ok(Some(Box::new(OsFile { file, path: path.to_owned() }))),
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
+            Err(error) => Err(Error::io("open", path, error)),
+        }
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         fs::rename(from, to).map_err(|error| Error::io("rename", from, error))
     }

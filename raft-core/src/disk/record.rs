@@ -1,6 +1,8 @@
 //! The records of the log: walpb.Record, and what its data may be.
 
-use bytes::{Buf, BufMut, Bytes};
+use std::ops::Range;
+
+use bytes::Bytes;
 use prost::Message as _;
 use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 
@@ -57,6 +59,51 @@ pub(super) struct SnapshotRecord {
     pub(super) conf_state: Option<ConfState>,
 }
 
+/// The most bytes of an encoded entry before its payload.
+const ENTRY_HEAD_LEN_MAX: usize = 2 + 3 * 11;
+
+/// Puts there what an encoded entry has before its payload; says how long that is.
+fn encode_head(entry: &Entry, head: &mut [u8; ENTRY_HEAD_LEN_MAX]) -> usize {
+    head[..3].copy_from_slice(&[0x08, entry.entry_type as u8, 0x10]);
+    let mut len = 3 + put_varint(&mut head[3..], entry.term);
+    head[len] = 0x18;
+    len += 1 + put_varint(&mut head[len + 1..], entry.index);
+    if !entry.data.is_empty() {
+        head[len] = 0x22;
+        len += 1 + put_varint(&mut head[len + 1..], entry.data.len() as u64);
+    }
+    len
+}
+
+/// The most bytes that stand before a payload: word, record's head, entry's head.
+const FRONT_LEN: usize = frame::WORD + HEAD_LEN_MAX + ENTRY_HEAD_LEN_MAX;
+
+/// Puts there what a record has before its data, with room for a crc of the usual length; says how long that is.
+fn put_head(front: &mut [u8; FRONT_LEN], record_type: RecordType, data_len: usize) -> usize {
+    let at = frame::WORD;
+    front[at..at + 3].copy_from_slice(&[0x08, record_type as u8, 0x10]);
+    let at = at + 3 + CRC_LEN_MAX;
+    at + put_data_head(&mut front[at..], data_len)
+}
+
+/// Puts there tag and length of a record's data.
+fn put_data_head(to: &mut [u8], data_len: usize) -> usize {
+    to[0] = 0x1a;
+    1 + put_varint(&mut to[1..], data_len as u64)
+}
+
+/// Puts a number at the beginning of `to`; says how long it is.
+fn put_varint(to: &mut [u8], mut value: u64) -> usize {
+    let mut len = 0;
+    while value >= 0x80 {
+        to[len] = value as u8 | 0x80;
+        value >>= 7;
+        len += 1;
+    }
+    to[len] = value as u8;
+    len + 1
+}
+
 // A crc is one to five bytes as varint, and five for all but one in sixteen values.
 const CRC_LEN_MAX: usize = 5;
 
@@ -87,18 +134,28 @@ impl Head {
 }
 
 fn field(tag: u8, bytes: &mut &[u8]) -> Option<u64> {
-    if !bytes.has_remaining() || bytes.get_u8() != tag {
-        return None;
+    match bytes {
+        [found, ..] if *found != tag => None,
+        // Most numbers are small.
+        [_, number @ ..0x80, rest @ ..] => {
+            let number = u64::from(*number);
+            *bytes = rest;
+            Some(number)
+        }
+        [_, rest @ ..] => {
+            *bytes = rest;
+            decode_varint(bytes).ok()
+        }
+        [] => None,
     }
-    decode_varint(bytes).ok()
 }
 
 impl Record {
-    /// Reads the record that is all of `bytes`. Stricter than protobuf: fields in order, none unknown, because only
-    /// the data is under the checksum.
-    pub(super) fn parse(bytes: &Bytes) -> Option<Record> {
-        let len = bytes.len() as u64;
-        let head = Head::parse(bytes, len)?;
+    /// Reads the record that lies in `block` at `place`. Stricter than protobuf: fields in order, none unknown, because
+    /// only the data is under the checksum.
+    pub(super) fn parse(block: &Bytes, place: Range<usize>) -> Option<Record> {
+        let len = place.len() as u64;
+        let head = Head::parse(&block[place.clone()], len)?;
         if head.record_len != len {
             return None;
         }
@@ -113,7 +170,7 @@ impl Record {
         if record_type == RecordType::Crc && head.data_len != 0 {
             return None;
         }
-        let data = bytes.slice(bytes.len() - head.data_len as usize..);
+        let data = block.slice(place.end - head.data_len as usize..place.end);
         Some(Record { record_type, crc: u32::try_from(head.crc).ok()?, data })
     }
 
@@ -129,35 +186,53 @@ impl Record {
         }
     }
 
-    /// Appends a framed record to `buf`. `encode` appends the data, of `data_len` bytes, and `chain` takes them in.
-    pub(super) fn put(
+    /// Appends a framed record to `buf`, whose data is `data`, and which `chain` takes in.
+    pub(super) fn put(buf: &mut Vec<u8>, chain: &mut Crc, record_type: RecordType, data: &[u8]) {
+        let mut front = [0; FRONT_LEN];
+        let data_at = put_head(&mut front, record_type, data.len());
+        Self::put_parts(buf, chain, &front, data_at, data_at, data);
+    }
+
+    /// The same with an entry.
+    pub(super) fn put_entry(buf: &mut Vec<u8>, chain: &mut Crc, entry: &Entry) {
+        let mut head = [0; ENTRY_HEAD_LEN_MAX];
+        let head_len = encode_head(entry, &mut head);
+        let mut front = [0; FRONT_LEN];
+        let data_at = put_head(&mut front, RecordType::Entry, head_len + entry.data.len());
+        front[data_at..data_at + ENTRY_HEAD_LEN_MAX].copy_from_slice(&head);
+        Self::put_parts(buf, chain, &front, data_at, data_at + head_len, &entry.data);
+    }
+
+    /// Appends the first `front_len` bytes of `front`, then `rest`. The data begins at `data_at` of `front`; the crc, which
+    /// depends on it, and the length word are still to be put before it.
+    fn put_parts(
         buf: &mut Vec<u8>,
         chain: &mut Crc,
-        record_type: RecordType,
-        data_len: usize,
-        encode: impl FnOnce(&mut Vec<u8>),
+        front: &[u8; FRONT_LEN],
+        data_at: usize,
+        front_len: usize,
+        rest: &[u8],
     ) {
         let start = buf.len();
-        // The data is encoded to where it lies if the crc, which depends on it, takes its usual length.
-        let head_len = 3 + CRC_LEN_MAX + 1 + encoded_len_varint(data_len as u64);
-        buf.resize(start + frame::WORD + head_len, 0);
-        let data_at = buf.len();
-        encode(buf);
-        let data_len = buf.len() - data_at;
-        let crc = u64::from(chain.update(&buf[data_at..]));
-        let spared = CRC_LEN_MAX - encoded_len_varint(crc);
+        buf.reserve(FRONT_LEN + rest.len() + frame::WORD);
+        // A copy of a length that is known costs little, even if it is too long.
+        buf.extend_from_slice(front);
+        buf.truncate(start + front_len);
+        buf.extend_from_slice(rest);
+        let crc = u64::from(chain.update(&buf[start + data_at..]));
+        let crc_at = start + frame::WORD + 3;
+        let crc_len = put_varint(&mut buf[crc_at..], crc);
+        let spared = CRC_LEN_MAX - crc_len;
         if spared > 0 {
-            buf.copy_within(data_at.., data_at - spared);
+            // One in sixteen is shorter, and all behind it moves up. What was overwritten begins again with its tag.
+            put_data_head(&mut buf[crc_at + crc_len..], front_len - data_at + rest.len());
+            buf.copy_within(start + data_at.., start + data_at - spared);
             buf.truncate(buf.len() - spared);
         }
-        let record_len = head_len - spared + data_len;
-        let mut head = &mut buf[start..data_at - spared];
-        head.put_u64_le(frame::word(record_len));
-        head.put_slice(&[0x08, record_type as u8, 0x10]);
-        encode_varint(crc, &mut head);
-        head.put_u8(0x1a);
-        encode_varint(data_len as u64, &mut head);
-        buf.resize(buf.len() + frame::padding(record_len), 0);
+        let record_len = buf.len() - start - frame::WORD;
+        buf[start..start + frame::WORD].copy_from_slice(&frame::word(record_len).to_le_bytes());
+        buf.extend_from_slice(&[0; frame::WORD]);
+        buf.truncate(start + frame::WORD + record_len + frame::padding(record_len));
     }
 
     /// Appends the framed record that opens a segment: the chain's value so far, without data.
@@ -183,15 +258,16 @@ mod tests {
             let entry =
                 Entry { term: 3, index: len, data: vec![len as u8; len as usize].into(), ..Entry::default() };
             let mut buf = vec![0xee; 8];
-            Record::put(&mut buf, &mut chain, RecordType::Entry, entry.encoded_len(), |buf| {
-                entry.encode(buf)
-            });
+            Record::put_entry(&mut buf, &mut chain, &entry);
             assert_eq!(buf.len() % 8, 0);
+            let mut encoded = Vec::new();
+            entry.encode(&mut encoded);
             let word = u64::from_le_bytes(buf[8..16].try_into().unwrap());
             let record_len = frame::record_len(word).unwrap() as usize;
             assert_eq!(buf.len(), 16 + record_len + frame::padding(record_len));
-            let record = Record::parse(&Bytes::from(buf).slice(16..16 + record_len)).unwrap();
+            let record = Record::parse(&Bytes::from(buf), 16..16 + record_len).unwrap();
             assert_eq!((record.record_type, record.crc), (RecordType::Entry, chain.value()));
+            assert_eq!(record.data, encoded);
             assert_eq!(Entry::decode(record.data).unwrap(), entry);
             short += u32::from(chain.value() < 1 << 28);
         }
@@ -203,7 +279,7 @@ mod tests {
         let mut buf = Vec::new();
         let mut chain = Crc::from(0);
         Record::put_crc(&mut buf, &chain);
-        Record::put(&mut buf, &mut chain, RecordType::Metadata, 4, |buf| buf.put_slice(b"meta"));
+        Record::put(&mut buf, &mut chain, RecordType::Metadata, b"meta");
         assert_eq!(buf[..16], [4, 0, 0, 0, 0, 0, 0, 0x84, 8, 4, 0x10, 0, 0, 0, 0, 0]);
         let metadata = b"\x08\x01\x10\x95\xa1\x9c\xd8\x01\x1a\x04meta\0\0";
         assert_eq!(buf[24..], metadata[..]);
@@ -212,9 +288,9 @@ mod tests {
     #[test]
     fn what_no_writer_writes_is_refused() {
         let good = Bytes::from_static(b"\x08\x02\x10\x05\x1a\x02ab");
-        assert!(Record::parse(&good).is_some());
+        assert!(Record::parse(&good, 0..good.len()).is_some());
         for at in 0..good.len() {
-            assert!(Record::parse(&good.slice(..at)).is_none() || at == 4, "cut at {at}");
+            assert!(Record::parse(&good, 0..at).is_none() || at == 4, "cut at {at}");
         }
         for bad in [
             &b"\x08\x06\x10\x05\x1a\x02ab"[..],                // an unknown type
@@ -223,7 +299,7 @@ mod tests {
             b"\x08\x02\x10\xff\xff\xff\xff\xff\x01\x1a\x02ab", // a crc of more than 32 bits
             b"\x08\x02\x10\x05\x1a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", // an absurd length
         ] {
-            assert!(Record::parse(&Bytes::from_static(bad)).is_none(), "{bad:x?}");
+            assert!(Record::parse(&Bytes::from_static(bad), 0..bad.len()).is_none(), "{bad:x?}");
         }
     }
 }

@@ -20,7 +20,7 @@ use super::volume::Access;
 use super::wal::log::WalLog;
 use super::wal::replay::Log;
 use super::wal::segment;
-use super::wal::writer::{Position, Sizes, WalWriter};
+use super::wal::writer::{Position, Reach, Sizes, WalWriter};
 use crate::error::{Error, Result};
 use crate::raftpb::entry::Entries;
 use crate::raftpb::message::HardState;
@@ -59,8 +59,9 @@ pub(super) fn recover(site: &Site, options: &StoreOptions, known: &[(u64, u64)])
         found.loss = None;
     }
     let mut notes = mem::take(&mut found.notes);
+    let saved = found.log.as_mut().map_or_else(Log::default, |log| mem::take(&mut log.replay.log));
     let mut opened = match &found.log {
-        Some(log) => go_on(site, &found, log, &mut ballots, options, &mut notes)?,
+        Some(log) => go_on(site, &found, log, saved, &mut ballots, options, &mut notes)?,
         None => begin_anew(site, &found, &mut ballots, options, &mut notes)?,
     };
     found.chosen.tidy(&site.snapshots, &mut notes)?;
@@ -112,11 +113,12 @@ struct OpenedLog {
     content: Recovered,
 }
 
-/// Goes on with the log that was read.
+/// Goes on with the log that was read, with the entries that are `saved` in it.
 fn go_on(
     site: &Site,
     found: &Examined,
     log: &WalLog,
+    saved: Log,
     ballots: &mut BallotFile,
     options: &StoreOptions,
     notes: &mut Vec<String>,
@@ -138,7 +140,7 @@ fn go_on(
     volume.sync_dir(&site.wal_dir)?;
 
     let snapshot = &found.chosen.metadata;
-    let entries = entries_behind(&log.replay.log, snapshot.index, snapshot.term);
+    let entries = entries_behind(saved, snapshot.index, snapshot.term);
     let position = Position {
         segments: log.segments.clone(),
         metadata: metadata.clone(),
@@ -186,7 +188,7 @@ fn complete(found: &Examined, mut wal: WalWriter, is_recorded: bool, entries: En
     let commit = found.hard_state.commit.max(snapshot.index);
     let hard_state = HardState { commit, term: found.hard_state.term.max(snapshot.term), ..found.hard_state };
     if wal.hard_state() != hard_state {
-        wal.append(Some(&hard_state), &Entries::new(), true)?;
+        wal.append(Some(&hard_state), &Entries::new(), Reach::Disk)?;
     }
     let content =
         Recovered { hard_state, snapshot, entries, store_id: found.store_id, ..Recovered::default() };
@@ -228,8 +230,8 @@ fn create(site: &Site, options: &StoreOptions, store_id: u64) -> Result<WalWrite
 }
 
 fn sizes(options: &StoreOptions) -> Sizes {
-    let StoreOptions { segment_bytes: segment, zeroed_bytes: zeroed, reserve_bytes: reserve, .. } = *options;
-    Sizes { segment, zeroed, reserve }
+    let StoreOptions { segment_bytes, zeroed_bytes, reserve_bytes, direct_writes, .. } = *options;
+    Sizes { segment: segment_bytes, zeroed: zeroed_bytes, reserve: reserve_bytes, direct: direct_writes }
 }
 
 /// The number of the directory for the run that begins, after `last`.
@@ -257,12 +259,12 @@ fn save_ballot(site: &Site, ballots: &mut BallotFile, opened: &OpenedLog) -> Res
 }
 
 /// The entries behind a snapshot; none where the log does not agree with it.
-fn entries_behind(log: &Log, index: u64, term: u64) -> Entries {
+fn entries_behind(log: Log, index: u64, term: u64) -> Entries {
     if index > log.last() || log.term(index).is_some_and(|known| index > 0 && known != term) {
         return Entries::new();
     }
     let covered = index.saturating_sub(log.base).min(log.entries.len() as u64);
-    Entries::from(log.entries[covered as usize..].to_vec())
+    log.entries.into_entries(covered as usize)
 }
 
 #[cfg(test)]
@@ -288,7 +290,7 @@ mod tests {
         Record::put_crc(&mut buf, &chain);
         let metadata = Metadata { node_id: 1, cluster_id: 7, store_id: 0 };
         let mut put = |record_type, data: Vec<u8>| {
-            Record::put(&mut buf, &mut chain, record_type, data.len(), |buf| buf.extend_from_slice(&data));
+            Record::put(&mut buf, &mut chain, record_type, &data);
         };
         put(RecordType::Metadata, metadata.encode_to_vec());
         for &(term, index) in entries {

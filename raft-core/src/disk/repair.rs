@@ -185,8 +185,7 @@ impl Segment {
     fn fill(&mut self, saved: &Saved, metadata: &Bytes) -> Result<()> {
         let Segment { buffer, chain, .. } = self;
         Record::put_crc(buffer, chain);
-        let put = |buf: &mut Vec<u8>| buf.extend_from_slice(metadata);
-        Record::put(buffer, chain, RecordType::Metadata, metadata.len(), put);
+        Record::put(buffer, chain, RecordType::Metadata, metadata);
         put_snapshot(buffer, chain, &SnapshotRecord::default());
         let mut snapshots = saved.snapshots.iter();
         if saved.base > 0
@@ -196,9 +195,7 @@ impl Segment {
             put_state(buffer, chain, &HardState { commit: saved.base, ..saved.hard_state });
         }
         for entry in &saved.entries {
-            let put = |buf: &mut Vec<u8>| entry.encode(buf);
-            let len = entry.encoded_len();
-            Record::put(&mut self.buffer, &mut self.chain, RecordType::Entry, len, put);
+            Record::put_entry(&mut self.buffer, &mut self.chain, entry);
             if self.buffer.len() >= FLUSH_LEN {
                 self.flush()?;
             }

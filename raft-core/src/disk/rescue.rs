@@ -23,7 +23,7 @@ pub(super) fn is_alone(examined: &Examined, own: u64) -> bool {
     let at = &examined.chosen.metadata;
     let mut voters: BTreeSet<u64> =
         at.conf_state.voters.iter().chain(&at.conf_state.voters_outgoing).copied().collect();
-    let entries = examined.log.iter().flat_map(|log| &log.replay.log.entries);
+    let entries = examined.log.iter().flat_map(|log| log.replay.log.entries.iter());
     for change in entries.filter(|entry| entry.index > at.index).flat_map(changes) {
         if change.change_type == ConfChangeType::AddNode as i32 {
             voters.insert(change.node_id);

@@ -33,7 +33,8 @@ impl Saved {
             (log.base..=last).contains(&record.index) && known.is_none_or(|term| term == record.term)
         };
         let snapshots: Vec<SnapshotRecord> = usable.iter().filter(fits).cloned().collect();
-        let Log { mut base, mut entries, .. } = log;
+        let Log { mut base, entries, .. } = log;
+        let mut entries = entries.into_vec();
         if base > 0 {
             let start = snapshots.first()?.index;
             entries.drain(..(start - base) as usize);
@@ -84,7 +85,7 @@ fn join(kept: &Log, behind: &Log) -> Option<Log> {
     }
     let mut joint = kept.clone();
     joint.entries.truncate(count);
-    joint.entries.extend_from_slice(&behind.entries);
+    behind.entries.iter().for_each(|entry| joint.entries.push(entry.clone()));
     Some(joint)
 }
 

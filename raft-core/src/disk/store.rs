@@ -19,7 +19,7 @@ use super::room::Room;
 use super::snap::dir::SnapDir;
 use super::volume::{Access, File, Volume};
 use super::wal::segment;
-use super::wal::writer::WalWriter;
+use super::wal::writer::{Reach, WalWriter};
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfState;
 use crate::raftpb::entry::Entries;
@@ -41,6 +41,10 @@ pub struct StoreOptions {
     /// A number for the directory, if it has none yet, that no other one has in its upper half, the others being 0: a group
     /// tells by it that a member has lost what it had. 0: none. See [`store_number`](crate::raftpb::store_number).
     pub store_id: u64,
+    /// Whether the log is written past the system's cache, each write of it durable when it returns: less work for the
+    /// processor, and less waiting. What is appended without a sync then waits in memory for the next one. Where the
+    /// file system has no such thing it is written as if this were false, and a note says so.
+    pub direct_writes: bool,
     /// From how many snapshots a restart stays possible, should the newer ones turn out unreadable. At least 1.
     pub snapshots_kept: usize,
     /// What is done if something on the disk is damaged.
@@ -56,6 +60,7 @@ impl StoreOptions {
             zeroed_bytes: 64_000_000,
             reserve_bytes: 0,
             store_id: 0,
+            direct_writes: false,
             snapshots_kept: 3,
             on_damage: OnDamage::Refuse,
         }
@@ -144,6 +149,11 @@ impl Store {
                 content.notes.push("The file of the members' disks is damaged and was passed over.".into())
             }
         }
+        if options.direct_writes && !wal.is_direct() {
+            content
+                .notes
+                .push("The log cannot be written past the system's cache here, and goes through it.".into());
+        }
         let store = Store {
             volume,
             dir: dir.to_owned(),
@@ -198,14 +208,24 @@ impl Store {
 
     /// Appends `entries`, which follow the log's last entry or overwrite some above the commit, then `hard_state`.
     ///
-    /// When it returns, they survive the end of the process; with `must_sync` also that of the machine. It may be
-    /// false where nothing but the commit changes.
+    /// When it returns, they survive the end of the process, unless [`StoreOptions::direct_writes`] is set; with `must_sync`
+    /// also that of the machine. It may be false where nothing but the commit changes.
     pub fn append(
         &mut self,
         hard_state: Option<&HardState>,
         entries: &Entries,
         must_sync: bool,
     ) -> Result<()> {
+        self.append_to(if must_sync { Reach::Disk } else { Reach::System }, hard_state, entries)
+    }
+
+    /// [`append`](Self::append) of what nobody relies on before the next append has returned: it may wait in memory until
+    /// then, so that several make one write.
+    pub fn append_later(&mut self, hard_state: Option<&HardState>, entries: &Entries) -> Result<()> {
+        self.append_to(Reach::Memory, hard_state, entries)
+    }
+
+    fn append_to(&mut self, reach: Reach, hard_state: Option<&HardState>, entries: &Entries) -> Result<()> {
         self.check_failed()?;
         // An empty one says nothing, and none is written before it.
         let hard_state = hard_state.filter(|state| !state.is_empty());
@@ -215,10 +235,10 @@ impl Store {
         }
         self.fresh = false;
         self.latched(|store| {
-            store.wal.append(hard_state, entries, must_sync)?;
+            store.wal.append(hard_state, entries, reach)?;
             let HardState { term, vote, .. } = store.wal.hard_state();
             let ballot = store.ballots.ballot;
-            let is_news = must_sync && (term, vote) != (ballot.term, ballot.vote);
+            let is_news = reach == Reach::Disk && (term, vote) != (ballot.term, ballot.vote);
             // A segment that is gone with all that is in it should be missed.
             let has_cut = store.wal.durable_end().sequence != ballot.end.sequence;
             if is_news || has_cut { store.save_ballot(false) } else { Ok(()) }
@@ -349,8 +369,8 @@ impl Store {
 impl Drop for Store {
     /// Says on the disk that nothing follows, so that a later loss of the log's end shows.
     fn drop(&mut self) {
-        if self.failed.check().is_ok() {
-            // Without it the next open knows less, and nothing wrong.
+        // Without it the next open knows less, and nothing wrong.
+        if self.failed.check().is_ok() && self.wal.close().is_ok() {
             let _ = self.save_ballot(true);
         }
     }

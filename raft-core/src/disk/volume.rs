@@ -15,6 +15,9 @@ pub enum Access {
     Create,
 }
 
+/// What is written at a time through [`Volume::open_direct`], in bytes.
+pub const DIRECT_BLOCK: usize = 4096;
+
 /// A file system, or a part of one. Shared between threads.
 ///
 /// Nothing is durable before it is synced: a file's bytes by [`File::sync_data`], its name by [`Volume::sync_dir`].
@@ -30,6 +33,15 @@ pub trait Volume: Send + Sync {
 
     /// Opens the file at `path`.
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn File>>;
+
+    /// Opens the file at `path`, which must exist, to be written past the system's cache: what [`File::write_at`] has
+    /// written is durable when it returns, together with what it takes to read it back. Memory, offset and length of
+    /// what is written are multiples of [`DIRECT_BLOCK`]. None where the file system has no such thing; where it does
+    /// not say so now, the first write may fail with `EINVAL`.
+    fn open_direct(&self, path: &Path) -> Result<Option<Box<dyn File>>> {
+        let _ = path;
+        Ok(None)
+    }
 
     /// Gives the file `from` the name `to`, at once also where `to` exists.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;

@@ -267,7 +267,7 @@ impl Walk {
             return Ok(Frame::Nothing);
         }
         bytes.truncate(len as usize);
-        let record = Record::parse(&Bytes::from(bytes));
+        let record = Record::parse(&Bytes::from(bytes), 0..len as usize);
         Ok(record.map_or(Frame::Nothing, |record| Frame::Record(record, start + len + padding)))
     }
 }
@@ -305,8 +305,7 @@ mod tests {
         for index in 1..=20 {
             starts.push(buf.len());
             let entry = Entry { term: 1, index, data: vec![index as u8; 90].into(), ..Entry::default() };
-            let encode = |buf: &mut Vec<u8>| entry.encode(buf);
-            Record::put(&mut buf, &mut chain, RecordType::Entry, entry.encoded_len(), encode);
+            Record::put_entry(&mut buf, &mut chain, &entry);
         }
         (buf, starts)
     }

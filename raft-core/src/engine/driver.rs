@@ -472,14 +472,16 @@ impl Driver {
     }
 
     /// Gives messages to the host.
-    pub(super) fn send(&self, mut messages: Vec<Message>) -> Result<()> {
+    pub(super) fn send(&mut self, mut messages: Vec<Message>) -> Result<()> {
         if messages.is_empty() {
             return Ok(());
         }
         let group = self.shared.group.load(Ordering::Acquire);
         messages.iter_mut().for_each(|message| message.group = group);
         self.shared.metrics.add(Counter::Sent, messages.len() as u64);
-        self.shared.call(|host| host.send(&messages))
+        let result = self.shared.call(|host| host.send(&messages));
+        self.node.recycle(messages);
+        result
     }
 
     pub(super) fn hand_to_applier(&self, job: ApplierJob) {

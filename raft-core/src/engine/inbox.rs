@@ -22,7 +22,7 @@ use crate::raftpb::message::Message;
 pub(super) enum Input {
     /// Proposals with the host's numbers.
     Propose(Vec<(Bytes, u64)>),
-    /// One proposal whose caller waits.
+    /// One proposal.
     ProposeWait(Bytes, Reply),
     /// A linearizable read.
     Read(Reply),

@@ -140,6 +140,12 @@ impl Engine {
         self.push(Input::Propose(proposals))
     }
 
+    /// [`propose`](Self::propose) for one, which needs no list.
+    pub fn propose_one(&self, data: Bytes, request: u64) -> Result<()> {
+        self.check_len(data.len())?;
+        self.push(Input::ProposeWait(frame::plain(data), Reply::to(request)))
+    }
+
     /// Proposes one entry and waits for its outcome, for `timeout` at the most.
     ///
     /// `TimedOut`: it may or may not be applied. `Reentrant`: called from a callback.

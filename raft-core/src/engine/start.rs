@@ -145,7 +145,10 @@ fn restore_all(
     host: &dyn Host,
 ) -> Result<(Store, Recovered, Replicated)> {
     let identity = Identity { cluster_id: options.cluster_id, node_id: options.consensus.id };
-    let of_store = StoreOptions::of_member(identity, options.segment_bytes, options.disk_reserve_bytes);
+    let of_store = StoreOptions {
+        direct_writes: options.direct_writes,
+        ..StoreOptions::of_member(identity, options.segment_bytes, options.disk_reserve_bytes)
+    };
     let (mut store, mut recovered) = Store::open_member(volume, dir, of_store, &options.voters)?;
     // The snapshot that a new cluster starts from holds a membership and no state.
     let mut own = Replicated::default();
@@ -188,9 +191,10 @@ fn config_for(options: &Options, recovered: &Recovered) -> Config {
     }
 }
 
-/// What is to be told of the start. That the disk has lost what this node had acknowledged is said in the log, too.
+/// What is to be told of the start; the log says it, too.
 fn first_events(shared: &Shared, recovered: &Recovered, last_index: u64) -> Vec<Event> {
     let Recovered { snapshot, notes, lost, damages, .. } = recovered;
+    notes.iter().for_each(|note| shared.log(Level::Info, note));
     let mut events = vec![Event::Recovered { index: snapshot.index, last_index, notes: notes.clone() }];
     if let Some(Loss { first, last, .. }) = *lost {
         let damages: Vec<String> = damages.iter().map(ToString::to_string).collect();

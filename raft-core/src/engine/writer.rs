@@ -130,7 +130,12 @@ impl Writer {
                 self.store.record_snapshot(&snapshot.metadata)?;
                 restored = Some(snapshot.metadata.index);
             }
-            self.store.append(ticket.hard_state(), ticket.entries(), must_sync && Some(at) == last)?;
+            // Nothing is acknowledged before the last of them is written: they go in one piece.
+            if Some(at) == last {
+                self.store.append(ticket.hard_state(), ticket.entries(), must_sync)?;
+            } else {
+                self.store.append_later(ticket.hard_state(), ticket.entries())?;
+            }
         }
         if last.is_some() || restored.is_some() {
             self.shared.metrics.add(Counter::Writes, 1);

@@ -5,8 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
-use prost::encoding::{encode_varint, encoded_len_varint};
-use smallvec::SmallVec;
+use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 
 use super::wire::{Field, put_bytes_field, put_varint_field};
 use crate::error::{Error, Result};
@@ -72,6 +71,9 @@ impl Entry {
 
     /// Reads an entry from all of `buf`; the payload goes on sharing its memory.
     pub fn decode(mut buf: Bytes) -> Result<Self> {
+        if let Some(entry) = Entry::decode_plain(&buf) {
+            return Ok(entry);
+        }
         let mut entry = Entry::default();
         Field::each(&mut buf, |field| {
             match field.number {
@@ -87,6 +89,32 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Reads an entry whose fields stand in order, each of them once, as every known writer leaves them. None: it takes
+    /// a closer look.
+    fn decode_plain(buf: &Bytes) -> Option<Self> {
+        let [0x08, entry_type, 0x10, rest @ ..] = &buf[..] else { return None };
+        let entry_type = EntryType::try_from(u64::from(*entry_type)).ok()?;
+        let mut rest = rest;
+        let term = decode_varint(&mut rest).ok()?;
+        let [0x18, behind @ ..] = rest else { return None };
+        rest = behind;
+        let index = decode_varint(&mut rest).ok()?;
+        let mut data = Bytes::new();
+        if let [0x22, behind @ ..] = rest {
+            rest = behind;
+            let len = decode_varint(&mut rest).ok()?;
+            if len != rest.len() as u64 {
+                return None;
+            }
+            data = buf.slice(buf.len() - rest.len()..);
+        } else if !rest.is_empty() {
+            return None;
+        }
+        Some(Entry { entry_type, term, index, data })
+    }
+}
+
 /// A part of one shared allocation of consecutive entries.
 #[derive(Clone)]
 pub struct Run {
@@ -94,20 +122,54 @@ pub struct Run {
     // Half-open. A run longer than u32::MAX entries cannot be built (`Run::new`).
     lo: u32,
     hi: u32,
+    // Whether the allocation holds anything but bytes of the host, and the payload of the part: known, so that a batch
+    // is not walked again at each step on its way.
+    has_changes: bool,
+    payload_len: usize,
 }
 
 impl Run {
     fn new(entries: Arc<[Entry]>) -> Self {
         let hi = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        Run { entries, lo: 0, hi }
+        let has_changes = entries.iter().any(|entry| entry.entry_type != EntryType::Normal);
+        let payload_len = payload_len(&entries[..hi as usize]);
+        Run { entries, lo: 0, hi, has_changes, payload_len }
     }
 
     /// The entries at the half-open range `[lo, hi)` of this run, or of what there is of it.
     pub fn slice(&self, lo: usize, hi: usize) -> Run {
+        let mut part = self.clone();
+        part.cut(lo, hi);
+        part
+    }
+
+    /// Keeps what [`slice`](Self::slice) would give.
+    pub(crate) fn cut(&mut self, lo: usize, hi: usize) {
         let hi = hi.min(self.len());
         let lo = lo.min(hi);
-        Run { entries: Arc::clone(&self.entries), lo: self.lo + lo as u32, hi: self.lo + hi as u32 }
+        if (lo, hi) != (0, self.len()) {
+            self.hi = self.lo + hi as u32;
+            self.lo += lo as u32;
+            self.payload_len = payload_len(self);
+        }
     }
+
+    /// Bytes of payload.
+    pub fn payload_len(&self) -> usize {
+        self.payload_len
+    }
+
+    /// At least what the entries encode to, without looking at each number in them.
+    pub(crate) fn encoded_bound(&self) -> u64 {
+        (self.payload_len + ENTRY_OVERHEAD * self.len()) as u64
+    }
+}
+
+/// A bound on the encoded length of an entry beyond its payload: type, term, index and length with their tags.
+const ENTRY_OVERHEAD: usize = 2 + 11 + 11 + 11;
+
+fn payload_len(entries: &[Entry]) -> usize {
+    entries.iter().map(|entry| entry.data.len()).sum()
 }
 
 impl fmt::Debug for Run {
@@ -130,7 +192,16 @@ impl Deref for Run {
 /// is the usual case and lives without an allocation of its own.
 #[derive(Clone, Default)]
 pub struct Entries {
-    runs: SmallVec<[Run; 1]>,
+    runs: Runs,
+}
+
+// No run in it is empty, and `Many` holds two at the least.
+#[derive(Clone, Default)]
+enum Runs {
+    #[default]
+    None,
+    One(Run),
+    Many(Vec<Run>),
 }
 
 impl Entries {
@@ -148,68 +219,96 @@ impl Entries {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.runs.iter().map(|run| run.len()).sum()
+        self.runs().iter().map(|run| run.len()).sum()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        // No run in the list is empty.
-        self.runs.is_empty()
+        matches!(self.runs, Runs::None)
     }
 
     /// The first entry.
     pub fn first(&self) -> Option<&Entry> {
-        self.runs.first().and_then(|run| run.first())
+        self.runs().first().and_then(|run| run.first())
     }
 
     /// The last entry.
     pub fn last(&self) -> Option<&Entry> {
-        self.runs.last().and_then(|run| run.last())
+        self.runs().last().and_then(|run| run.last())
     }
 
     /// Every entry, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> + Clone {
-        self.runs.iter().flat_map(|run| run.iter())
+        self.runs().iter().flat_map(|run| run.iter())
     }
 
     /// The shared pieces, in order, none of them empty.
     pub fn runs(&self) -> &[Run] {
-        &self.runs
+        match &self.runs {
+            Runs::None => &[],
+            Runs::One(run) => std::slice::from_ref(run),
+            Runs::Many(runs) => runs,
+        }
+    }
+
+    /// The same, handed over.
+    pub(crate) fn into_runs(self) -> impl Iterator<Item = Run> {
+        let (one, many) = match self.runs {
+            Runs::None => (None, Vec::new()),
+            Runs::One(run) => (Some(run), Vec::new()),
+            Runs::Many(runs) => (None, runs),
+        };
+        one.into_iter().chain(many)
     }
 
     /// Adds a run behind the last one.
     pub fn push(&mut self, run: Run) {
-        if !run.is_empty() {
-            self.runs.push(run);
+        if run.is_empty() {
+            return;
+        }
+        match &mut self.runs {
+            Runs::None => self.runs = Runs::One(run),
+            Runs::One(_) => {
+                if let Runs::One(first) = std::mem::take(&mut self.runs) {
+                    self.runs = Runs::Many(vec![first, run]);
+                }
+            }
+            Runs::Many(runs) => runs.push(run),
         }
     }
 
     /// Bytes of payload, which the limits on uncommitted and in-flight data count.
     pub fn payload_len(&self) -> usize {
-        self.iter().map(|entry| entry.data.len()).sum()
+        self.runs().iter().map(Run::payload_len).sum()
+    }
+
+    /// The entries that are no bytes of the host but changes of the membership.
+    pub fn changes(&self) -> impl Iterator<Item = &Entry> {
+        let runs = self.runs().iter().filter(|run| run.has_changes);
+        runs.flat_map(|run| run.iter()).filter(|entry| entry.entry_type != EntryType::Normal)
+    }
+
+    /// At least what the entries encode to, without looking at each number in them.
+    pub(crate) fn encoded_bound(&self) -> u64 {
+        self.runs().iter().map(Run::encoded_bound).sum()
     }
 
     /// Gives the entries `term` and the indices from `first_index` on: what a leader does when it appends.
     /// The memory is reused where nobody else holds it.
-    pub fn number(self, term: u64, first_index: u64) -> Self {
+    pub fn number(mut self, term: u64, first_index: u64) -> Self {
         let mut index = first_index;
         let mut set = |entry: &mut Entry| {
             entry.term = term;
             entry.index = index;
             index += 1;
         };
-        if self.runs.len() == 1 && self.runs[0].len() == self.runs[0].entries.len() {
-            let mut runs = self.runs;
-            if let Some(entries) = Arc::get_mut(&mut runs[0].entries) {
-                entries.iter_mut().for_each(&mut set);
-                return Entries { runs };
-            }
-            return Entries { runs }.copied(set);
+        if let Runs::One(run) = &mut self.runs
+            && run.len() == run.entries.len()
+            && let Some(entries) = Arc::get_mut(&mut run.entries)
+        {
+            entries.iter_mut().for_each(&mut set);
+            return self;
         }
-        self.copied(set)
-    }
-
-    fn copied(&self, mut set: impl FnMut(&mut Entry)) -> Self {
         let mut entries: Vec<Entry> = self.iter().cloned().collect();
         entries.iter_mut().for_each(&mut set);
         Entries::from(entries)

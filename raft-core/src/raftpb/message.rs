@@ -196,12 +196,16 @@ pub struct Message {
     pub stores: Option<Box<[(u64, u64)]>>,
     /// The group that was made by force of a survivor, see `engine/force.rs`; 0 is the first one. Not etcd's: field 103.
     pub group: u64,
+    /// In an append without entries whose receiver is known to hold all before it: it need not say so again. Not etcd's:
+    /// field 104, which is left out where it is false.
+    pub quiet: bool,
 }
 
-/// Keys of the three fields that etcd does not have: a varint, sixteen bytes for each pair, and a varint.
+/// Keys of the fields that etcd does not have: a varint, sixteen bytes for each pair, a varint, and 1.
 const STORE_KEY: [u8; 2] = [0xa8, 0x06];
 const STORES_KEY: [u8; 2] = [0xb2, 0x06];
 const GROUP_KEY: [u8; 2] = [0xb8, 0x06];
+const QUIET: [u8; 3] = [0xc0, 0x06, 1];
 
 impl Message {
     /// A message of kind `msg_type` to `to`, all else empty.
@@ -224,8 +228,9 @@ impl Message {
         let store = if self.store == 0 { 0 } else { 2 + encoded_len_varint(self.store) };
         let stores = self.stores.as_ref().map_or(0, |stores| 1 + delimited(16 * stores.len()));
         let group = if self.group == 0 { 0 } else { 2 + encoded_len_varint(self.group) };
+        let quiet = if self.quiet { QUIET.len() } else { 0 };
         // type and reject are one byte each behind their tags
-        4 + scalars + entries + snapshot + context + store + stores + group
+        4 + scalars + entries + snapshot + context + store + stores + group + quiet
     }
 
     /// Appends the encoded message to `buf`, without a length before it.
@@ -262,6 +267,9 @@ impl Message {
             buf.put_slice(&GROUP_KEY);
             encode_varint(self.group, buf);
         }
+        if self.quiet {
+            buf.put_slice(&QUIET);
+        }
     }
 
     /// The encoded message in a vector of its own.
@@ -295,6 +303,7 @@ impl Message {
                 101 => message.store = field.varint()?,
                 102 => message.stores = Some(read_stores(&field.bytes()?)?),
                 103 => message.group = field.varint()?,
+                104 => message.quiet = field.varint()? != 0,
                 _ => field.skip()?,
             }
             Ok(())
@@ -374,6 +383,18 @@ mod tests {
                 let _ = Message::decode(bytes.slice(..len));
             }
         }
+    }
+
+    #[test]
+    fn what_etcd_does_not_have_is_passed_over_by_it_and_comes_back() {
+        let plain = Message { from: 2, term: 3, commit: 7, ..Message::new(MessageType::MsgApp, 1) };
+        let ours = Message { store: 300, group: 5, quiet: true, ..plain.clone() };
+        let bytes = ours.to_vec();
+        assert_eq!(bytes.len(), ours.encoded_len());
+        assert_eq!(Message::decode(bytes.clone().into()).unwrap(), ours);
+        let (theirs, rest) = bytes.split_at(plain.encoded_len());
+        assert_eq!(Message::decode(Bytes::copy_from_slice(theirs)).unwrap(), plain);
+        assert_eq!(rest, [0xa8, 0x06, 0xac, 0x02, 0xb8, 0x06, 5, 0xc0, 0x06, 1]);
     }
 
     #[test]

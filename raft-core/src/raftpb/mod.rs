@@ -5,6 +5,7 @@
 //! field is always written, also when it is zero, bytes are written when there are any. Decoding accepts the
 //! profiles of 3.5, 3.6 and 3.7.
 
+pub mod arena;
 pub mod conf_change;
 pub mod entry;
 pub mod message;

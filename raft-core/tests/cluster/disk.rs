@@ -145,7 +145,7 @@ impl Storage for Shelf {
         self.memory.snapshot(to)
     }
 
-    fn append(&mut self, snapshot: Option<&Snapshot>, entries: &Entries) -> Result<()> {
+    fn append(&mut self, snapshot: Option<&Snapshot>, entries: Entries) -> Result<()> {
         self.memory.append(snapshot, entries)
     }
 }

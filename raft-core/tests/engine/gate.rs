@@ -78,6 +78,21 @@ struct GatedFile {
     volume: GatedVolume,
     path: PathBuf,
     is_log: bool,
+    // What is written is durable at once.
+    is_direct: bool,
+}
+
+impl GatedFile {
+    /// Lets what makes the bytes durable begin, or fail.
+    fn begin_sync(&self) -> Result<()> {
+        if self.is_log {
+            self.volume.gate.pass();
+            if self.volume.fails.load(Ordering::SeqCst) {
+                return Err(Error::io("fdatasync", Path::new("x.wal"), std::io::Error::from_raw_os_error(5)));
+            }
+        }
+        self.volume.trip("fdatasync", &self.path)
+    }
 }
 
 impl Volume for GatedVolume {
@@ -96,7 +111,14 @@ impl Volume for GatedVolume {
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn File>> {
         let file = self.inner.open(path, access)?;
         let is_log = path.parent().is_some_and(|dir| dir.ends_with("wal"));
-        Ok(Box::new(GatedFile { file, volume: self.clone(), path: path.to_owned(), is_log }))
+        let (volume, path) = (self.clone(), path.to_owned());
+        Ok(Box::new(GatedFile { file, volume, path, is_log, is_direct: false }))
+    }
+
+    fn open_direct(&self, path: &Path) -> Result<Option<Box<dyn File>>> {
+        let Some(file) = self.inner.open_direct(path)? else { return Ok(None) };
+        let (volume, path) = (self.clone(), path.to_owned());
+        Ok(Some(Box::new(GatedFile { file, volume, path, is_log: true, is_direct: true })))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
@@ -129,6 +151,9 @@ impl File for GatedFile {
 
     fn write_at(&self, buf: &[u8], offset: u64) -> Result<()> {
         self.volume.trip("write", &self.path)?;
+        if self.is_direct {
+            self.begin_sync()?;
+        }
         self.file.write_at(buf, offset)
     }
 
@@ -138,13 +163,7 @@ impl File for GatedFile {
     }
 
     fn sync_data(&self) -> Result<()> {
-        if self.is_log {
-            self.volume.gate.pass();
-            if self.volume.fails.load(Ordering::SeqCst) {
-                return Err(Error::io("fdatasync", Path::new("x.wal"), std::io::Error::from_raw_os_error(5)));
-            }
-        }
-        self.volume.trip("fdatasync", &self.path)?;
+        self.begin_sync()?;
         self.file.sync_data()
     }
 

@@ -275,6 +275,14 @@ impl Content {
         self.nodes[node].change(ByteChange::Len(len as usize));
     }
 
+    /// Makes the newest change durable, and not those before it.
+    pub(crate) fn settle(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        if let Some(change) = node.changes.pop() {
+            change.apply(Arc::make_mut(&mut node.durable));
+        }
+    }
+
     /// Whether there was anything to sync.
     pub(crate) fn sync(&mut self, node: usize) -> bool {
         let node = &mut self.nodes[node];

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use raft_core::disk::volume::{Access, File, Volume};
+use raft_core::disk::volume::{Access, DIRECT_BLOCK, File, Volume};
 use raft_core::error::{Error, Result};
 
 #[path = "damage.rs"]
@@ -17,6 +17,7 @@ use damage::{Content, Damage};
 
 const ENOENT: i32 = 2;
 const EIO: i32 = 5;
+const EINVAL: i32 = 22;
 const ENOSPC: i32 = 28;
 
 /// What happens at a chosen call.
@@ -26,6 +27,17 @@ pub(crate) enum Trouble {
     Fail(i32),
     /// The machine stops in the middle of this call; every later one fails until the power is cut and back.
     Stop,
+}
+
+/// What becomes of files that are to be written past the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Direct {
+    #[default]
+    Works,
+    /// They cannot be opened like this.
+    Refused,
+    /// They can be opened, and not written.
+    RefusedLate,
 }
 
 #[derive(Default)]
@@ -44,6 +56,7 @@ struct Disk {
     // A segment is being made ready by another thread, or will be.
     is_spare_due: bool,
     bytes_max: Option<u64>,
+    direct: Direct,
 }
 
 /// The volume as a crash at this point finds it.
@@ -101,6 +114,10 @@ impl MemoryVolume {
     /// The most bytes of all files together; a write beyond fails with ENOSPC after what fits.
     pub(crate) fn set_bytes_max(&self, max: Option<u64>) {
         self.disk().bytes_max = max;
+    }
+
+    pub(crate) fn set_direct(&self, direct: Direct) {
+        self.disk().direct = direct;
     }
 
     /// Bytes in all files.
@@ -276,7 +293,19 @@ impl Volume for MemoryVolume {
         };
         disk.handles += 1;
         let handle = disk.handles;
-        Ok(Box::new(MemoryFile { volume: self.clone(), path: path.to_owned(), node, handle }))
+        let (volume, path) = (self.clone(), path.to_owned());
+        Ok(Box::new(MemoryFile { volume, path, node, handle, is_direct: false }))
+    }
+
+    fn open_direct(&self, path: &Path) -> Result<Option<Box<dyn File>>> {
+        let mut disk = self.whole("open", path)?;
+        let node = disk.content.node(path).ok_or_else(|| failed("open", path, ENOENT))?;
+        if disk.direct == Direct::Refused {
+            return Ok(None);
+        }
+        disk.handles += 1;
+        let (volume, path, handle) = (self.clone(), path.to_owned(), disk.handles);
+        Ok(Some(Box::new(MemoryFile { volume, path, node, handle, is_direct: true })))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
@@ -317,6 +346,7 @@ struct MemoryFile {
     path: PathBuf,
     node: usize,
     handle: u64,
+    is_direct: bool,
 }
 
 impl MemoryFile {
@@ -349,6 +379,13 @@ impl File for MemoryFile {
 
     fn write_at(&self, buf: &[u8], offset: u64) -> Result<()> {
         let (mut disk, mut trouble) = self.volume.enter("write", &self.path)?;
+        if self.is_direct {
+            let places = [buf.as_ptr().addr(), buf.len(), offset as usize];
+            assert!(places.iter().all(|place| place.is_multiple_of(DIRECT_BLOCK)), "{places:x?}");
+            if disk.direct == Direct::RefusedLate {
+                return Err(failed("write", &self.path, EINVAL));
+            }
+        }
         let mut len = buf.len();
         if trouble.is_some() && !disk.stopped {
             len /= 2;
@@ -360,6 +397,10 @@ impl File for MemoryFile {
         }
         if len > 0 {
             disk.content.write(self.node, offset, &buf[..len]);
+            disk.changed();
+        }
+        if self.is_direct && trouble.is_none() {
+            disk.content.settle(self.node);
             disk.changed();
         }
         trouble.map_or(Ok(()), Err)

@@ -13,6 +13,8 @@ use raft_core::raftpb::message::Message;
 pub(crate) struct Trio {
     nodes: Vec<RawNode<MemoryStorage>>,
     mail: Vec<Message>,
+    /// Where mail is put while what came before is stepped.
+    spare: Vec<Message>,
     /// Of each node: the index of the last entry applied, and the bytes of all payloads. Every entry is looked at.
     applied: Vec<(u64, u64)>,
     /// The same of what was proposed.
@@ -39,9 +41,9 @@ impl Trio {
             })
             .collect();
         let applied = vec![(1, 0); size as usize];
-        let (mail, proposed, payload) = (Vec::new(), (1, 0), vec![0x55; 1 << 20]);
+        let (mail, spare, proposed, payload) = (Vec::new(), Vec::new(), (1, 0), vec![0x55; 1 << 20]);
         let keep = 0;
-        let mut group = Trio { nodes, mail, applied, proposed, payload, wire, compact_every, keep };
+        let mut group = Trio { nodes, mail, spare, applied, proposed, payload, wire, compact_every, keep };
         group.nodes[0].campaign().unwrap();
         group.pump();
         group.proposed = group.applied[0];
@@ -103,13 +105,15 @@ impl Trio {
                     self.turn(at);
                 }
             }
-            for message in std::mem::take(&mut self.mail) {
+            let mut mail = std::mem::replace(&mut self.mail, std::mem::take(&mut self.spare));
+            for message in mail.drain(..) {
                 quiet = false;
                 let to = message.to as usize - 1;
                 let message =
                     if self.wire { Message::decode(Bytes::from(message.to_vec())).unwrap() } else { message };
                 self.nodes[to].step(message).unwrap();
             }
+            self.spare = mail;
             if quiet {
                 return;
             }
@@ -120,8 +124,11 @@ impl Trio {
         let node = &mut self.nodes[at];
         let mut ready = node.ready().unwrap();
         self.mail.append(&mut ready.messages);
+        node.recycle(ready.messages);
         if let Some(ticket) = ready.append {
-            self.mail.append(&mut node.appended(ticket).unwrap());
+            let mut messages = node.appended(ticket).unwrap();
+            self.mail.append(&mut messages);
+            node.recycle(messages);
         }
         if let Some(ticket) = ready.apply {
             let (index, bytes) = &mut self.applied[at];

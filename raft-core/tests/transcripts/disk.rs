@@ -41,11 +41,11 @@ impl Disk {
     ) -> Result<()> {
         self.hard_state = hard_state.copied().unwrap_or(self.hard_state);
         self.history.extend(snapshot.cloned());
-        self.log.append(snapshot, entries)
+        self.log.append(snapshot, entries.clone())
     }
 
     /// Runs the state machine on committed entries.
-    pub(crate) fn apply(&mut self, entries: &Entries) -> Result<()> {
+    pub(crate) fn apply(&mut self, entries: Entries) -> Result<()> {
         for entry in entries.iter() {
             let old = self.state();
             // A snapshot may have come in between that holds it already.
@@ -145,7 +145,7 @@ impl Storage for Disk {
     }
 
     /// The host has saved it before it hands the ticket back.
-    fn append(&mut self, _snapshot: Option<&Snapshot>, _entries: &Entries) -> Result<()> {
+    fn append(&mut self, _snapshot: Option<&Snapshot>, _entries: Entries) -> Result<()> {
         Ok(())
     }
 }

@@ -44,8 +44,9 @@ pub(crate) enum Settles {
 }
 
 impl Flight {
+    /// As etcd's nodes read it, who answer every append.
     pub(crate) fn to_peer(message: Message) -> Self {
-        Flight { message, settles: None }
+        Flight { message: Message { quiet: false, ..message }, settles: None }
     }
 
     /// Whether it never leaves its node, and so cannot be lost on the network.
@@ -78,7 +79,7 @@ impl Member {
             self.save(ticket)?;
         }
         if let Some(ticket) = &ready.apply {
-            self.node.storage_mut().apply(ticket.entries())?;
+            self.node.storage_mut().apply(ticket.entries().clone())?;
         }
         let mut messages = ready.messages;
         messages.extend(self.node.advance(ready.append, ready.apply)?);
@@ -137,7 +138,7 @@ impl Member {
     /// The apply thread's turn.
     pub(crate) fn run_apply_thread(&mut self) -> Result<Vec<Flight>> {
         let Some(ticket) = self.apply_work.pop_front() else { return Ok(Vec::new()) };
-        self.node.storage_mut().apply(ticket.entries())?;
+        self.node.storage_mut().apply(ticket.entries().clone())?;
         let message = apply_answer(self.id(), &ticket);
         self.applied.push_back(ticket);
         Ok(vec![Flight { message, settles: Some(Settles::Applied) }])

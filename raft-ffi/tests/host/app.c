@@ -227,6 +227,11 @@ static void on_log(void *user, int32_t level, const char *text, size_t len)
     app->free_lines++;
     pthread_mutex_unlock(&app->lock);
   }
+  if (strstr(text, "past the system's cache") != NULL) {
+    pthread_mutex_lock(&app->lock);
+    app->cached_lines++;
+    pthread_mutex_unlock(&app->lock);
+  }
 }
 
 rft_host_t app_host(app_t *app)

@@ -29,6 +29,7 @@ typedef struct {
   unsigned misused;                     /* how often that was tried */
   unsigned free_lines;                  /* log lines about rft_engine_free */
   unsigned trace_lines;
+  unsigned cached_lines;                /* log lines that say that the log cannot be written past the cache */
 } app_t;
 
 extern app_t apps[APPS_MAX + 1];

@@ -1,6 +1,11 @@
 /* Three engines of one process, then four: writes, failover, a newcomer that gets a snapshot in chunks, restart. */
+#define _GNU_SOURCE /* O_DIRECT */
 #include "app.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#define FILES_MAX 1024
 #define WRITES LESS(400u)
 
 static void tune(rft_config_t *config)
@@ -9,6 +14,26 @@ static void tune(rft_config_t *config)
   OK(rft_config_set(config, RFT_CONFIG_SNAPSHOT_TRAILING, 10, ERR));
   OK(rft_config_set(config, RFT_CONFIG_SNAPSHOT_CHUNK_BYTES, 1024, ERR));
   OK(rft_config_set(config, RFT_CONFIG_TRACE, 1, ERR));
+  OK(rft_config_set(config, RFT_CONFIG_DIRECT_WRITES, 1, ERR));
+}
+
+/* How many engines write past the system's cache, or have said that they cannot. */
+static unsigned direct_or_told(void)
+{
+  unsigned found = 0;
+#ifdef O_DIRECT
+  for (int file = 0; file < FILES_MAX; file++) {
+    char link[64], path[4096];
+    int flags = fcntl(file, F_GETFL);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t len = readlink(link, path, sizeof path);
+    found += flags != -1 && (flags & O_DIRECT) != 0 && len > 4 && memcmp(path + len - 4, ".wal", 4) == 0;
+  }
+#endif
+  for (uint64_t id = 1; id <= 3; id++) {
+    found += apps[id].cached_lines;
+  }
+  return found;
 }
 
 static rft_node_status_t status_of(uint64_t id)
@@ -145,6 +170,7 @@ void test_cluster(void)
     apps[id].padding = 20000;
     CHECK(app_open(id, 3, tune) == RFT_OK);
   }
+  WAIT(direct_or_told() == 3);
   uint64_t leader = leader_of(ids, 3);
   unsigned extra = write_all(ids, 3, 0, WRITES);
   WAIT(equal(ids, 3));

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from rft._native import Event, Host, Outcome
+from rft._native import Event, Outcome
 from rft.config import Config
 from rft.engine import TIMEOUT, Bytes, ChangeKind, EngineBase, Transition
 from rft.errors import BusyError, ClosedError, RaftError, TimedOutError
@@ -37,13 +36,28 @@ class _Time:
         return None if self._end is None else max(0.0, self._end - self._loop.time())
 
 
+class _Many:
+    """Requests that are awaited together."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, first: int, count: int) -> None:
+        self.first = first
+        self.missing = count
+        self.results: list[Outcome | RaftError | None] = [None] * count
+        self.done: asyncio.Future[None] = loop.create_future()
+
+    def put(self, number: int, outcome: Outcome | RaftError) -> None:
+        self.results[number - self.first] = outcome
+        self.missing -= 1
+        if self.missing == 0 and not self.done.done():
+            self.done.set_result(None)
+
+
 class _Pending:
-    """The futures of one event loop, by the number of their request."""
+    """Who waits in one event loop, by the number of the request."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        self.futures: dict[int, _Future] = {}
-        self.host: weakref.ref[Host] | None = None
+        self.waiting: dict[int, _Future | _Many] = {}
 
     def told(self, outcomes: dict[int, Outcome | RaftError]) -> None:
         """Outcomes have come, on the state machine's thread: one wake-up of the loop for all of them."""
@@ -54,21 +68,25 @@ class _Pending:
 
     def settle(self, outcomes: dict[int, Outcome | RaftError]) -> None:
         for number, outcome in outcomes.items():
+            waiting = self.waiting.pop(number, None)
+            if isinstance(waiting, _Many):
+                waiting.put(number, outcome)
             # One that was cancelled has nobody who waits.
-            future = self.futures.pop(number, None)
-            if future is None or future.done():
-                continue
-            if isinstance(outcome, RaftError):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+            elif waiting is not None and not waiting.done():
+                if isinstance(outcome, RaftError):
+                    waiting.set_exception(outcome)
+                else:
+                    waiting.set_result(outcome)
 
-    def add(self, number: int) -> _Future:
-        future: _Future = self.loop.create_future()
-        self.futures[number] = future
-        # Also when it is cancelled.
-        future.add_done_callback(lambda _: self.futures.pop(number, None))
-        return future
+    def end(self) -> None:
+        """The engine has stopped, and tells nothing more."""
+        error = ClosedError("the engine has stopped: it may or may not be applied")
+        self.settle(dict.fromkeys(list(self.waiting), error))
+
+
+def _expire(future: _Future) -> None:
+    if not future.done():
+        future.set_exception(TimedOutError("timed out before the outcome was known"))
 
 
 class Engine(EngineBase):
@@ -147,14 +165,16 @@ class Engine(EngineBase):
             return self._native.start_propose(data)
 
         first = await self._with_room(start, time)
-        futures = [self._pending.add(first + at) for at in range(len(data))]
+        many = _Many(self._pending.loop, first, len(data))
+        numbers = range(first, first + len(data))
+        self._pending.waiting.update(dict.fromkeys(numbers, many))
         try:
-            await asyncio.wait(futures, timeout=time.left())
+            await asyncio.wait((many.done,), timeout=time.left())
         finally:
-            for future in futures:
-                if not future.done():
-                    future.cancel()
-        return [self._result(future) for future in futures]
+            if many.missing > 0:
+                for number in numbers:
+                    self._pending.waiting.pop(number, None)
+        return [self._result(result) for result in many.results]
 
     async def open_session(self, *, timeout: float | None = TIMEOUT) -> int:
         """Open a session and return its id, see `rft.Engine.open_session`."""
@@ -193,7 +213,7 @@ class Engine(EngineBase):
     ) -> Outcome:
         """Put a node in the place of a member, see `rft.Engine.replace`."""
         number = self._native.start_replace(old, new, context, timeout)
-        return await self._wait(self._pending.add(number), None if timeout is None else timeout + 1.0)
+        return await self._wait(number, None if timeout is None else timeout + 1.0)
 
     async def add_voter(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
         """Make a node a voter. A newcomer is better added as a learner, and promoted when it has caught up."""
@@ -227,9 +247,7 @@ class Engine(EngineBase):
         """Stop the engine, see `rft.Engine.close`. May be called again."""
         # Not cut off by a cancellation: the threads have to be waited for.
         await asyncio.shield(asyncio.to_thread(self._stop, timeout))
-        for future in list(self._pending.futures.values()):
-            if not future.done():
-                future.set_exception(ClosedError("the engine has stopped: it may or may not be applied"))
+        self._pending.end()
 
     async def __aenter__(self) -> Engine:
         """Return the engine."""
@@ -246,10 +264,12 @@ class Engine(EngineBase):
         await self.close()
 
     async def _request(self, start: Callable[[], int], timeout: float | None) -> Outcome:
+        if not self._waits_for_room:
+            return await self._wait(start(), timeout)
         time = _Time(timeout)
 
         async def once() -> Outcome:
-            return await self._wait(self._pending.add(start()), time.left())
+            return await self._wait(start(), time.left())
 
         return await self._with_room(once, time)
 
@@ -269,22 +289,25 @@ class Engine(EngineBase):
             await asyncio.sleep(pause)
             pause = min(2 * pause, _ROOM_MOST)
 
-    async def _wait(self, future: _Future, timeout: float | None) -> Outcome:
+    async def _wait(self, number: int, timeout: float | None) -> Outcome:
+        # Nothing is awaited between the request and this, so its outcome has not been looked for yet.
+        loop, waiting = self._pending.loop, self._pending.waiting
+        future: _Future = loop.create_future()
+        waiting[number] = future
+        timer = None if timeout is None else loop.call_later(timeout, _expire, future)
         try:
-            return await asyncio.wait_for(future, timeout)
-        except asyncio.TimeoutError as error:
-            if isinstance(error, RaftError):
-                raise
-            raise TimedOutError("timed out before the outcome was known") from None
+            return await future
         except RaftError as error:
             self._host.explain(error)
             raise
+        finally:
+            waiting.pop(number, None)
+            if timer is not None:
+                timer.cancel()
 
-    def _result(self, future: _Future) -> Outcome | RaftError:
-        if future.cancelled():
+    def _result(self, result: Outcome | RaftError | None) -> Outcome | RaftError:
+        if result is None:
             return TimedOutError("timed out before the outcome was known")
-        error = future.exception()
-        if isinstance(error, RaftError):
-            self._host.explain(error)
-            return error
-        return future.result()
+        if isinstance(result, RaftError):
+            self._host.explain(result)
+        return result

@@ -126,6 +126,14 @@ class Config:
     """Engine: whether the logger `rft` gets a line of level 5 for each step of consensus, a JSON object in the form
     that etcd's TLA+ specification of Raft reads. Many, and not free."""
 
+    direct_writes: bool = bool(_default("direct_writes"))
+    """Whether the write-ahead log is written past the system's cache, each write durable when it returns: less work for
+    the processor and, on most disks, less waiting. It may change from one start to the next.
+
+    What was committed last is then written with the next entries only: a process that is killed starts from before it,
+    and hears of it again. Where the file system refuses such writes the log goes through the cache, and the event
+    "recovered" and the logger `rft` say so."""
+
     def __post_init__(self) -> None:
         check_config(self)
         object.__setattr__(self, "voters", tuple(self.voters))

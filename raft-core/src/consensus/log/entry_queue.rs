@@ -5,23 +5,33 @@ use std::collections::VecDeque;
 use crate::error::{Error, Result};
 use crate::raftpb::entry::{Entries, Entry, Run};
 
-/// A bound on the encoded length of an entry beyond its payload: type, term, index and length with their tags.
-const ENTRY_OVERHEAD: u64 = 2 + 11 + 11 + 11;
-
 /// The entries of `[offset, next)`. Appending and slicing share memory: no entry is copied.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EntryQueue {
     // Where the queue starts, also when it is empty.
     offset: u64,
-    // One past the last entry; runs cover [offset, next) without gap, none is empty.
+    // One past the last entry; pieces cover [offset, next) without gap, none is empty.
     next: u64,
-    runs: VecDeque<Run>,
+    pieces: VecDeque<Piece>,
+}
+
+/// A run and where it begins, which is told here too so that a search need not follow the run's pointer.
+#[derive(Clone, Debug)]
+struct Piece {
+    first: u64,
+    run: Run,
+}
+
+impl Piece {
+    fn next(&self) -> u64 {
+        self.first + self.run.len() as u64
+    }
 }
 
 impl EntryQueue {
     /// Nothing, with room from `offset` on.
     pub(crate) fn new(offset: u64) -> Self {
-        EntryQueue { offset, next: offset, runs: VecDeque::new() }
+        EntryQueue { offset, next: offset, pieces: VecDeque::new() }
     }
 
     /// The index at which the queue starts.
@@ -44,31 +54,31 @@ impl EntryQueue {
         if index < self.offset || index >= self.next {
             return None;
         }
-        let run = self.runs.get(self.run_of(index))?;
-        run.get((index - run.first()?.index) as usize)
+        let piece = self.pieces.get(self.piece_of(index))?;
+        piece.run.get((index - piece.first) as usize)
     }
 
-    /// The position of the run that holds `index`, which lies in the queue. What is asked for is mostly new.
-    fn run_of(&self, index: u64) -> usize {
-        let last = self.runs.len().saturating_sub(1);
-        match self.runs.back().and_then(|run| run.first()) {
-            Some(first) if first.index <= index => last,
-            _ => self.runs.partition_point(|run| run.last().is_some_and(|entry| entry.index < index)),
+    /// The position of the piece that holds `index`, which lies in the queue. What is asked for is mostly in the last two.
+    fn piece_of(&self, index: u64) -> usize {
+        let mut at = self.pieces.len();
+        for _ in 0..2 {
+            at = at.saturating_sub(1);
+            if self.pieces.get(at).is_some_and(|piece| piece.first <= index) {
+                return at;
+            }
         }
+        self.pieces.partition_point(|piece| piece.first <= index).saturating_sub(1)
     }
 
     /// Adds entries behind the last one.
-    pub(crate) fn extend(&mut self, entries: &Entries) -> Result<()> {
-        for run in entries.runs() {
-            let Some(first) = run.first() else { continue };
-            if first.index != self.next {
-                return Err(Error::Invariant(format!(
-                    "entry {} appended where {} is due",
-                    first.index, self.next
-                )));
+    pub(crate) fn extend(&mut self, entries: Entries) -> Result<()> {
+        for run in entries.into_runs() {
+            let Some(first) = run.first().map(|entry| entry.index) else { continue };
+            if first != self.next {
+                return Err(Error::Invariant(format!("entry {first} appended where {} is due", self.next)));
             }
             self.next += run.len() as u64;
-            self.runs.push_back(run.clone());
+            self.pieces.push_back(Piece { first, run });
         }
         Ok(())
     }
@@ -77,13 +87,13 @@ impl EntryQueue {
     pub(crate) fn truncate(&mut self, from: u64) {
         let from = from.max(self.offset);
         while self.next > from {
-            let Some(run) = self.runs.pop_back() else { break };
-            let first = self.next - run.len() as u64;
-            if first < from {
-                self.runs.push_back(run.slice(0, (from - first) as usize));
+            let Some(piece) = self.pieces.back_mut() else { break };
+            if piece.first < from {
+                piece.run.cut(0, (from - piece.first) as usize);
                 self.next = from;
             } else {
-                self.next = first;
+                self.next = piece.first;
+                self.pieces.pop_back();
             }
         }
     }
@@ -92,13 +102,14 @@ impl EntryQueue {
     pub(crate) fn drop_before(&mut self, index: u64) {
         let index = index.min(self.next);
         while self.offset < index {
-            let Some(run) = self.runs.pop_front() else { break };
-            let next = self.offset + run.len() as u64;
-            if next > index {
-                self.runs.push_front(run.slice((index - self.offset) as usize, run.len()));
+            let Some(piece) = self.pieces.front_mut() else { break };
+            if piece.next() > index {
+                piece.run.cut((index - piece.first) as usize, piece.run.len());
+                piece.first = index;
                 self.offset = index;
             } else {
-                self.offset = next;
+                self.offset = piece.next();
+                self.pieces.pop_front();
             }
         }
     }
@@ -110,32 +121,41 @@ impl EntryQueue {
         if lo >= hi {
             return slice;
         }
+        let is_all = self.is_bounded(lo, hi, bytes_max);
         let mut left = bytes_max;
-        let mut at = lo;
-        for run in self.runs.range(self.run_of(lo)..) {
-            let Some(first) = run.first().map(|entry| entry.index) else { continue };
-            let part = run.slice((at - first) as usize, (hi - first) as usize);
-            at += part.len() as u64;
-            if at == hi && bound(&part) <= left {
-                slice.push(part);
+        for Piece { first, run } in self.pieces.range(self.piece_of(lo)..) {
+            if *first >= hi {
                 break;
             }
-            let (count, bytes) = fitting(&part, left, slice.is_empty());
-            let cut = count < part.len();
-            slice.push(if cut { part.slice(0, count) } else { part });
-            if cut || at == hi {
-                break;
+            let mut part = run.slice(lo.saturating_sub(*first) as usize, (hi - first) as usize);
+            if !is_all {
+                let len = part.len();
+                let (count, bytes) = fitting(&part, left, slice.is_empty());
+                part.cut(0, count);
+                left = left.saturating_sub(bytes);
+                if count < len {
+                    slice.push(part);
+                    break;
+                }
             }
-            left = left.saturating_sub(bytes);
+            slice.push(part);
         }
         slice
     }
-}
 
-/// At least what the entries encode to, without looking at each number in them.
-fn bound(entries: &[Entry]) -> u64 {
-    let payload: u64 = entries.iter().map(|entry| entry.data.len() as u64).sum();
-    payload.saturating_add(ENTRY_OVERHEAD.saturating_mul(entries.len() as u64))
+    /// Whether the entries `[lo, hi)` certainly encode to at most `bytes_max`, which mostly can be told without a look at
+    /// each of them.
+    fn is_bounded(&self, lo: u64, hi: u64, bytes_max: u64) -> bool {
+        let pieces = self.pieces.range(self.piece_of(lo)..).take_while(|piece| piece.first < hi);
+        let mut left = bytes_max;
+        for Piece { run, .. } in pieces {
+            match left.checked_sub(run.encoded_bound()) {
+                Some(rest) => left = rest,
+                None => return false,
+            }
+        }
+        true
+    }
 }
 
 /// How many entries from the front encode to at most `bytes_max`, and to how many bytes; `one` lets the first pass
@@ -163,7 +183,7 @@ mod tests {
     fn queue(ends: &[u64]) -> EntryQueue {
         let mut queue = EntryQueue::new(ends[0]);
         for pair in ends.windows(2) {
-            queue.extend(&run(pair[0]..pair[1])).unwrap();
+            queue.extend(run(pair[0]..pair[1])).unwrap();
         }
         queue
     }
@@ -215,6 +235,6 @@ mod tests {
 
     #[test]
     fn a_gap_is_refused() {
-        assert!(queue(&[5, 7]).extend(&run(8..9)).is_err());
+        assert!(queue(&[5, 7]).extend(run(8..9)).is_err());
     }
 }

@@ -64,7 +64,7 @@ impl MemoryStorage {
         let compacted = EntryId::from(&snapshot);
         let mut queue = EntryQueue::new(compacted.index + 1);
         // An error means a gap: what follows it cannot be reached, and RawNode::new refuses the hard state.
-        let _ = queue.extend(&entries);
+        let _ = queue.extend(entries);
         let snapshot = Snapshot { data: Bytes::new(), metadata: snapshot };
         MemoryStorage { hard_state, snapshot, compacted, entries: queue, wanted: None }
     }
@@ -146,7 +146,7 @@ impl Storage for MemoryStorage {
         Ok(self.snapshot.clone())
     }
 
-    fn append(&mut self, snapshot: Option<&Snapshot>, entries: &Entries) -> Result<()> {
+    fn append(&mut self, snapshot: Option<&Snapshot>, entries: Entries) -> Result<()> {
         if let Some(snapshot) = snapshot {
             self.compacted = EntryId::from(&snapshot.metadata);
             self.entries = EntryQueue::new(self.compacted.index + 1);
@@ -174,7 +174,7 @@ mod tests {
 
     fn storage() -> MemoryStorage {
         let mut storage = MemoryStorage::bootstrapped(ConfState::of_voters([1, 2, 3]));
-        storage.append(None, &entries(&[(1, 2), (1, 3), (2, 4), (2, 5)])).unwrap();
+        storage.append(None, entries(&[(1, 2), (1, 3), (2, 4), (2, 5)])).unwrap();
         storage
     }
 
@@ -189,9 +189,9 @@ mod tests {
     #[test]
     fn appending_replaces_from_the_first_new_index_on() {
         let mut storage = storage();
-        storage.append(None, &entries(&[(3, 4)])).unwrap();
+        storage.append(None, entries(&[(3, 4)])).unwrap();
         assert_eq!((storage.last_index(), storage.term(4)), (4, Ok(3)));
-        assert!(storage.append(None, &entries(&[(3, 9)])).is_err());
+        assert!(storage.append(None, entries(&[(3, 9)])).is_err());
     }
 
     #[test]
@@ -228,7 +228,7 @@ mod tests {
         let mut storage = storage();
         let metadata = SnapshotMetadata { conf_state: ConfState::of_voters([1]), index: 9, term: 4 };
         let snapshot = Snapshot { data: Bytes::new(), metadata };
-        storage.append(Some(&snapshot), &entries(&[(4, 10)])).unwrap();
+        storage.append(Some(&snapshot), entries(&[(4, 10)])).unwrap();
         assert_eq!((storage.first_index(), storage.last_index(), storage.term(9)), (10, 10, Ok(4)));
     }
 }

@@ -5,7 +5,7 @@ use super::storage::Storage;
 use super::unstable::Unstable;
 use crate::consensus::mutants::{Mutant, is_planted};
 use crate::error::{Error, Result};
-use crate::raftpb::entry::{Entries, EntryType};
+use crate::raftpb::entry::Entries;
 use crate::raftpb::message::{HardState, Snapshot};
 
 /// The log of one node: stable entries in a [`Storage`], the rest in [`Unstable`].
@@ -121,7 +121,7 @@ impl<S: Storage> RaftLog<S> {
 
     /// Whether this log holds `id`.
     pub(crate) fn contains(&self, id: EntryId) -> bool {
-        self.term(id.index) == Ok(id.term)
+        id.index <= self.last_index() && self.term(id.index) == Ok(id.term)
     }
 
     /// The entries from `lo` on as far as they encode to `bytes_max`, one at the least if there is one.
@@ -155,7 +155,7 @@ impl<S: Storage> RaftLog<S> {
         let next = rest.first().map_or(0, |entry| entry.encoded_len() as u64);
         // The slice gives one entry whatever its size; only the first of a page has that right.
         if bytes.saturating_add(next) <= bytes_max {
-            rest.runs().iter().for_each(|run| entries.push(run.clone()));
+            rest.into_runs().for_each(|run| entries.push(run));
         }
         Ok(entries)
     }
@@ -165,7 +165,7 @@ impl<S: Storage> RaftLog<S> {
     pub(crate) fn maybe_append(
         &mut self,
         prev: EntryId,
-        entries: &Entries,
+        entries: Entries,
         commit: u64,
     ) -> Result<Option<u64>> {
         if prev.index < self.committed {
@@ -181,10 +181,11 @@ impl<S: Storage> RaftLog<S> {
         }
         let last = prev.index + entries.len() as u64;
         let truncates = is_planted(Mutant::TruncateWithoutConflict);
-        if let Some(conflict) =
-            entries.iter().find(|entry| truncates || !self.contains(EntryId::from(*entry)))
-        {
-            self.append(&suffix(entries, conflict.index))?;
+        let mut news = entries.iter().filter(|entry| truncates || !self.contains(EntryId::from(*entry)));
+        let from = news.next().map(|entry| entry.index);
+        drop(news);
+        if let Some(from) = from {
+            self.append(suffix(entries, from))?;
         }
         let known = if is_planted(Mutant::CommitBehindMatch) { self.last_index() } else { last };
         self.commit_to(commit.min(known))?;
@@ -205,7 +206,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Puts entries at the end, in place of whatever is there from their first index on.
-    pub(crate) fn append(&mut self, entries: &Entries) -> Result<()> {
+    pub(crate) fn append(&mut self, entries: Entries) -> Result<()> {
         match entries.first() {
             Some(first) if first.index <= self.committed => Err(Error::Invariant(format!(
                 "entry {} appended below the committed {}",
@@ -285,7 +286,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// What was handed out is durable: the storage may show it.
-    pub(crate) fn publish(&mut self, snapshot: Option<&Snapshot>, entries: &Entries) -> Result<()> {
+    pub(crate) fn publish(&mut self, snapshot: Option<&Snapshot>, entries: Entries) -> Result<()> {
         self.storage.append(snapshot, entries)
     }
 
@@ -318,7 +319,7 @@ impl<S: Storage> RaftLog<S> {
         let last = self.appliable_index(apply_unstable);
         let room = self.applying_bytes_max.saturating_sub(self.applying_bytes);
         let entries = self.slice(self.applying + 1, last + 1, room)?;
-        let bytes = entries.iter().map(|entry| entry.encoded_len() as u64).sum();
+        let bytes = entries.encoded_bound();
         self.applying += entries.len() as u64;
         self.applying_bytes = self.applying_bytes.saturating_add(bytes);
         // A page cut short means that the next entry does not fit beside it.
@@ -346,7 +347,7 @@ impl<S: Storage> RaftLog<S> {
         let mut lo = self.applied + 1;
         while lo <= self.committed {
             let page = self.slice(lo, self.committed + 1, page_bytes)?;
-            if page.iter().any(|entry| entry.entry_type != EntryType::Normal) {
+            if page.changes().next().is_some() {
                 return Ok(true);
             }
             // A page holds at least one entry.
@@ -357,7 +358,10 @@ impl<S: Storage> RaftLog<S> {
 }
 
 /// The entries from index `from` on.
-fn suffix(entries: &Entries, from: u64) -> Entries {
+fn suffix(entries: Entries, from: u64) -> Entries {
+    if entries.first().is_some_and(|first| first.index == from) {
+        return entries;
+    }
     let mut rest = Entries::new();
     for run in entries.runs() {
         let Some(first) = run.first() else { continue };

@@ -32,5 +32,5 @@ pub trait Storage {
 
     /// Publishes what the host has made durable: the snapshot, which replaces everything, and then the entries, which
     /// replace all from their first index on. Called by [`appended`](crate::consensus::raw_node::RawNode::appended).
-    fn append(&mut self, snapshot: Option<&Snapshot>, entries: &Entries) -> Result<()>;
+    fn append(&mut self, snapshot: Option<&Snapshot>, entries: Entries) -> Result<()>;
 }

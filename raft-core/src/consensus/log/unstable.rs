@@ -101,7 +101,7 @@ impl Unstable {
     }
 
     /// Puts `entries` in, in place of whatever is there from their first index on.
-    pub(super) fn truncate_and_append(&mut self, entries: &Entries) -> Result<()> {
+    pub(super) fn truncate_and_append(&mut self, entries: Entries) -> Result<()> {
         let Some(from) = entries.first().map(|entry| entry.index) else { return Ok(()) };
         if from > self.entries.next() {
             return Err(Error::Invariant(format!(
@@ -131,19 +131,19 @@ mod tests {
     #[test]
     fn what_is_on_its_way_is_not_handed_out_twice() {
         let mut unstable = Unstable::new(5);
-        unstable.truncate_and_append(&entries(1, 5..7)).unwrap();
+        unstable.truncate_and_append(entries(1, 5..7)).unwrap();
         assert_eq!(unstable.accept().1.len(), 2);
         assert!(!unstable.has_next_entries());
-        unstable.truncate_and_append(&entries(1, 7..8)).unwrap();
+        unstable.truncate_and_append(entries(1, 7..8)).unwrap();
         assert_eq!(unstable.accept().1, entries(1, 7..8));
     }
 
     #[test]
     fn a_replaced_write_does_not_count_as_stable() {
         let mut unstable = Unstable::new(5);
-        unstable.truncate_and_append(&entries(1, 5..8)).unwrap();
+        unstable.truncate_and_append(entries(1, 5..8)).unwrap();
         unstable.accept();
-        unstable.truncate_and_append(&entries(2, 6..7)).unwrap();
+        unstable.truncate_and_append(entries(2, 6..7)).unwrap();
         unstable.stable_to(EntryId::new(1, 7));
         unstable.stable_to(EntryId::new(1, 6));
         assert_eq!(unstable.offset(), 5);
@@ -155,8 +155,8 @@ mod tests {
     #[test]
     fn replacing_below_the_offset_hides_what_is_stable() {
         let mut unstable = Unstable::new(5);
-        unstable.truncate_and_append(&entries(2, 3..5)).unwrap();
+        unstable.truncate_and_append(entries(2, 3..5)).unwrap();
         assert_eq!((unstable.offset(), unstable.last_index(), unstable.term(3)), (3, Some(4), Some(2)));
-        assert!(unstable.truncate_and_append(&entries(2, 9..10)).is_err());
+        assert!(unstable.truncate_and_append(entries(2, 9..10)).is_err());
     }
 }

@@ -12,12 +12,16 @@ use crate::consensus::tracker::progress::ProgressState;
 use crate::error::{Error, Result};
 use crate::raftpb::message::{Message, MessageType};
 
-/// A follower takes entries in, or says where the leader had better try.
-pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, append: &Message) -> Result<()> {
+/// A follower takes entries in, or says where the leader had better try. Word of a new commit index alone is answered only
+/// where it does not fit: a quarter of all messages of a proposal that comes alone would be such answers.
+pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, append: &mut Message) -> Result<()> {
     let prev = EntryId::new(append.log_term, append.index);
-    let answer = match raft.log.maybe_append(prev, &append.entries, append.commit)? {
+    let answer = match raft.log.maybe_append(prev, std::mem::take(&mut append.entries), append.commit)? {
         Some(last) => {
             recovery::matches_up_to(raft, last);
+            if append.quiet {
+                return Ok(());
+            }
             Message { index: last, ..Message::new(MessageType::MsgAppResp, append.from) }
         }
         None => {

@@ -9,7 +9,6 @@ use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::ready::{AppendTicket, ApplyTicket};
 use crate::error::Result;
 use crate::raftpb::conf_change::ConfChangeV2;
-use crate::raftpb::entry::EntryType;
 use crate::raftpb::message::Message;
 
 /// The ticket's write is durable: counts this node's own acknowledgement and vote, and returns what may be said now.
@@ -21,10 +20,10 @@ pub(in crate::consensus) fn appended<S: Storage>(
     if let Some(hard_state) = hard_state {
         raft.outbox.durable_term = hard_state.term;
     }
-    raft.log.publish(snapshot.as_deref(), &entries)?;
+    raft.log.publish(snapshot.as_deref(), entries)?;
     let id = raft.id();
-    for own in messages.extract_if(.., |message| message.to == id) {
-        step::step(raft, own)?;
+    for mut own in messages.extract_if(.., |message| message.to == id) {
+        step::step(raft, &mut own)?;
     }
     // In a newer term the unstable log may hold other entries at the same indices, and then again the same: only a
     // write of this term counts (the ABA problem).
@@ -46,8 +45,7 @@ pub(in crate::consensus) fn reconfigure<S: Storage>(raft: &mut Raft<S>, ticket: 
     // a change would be done to what came after it.
     let covered = raft.log.applied().max(raft.log.first_index().saturating_sub(1));
     let repeats = is_planted(Mutant::RepeatOvertakenChange);
-    let fresh = ticket.entries().iter().filter(|entry| entry.index > covered || repeats);
-    for entry in fresh.filter(|entry| entry.entry_type != EntryType::Normal) {
+    for entry in ticket.entries().changes().filter(|entry| entry.index > covered || repeats) {
         let change = ConfChangeV2::of(entry)?;
         raft.changed_at = raft.changed_at.max(entry.index);
         reconfigure::apply(raft, &change)?;

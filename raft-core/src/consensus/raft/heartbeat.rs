@@ -40,7 +40,7 @@ pub(super) fn broadcast<S: Storage>(raft: &mut Raft<S>) {
     }
 }
 
-pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, heartbeat: Message) -> Result<()> {
+pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, heartbeat: &mut Message) -> Result<()> {
     // A late one would bring back the number of a disk that went with a member's removal.
     if heartbeat.index >= raft.changed_at {
         raft.stores.learn(heartbeat.stores.as_deref().unwrap_or_default());
@@ -53,9 +53,8 @@ pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, heartbeat: Message) -> Resu
     } else {
         raft.log.commit_to(heartbeat.commit)?;
     }
-    let answer =
-        Message { context: heartbeat.context, ..Message::new(MessageType::MsgHeartbeatResp, heartbeat.from) };
-    raft.send(answer);
+    let context = std::mem::take(&mut heartbeat.context);
+    raft.send(Message { context, ..Message::new(MessageType::MsgHeartbeatResp, heartbeat.from) });
     Ok(())
 }
 

@@ -5,6 +5,10 @@ use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::trace::Trace;
 use crate::raftpb::message::{Message, MessageType};
 
+/// How many empty lists are kept, and for how many messages each.
+const SPARE_LISTS: usize = 4;
+const SPARE_CAPACITY: usize = 256;
+
 /// Messages that may leave at once, and messages that promise something and wait until it is durable.
 #[derive(Debug)]
 pub(in crate::consensus) struct Outbox {
@@ -16,6 +20,8 @@ pub(in crate::consensus) struct Outbox {
     pub(in crate::consensus) durable_term: u64,
     pub(in crate::consensus) messages: Vec<Message>,
     pub(in crate::consensus) after_append: Vec<Message>,
+    /// Empty lists that the host has given back.
+    spare: Vec<Vec<Message>>,
     pub(in crate::consensus) trace: Trace,
 }
 
@@ -23,8 +29,27 @@ impl Outbox {
     pub(super) fn new(config: &Config, durable_term: u64) -> Self {
         let Config { id, store_id, .. } = *config;
         let gives_leases = config.read_only == ReadOnlyOption::LeaseBased;
-        let (messages, after_append, trace) = (Vec::new(), Vec::new(), Trace::default());
-        Outbox { id, store_id, gives_leases, durable_term, messages, after_append, trace }
+        let (messages, after_append, spare) = (Vec::new(), Vec::new(), Vec::new());
+        let trace = Trace::default();
+        Outbox { id, store_id, gives_leases, durable_term, messages, after_append, spare, trace }
+    }
+
+    /// Takes the messages that may leave now, and those that promise something.
+    pub(in crate::consensus) fn take(&mut self) -> (Vec<Message>, Vec<Message>) {
+        let spare = &mut self.spare;
+        let mut take = |list: &mut Vec<Message>| match list.is_empty() {
+            true => Vec::new(),
+            false => std::mem::replace(list, spare.pop().unwrap_or_default()),
+        };
+        (take(&mut self.messages), take(&mut self.after_append))
+    }
+
+    /// Keeps a list for the messages to come, unless a burst has made it large.
+    pub(in crate::consensus) fn recycle(&mut self, mut list: Vec<Message>) {
+        list.clear();
+        if (1..=SPARE_CAPACITY).contains(&list.capacity()) && self.spare.len() < SPARE_LISTS {
+            self.spare.push(list);
+        }
     }
 
     /// Sends `message`, with this node as its sender where none is set. `term` is the node's, and is written into

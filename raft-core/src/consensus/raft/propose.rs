@@ -42,7 +42,7 @@ pub(in crate::consensus) fn append<S: Storage>(raft: &mut Raft<S>, entries: Entr
 /// Lets at most one membership change pass, and only if the log holds no other that is not applied. The rest becomes
 /// empty entries: a forwarding node cannot be told, and the log must go on.
 fn admit_conf_changes<S: Storage>(raft: &mut Raft<S>, entries: Entries) -> Result<Entries> {
-    if entries.iter().all(|entry| entry.entry_type == EntryType::Normal) {
+    if entries.changes().next().is_none() {
         return Ok(entries);
     }
     let last_index = raft.log.last_index();
@@ -121,10 +121,10 @@ impl<S: Storage> Raft<S> {
             return Err(Error::ProposalDropped(Dropped::UncommittedFull));
         }
         leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_add(bytes);
-        for _ in entries.iter().filter(|entry| entry.entry_type == EntryType::Normal) {
+        for _ in 0..entries.len() - entries.changes().count() {
             self.trace("Replicate");
         }
-        self.log.append(&entries.number(first.term, first.index))?;
+        self.log.append(entries.number(first.term, first.index))?;
         let id = self.id();
         self.send(Message {
             index: self.log.last_index(),

@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::raftpb::message::{Message, MessageType};
 
 /// A leader is asked for an index to read at.
-pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
-    let request = ReadRequest { from: message.from, entries: message.entries };
+pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, message: &mut Message) -> Result<()> {
+    let request = ReadRequest { from: message.from, entries: std::mem::take(&mut message.entries) };
     if !raft.has_committed_in_term()? && !is_planted(Mutant::ReadBeforeFirstCommit) {
         raft.expect_leader()?.reads.postpone(request);
         return Ok(());
@@ -105,7 +105,7 @@ pub(super) fn forward<S: Storage>(raft: &mut Raft<S>, mut request: Message) -> R
 }
 
 /// The leader has answered a follower.
-pub(super) fn handle_response<S: Storage>(raft: &mut Raft<S>, response: Message) {
+pub(super) fn handle_response<S: Storage>(raft: &mut Raft<S>, response: &Message) {
     if let Some(entry) = response.entries.first() {
         raft.read_states.push(ReadState { index: response.index, context: entry.data.clone() });
     }

@@ -66,6 +66,9 @@ pub(super) fn maybe_send_append<S: Storage>(
         return Ok(false);
     }
     let commit = log.committed();
+    // What it would say is known: it holds all that it was sent.
+    let quiet =
+        entries.is_empty() && progress.state == ProgressState::Replicate && progress.matched == prev_index;
     progress.sent_entries(entries.len(), entries.payload_len() as u64)?;
     progress.note_sent_commit(commit);
     let message = Message {
@@ -73,6 +76,7 @@ pub(super) fn maybe_send_append<S: Storage>(
         log_term: prev_term,
         entries,
         commit,
+        quiet,
         ..Message::new(MessageType::MsgApp, to)
     };
     outbox.send(*term, message);

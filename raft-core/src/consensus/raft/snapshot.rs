@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::raftpb::message::{Message, MessageType, Snapshot};
 
 /// A follower takes a snapshot in place of its log, if it is ahead of it.
-pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
-    let Some(snapshot) = message.snapshot else { return Ok(()) };
+pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, message: &mut Message) -> Result<()> {
+    let Some(snapshot) = message.snapshot.take() else { return Ok(()) };
     let index = match install(raft, *snapshot)? {
         true => raft.log.last_index(),
         false => raft.log.committed(),

@@ -1,5 +1,7 @@
 //! The branching: which handler a message goes to.
 
+use std::mem::take;
+
 use super::role::Role;
 use super::state::Raft;
 use super::{append, heartbeat, propose, read_index, snapshot, transfer, vote};
@@ -9,15 +11,15 @@ use crate::error::Result;
 use crate::raftpb::message::{Message, MessageType};
 
 /// Takes one message, of a peer or of this node to itself.
-pub(in crate::consensus) fn step<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
-    raft.trace_received(&message);
-    if !enter_term(raft, &message)? {
+pub(in crate::consensus) fn step<S: Storage>(raft: &mut Raft<S>, message: &mut Message) -> Result<()> {
+    raft.trace_received(message);
+    if !enter_term(raft, message)? {
         return Ok(());
     }
     use MessageType::*;
     match message.msg_type {
-        MsgVote | MsgPreVote => vote::handle_request(raft, &message),
-        MsgVoteResp | MsgPreVoteResp => vote::handle_response(raft, &message),
+        MsgVote | MsgPreVote => vote::handle_request(raft, message),
+        MsgVoteResp | MsgPreVoteResp => vote::handle_response(raft, message),
         MsgForgetLeader => {
             transfer::forget_leader(raft);
             Ok(())
@@ -73,20 +75,20 @@ fn refuse_old_term<S: Storage>(raft: &mut Raft<S>, message: &Message) -> Result<
     Ok(())
 }
 
-fn step_leader<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
+fn step_leader<S: Storage>(raft: &mut Raft<S>, message: &mut Message) -> Result<()> {
     use MessageType::*;
     match message.msg_type {
-        MsgProp => propose::handle(raft, message.entries),
+        MsgProp => propose::handle(raft, take(&mut message.entries)),
         MsgReadIndex => read_index::handle(raft, message),
-        MsgAppResp => append::handle_response(raft, &message),
-        MsgHeartbeatResp => heartbeat::handle_response(raft, &message),
+        MsgAppResp => append::handle_response(raft, message),
+        MsgHeartbeatResp => heartbeat::handle_response(raft, message),
         MsgTransferLeader => transfer::handle(raft, message.from),
         // Late answers of the election, and what only a second leader of this term could send.
         _ => Ok(()),
     }
 }
 
-fn step_candidate<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
+fn step_candidate<S: Storage>(raft: &mut Raft<S>, message: &mut Message) -> Result<()> {
     use MessageType::*;
     match message.msg_type {
         MsgProp => propose::refuse(raft),
@@ -99,17 +101,17 @@ fn step_candidate<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()
     }
 }
 
-fn step_follower<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
+fn step_follower<S: Storage>(raft: &mut Raft<S>, message: &mut Message) -> Result<()> {
     use MessageType::*;
     match message.msg_type {
-        MsgProp => propose::forward(raft, message),
-        MsgReadIndex => read_index::forward(raft, message),
+        MsgProp => propose::forward(raft, take(message)),
+        MsgReadIndex => read_index::forward(raft, take(message)),
         MsgReadIndexResp => {
             read_index::handle_response(raft, message);
             Ok(())
         }
         MsgTransferLeader => {
-            transfer::forward(raft, message);
+            transfer::forward(raft, take(message));
             Ok(())
         }
         MsgTimeoutNow => vote::hup(raft, vote::Campaign::Transfer),
@@ -122,10 +124,10 @@ fn step_follower<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()>
     }
 }
 
-fn follow<S: Storage>(raft: &mut Raft<S>, message: Message) -> Result<()> {
+fn follow<S: Storage>(raft: &mut Raft<S>, message: &mut Message) -> Result<()> {
     raft.promised_at = Some(raft.now.saturating_add(raft.late));
     match message.msg_type {
-        MessageType::MsgApp => append::handle(raft, &message),
+        MessageType::MsgApp => append::handle(raft, message),
         MessageType::MsgHeartbeat => heartbeat::handle(raft, message),
         MessageType::MsgSnap => snapshot::handle(raft, message),
         _ => Ok(()),

@@ -34,8 +34,9 @@ pub(in crate::disk) struct SegmentReader {
     is_last: bool,
     // Behind the last whole record.
     offset: u64,
-    // Starts at `offset`.
     block: Bytes,
+    // Where `offset` is in the block.
+    at: usize,
     unread: Unread,
 }
 
@@ -50,6 +51,7 @@ impl SegmentReader {
             is_last,
             offset: 0,
             block: Bytes::new(),
+            at: 0,
             unread: Unread::default(),
         })
     }
@@ -88,8 +90,8 @@ impl SegmentReader {
     pub(in crate::disk) fn next(&mut self, chain: &mut Option<Crc>) -> Result<Next> {
         let left = self.len - self.offset;
         self.fill(left.min(WORD as u64))?;
-        let Some(word) = self.block.first_chunk::<WORD>() else {
-            return if frame::is_zero(&self.block) {
+        let Some(word) = self.ahead().first_chunk::<WORD>() else {
+            return if frame::is_zero(self.ahead()) {
                 Ok(Next::End)
             } else {
                 self.torn("a piece of a length")
@@ -109,22 +111,23 @@ impl SegmentReader {
         }
         self.fill(WORD as u64 + len + padding)?;
         self.unread.check(self.offset, WORD as u64 + len + padding)?;
-        let body = self.block.slice(WORD..WORD + (len + padding) as usize);
-        let (bytes, zeros) = (body.slice(..len as usize), body.slice(len as usize..));
-        let record = Record::parse(&bytes).filter(|_| frame::is_zero(&zeros));
+        let body = self.at + WORD..self.at + WORD + (len + padding) as usize;
+        let end = body.start + len as usize;
+        let record = Record::parse(&self.block, body.start..end)
+            .filter(|_| padding == 0 || frame::is_zero(&self.block[end..body.end]));
         let checked = record.and_then(|record| check(chain, &record).then_some(record));
         let Some(record) = checked else {
-            return self.unreadable(&body, len);
+            return self.unreadable(&self.block[body], len);
         };
         let at = self.offset;
-        self.advance(WORD + body.len());
+        self.advance(WORD + (len + padding) as usize);
         Ok(Next::Record(at, record))
     }
 
     /// Goes on reading at byte `offset`, a multiple of eight.
     pub(in crate::disk) fn seek(&mut self, offset: u64) {
         self.offset = offset.min(self.len);
-        self.block = Bytes::new();
+        (self.block, self.at) = (Bytes::new(), 0);
     }
 
     /// Looks behind a place that cannot be read for the next record, and says where it stands. It has to be well formed,
@@ -136,12 +139,13 @@ impl SegmentReader {
                 return Ok(None);
             }
             if let Some((record, len)) = self.candidate()? {
-                let (at, block) = (self.offset, self.block.clone());
+                let here = (self.offset, self.block.clone(), self.at);
                 let mut trial = Some(Crc::from(record.crc));
                 self.advance(len);
-                let behind = (self.offset, self.block.clone());
+                let behind = (self.offset, self.block.clone(), self.at);
                 let is_confirmed = matches!(self.next(&mut trial), Ok(Next::Record(..) | Next::End));
-                (self.offset, self.block) = if is_confirmed { behind } else { (at, block) };
+                let at = here.0;
+                (self.offset, self.block, self.at) = if is_confirmed { behind } else { here };
                 if is_confirmed {
                     *chain = Some(Crc::from(record.crc));
                     return Ok(Some((at, record)));
@@ -154,11 +158,11 @@ impl SegmentReader {
     fn skip_zeros(&mut self) -> Result<()> {
         loop {
             self.advance(WORD.min((self.len - self.offset) as usize));
-            let blank = self.block.chunks_exact(WORD).take_while(|word| frame::is_zero(word)).count();
+            let blank = self.ahead().chunks_exact(WORD).take_while(|word| frame::is_zero(word)).count();
             self.advance(blank * WORD);
             let left = self.len - self.offset;
             self.fill(left.min(WORD as u64))?;
-            if left < WORD as u64 || !frame::is_zero(&self.block[..WORD]) {
+            if left < WORD as u64 || !frame::is_zero(&self.ahead()[..WORD]) {
                 return Ok(());
             }
         }
@@ -167,7 +171,7 @@ impl SegmentReader {
     /// The record that may stand here, and the length of its frame.
     fn candidate(&mut self) -> Result<Option<(Record, usize)>> {
         let left = self.len - self.offset;
-        let word = self.block.first_chunk::<WORD>().map_or(0, |word| u64::from_le_bytes(*word));
+        let word = self.ahead().first_chunk::<WORD>().map_or(0, |word| u64::from_le_bytes(*word));
         let Some(len) = frame::record_len(word) else { return Ok(None) };
         let padding = len.wrapping_neg() % 8;
         if len + padding > left - WORD as u64 {
@@ -175,16 +179,16 @@ impl SegmentReader {
         }
         // The head has to agree before a length that may be none is read.
         self.fill((WORD + HEAD_LEN_MAX).min(left as usize) as u64)?;
-        let head = &self.block[WORD..(WORD + HEAD_LEN_MAX).min(left as usize)];
+        let head = &self.ahead()[WORD..(WORD + HEAD_LEN_MAX).min(left as usize)];
         let head = &head[..head.len().min(len as usize)];
         if Head::parse(head, len).is_none_or(|head| head.record_len != len) {
             return Ok(None);
         }
         let frame_len = WORD as u64 + len + padding;
         self.fill(frame_len)?;
-        let bytes = self.block.slice(WORD..WORD + len as usize);
-        let is_padded = frame::is_zero(&self.block[WORD + len as usize..frame_len as usize]);
-        let record = Record::parse(&bytes).filter(|record| is_padded && record.is_plausible());
+        let bytes = self.at + WORD..self.at + WORD + len as usize;
+        let is_padded = frame::is_zero(&self.ahead()[WORD + len as usize..frame_len as usize]);
+        let record = Record::parse(&self.block, bytes).filter(|record| is_padded && record.is_plausible());
         Ok(record.map(|record| (record, frame_len as usize)))
     }
 
@@ -205,16 +209,20 @@ impl SegmentReader {
         Ok(used)
     }
 
+    /// What of the file is at hand from here on.
+    fn ahead(&self) -> &[u8] {
+        &self.block[self.at..]
+    }
+
     fn advance(&mut self, len: usize) {
         self.offset += len as u64;
-        self.block = self.block.slice(len.min(self.block.len())..);
+        self.at = self.block.len().min(self.at + len);
     }
 
     /// A record that runs past the end of the file: torn, when the growth of the file was lost, or a rotten length.
     fn overlong(&mut self, len: u64) -> Result<Next> {
         self.fill((self.len - self.offset).min(WORD as u64 + SECTOR))?;
-        let body = self.block.slice(WORD..);
-        if self.length_is_rotten(&body, len) {
+        if self.length_is_rotten(&self.ahead()[WORD..], len) {
             return Err(self.corrupt(format!("a length of {len} that the record contradicts")));
         }
         self.torn("a record beyond the end of the file")
@@ -272,20 +280,20 @@ impl SegmentReader {
         Ok(Next::End)
     }
 
-    /// Makes `block` at least `need` bytes long. The caller knows that the file has them.
+    /// Gets at least `need` bytes to hand. The caller knows that the file has them.
     fn fill(&mut self, need: u64) -> Result<()> {
-        let have = self.block.len();
+        let have = self.block.len() - self.at;
         if need <= have as u64 {
             return Ok(());
         }
         let want = need.max(BLOCK).min(self.len - self.offset) as usize;
         let mut block = BytesMut::zeroed(want);
-        block[..have].copy_from_slice(&self.block);
+        block[..have].copy_from_slice(self.ahead());
         let read = self.unread.read(&*self.file, &mut block[have..], self.offset + have as u64)?;
         if have + read < want {
             return Err(self.corrupt("the file has shrunk while it was read"));
         }
-        self.block = block.freeze();
+        (self.block, self.at) = (block.freeze(), 0);
         Ok(())
     }
 }
@@ -407,12 +415,7 @@ mod tests {
                 assert_eq!(at, buf.len() as u64);
                 match record.record_type {
                     RecordType::Crc => Record::put_crc(&mut buf, &written),
-                    other => {
-                        let data = record.data.clone();
-                        Record::put(&mut buf, &mut written, other, data.len(), |buf| {
-                            buf.extend_from_slice(&data);
-                        });
-                    }
+                    other => Record::put(&mut buf, &mut written, other, &record.data),
                 }
                 if !matches!(record.record_type, RecordType::Crc | RecordType::Metadata) {
                     replay.take(record).unwrap();
@@ -431,7 +434,7 @@ mod tests {
     #[test]
     fn a_new_log_is_that_of_etcd() {
         let dir = tempfile::tempdir().unwrap();
-        let sizes = Sizes { segment: 4096, zeroed: 0, reserve: 0 };
+        let sizes = Sizes { segment: 4096, zeroed: 0, reserve: 0, direct: false };
         let metadata = Bytes::from_static(b"somedata");
         WalWriter::create(Arc::new(OsVolume), dir.path(), sizes, metadata).unwrap();
         let name = dir.path().join("0000000000000000-0000000000000000.wal");
@@ -447,8 +450,7 @@ mod tests {
         let lens = [700_000, 700_000, 3_000_000, 0, 1];
         for (index, len) in (1..).zip(lens) {
             let entry = Entry { term: 1, index, data: vec![index as u8; len].into(), ..Entry::default() };
-            let encode = |buf: &mut Vec<u8>| entry.encode(buf);
-            Record::put(&mut buf, &mut chain, RecordType::Entry, entry.encoded_len(), encode);
+            Record::put_entry(&mut buf, &mut chain, &entry);
         }
         fs::write(&path, &buf).unwrap();
         let mut reader = SegmentReader::open(&OsVolume, &path, true).unwrap();

@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use super::entry_list::EntryList;
 use crate::disk::record::{Record, RecordType, SnapshotRecord};
 use crate::raftpb::entry::Entry;
 use crate::raftpb::message::HardState;
@@ -16,13 +17,13 @@ pub(in crate::disk) struct Log {
     pub(in crate::disk) base: u64,
     /// The term at `base`, where a snapshot has told it.
     base_term: Option<u64>,
-    pub(in crate::disk) entries: Vec<Entry>,
+    pub(in crate::disk) entries: EntryList,
 }
 
 impl Log {
     /// No entries behind a snapshot of this index and term; a term of 0 is not known.
     pub(in crate::disk) fn behind(index: u64, term: u64) -> Self {
-        Log { base: index, base_term: (term > 0).then_some(term), entries: Vec::new() }
+        Log { base: index, base_term: (term > 0).then_some(term), entries: EntryList::default() }
     }
 
     /// The index of the last entry, or of the base.
@@ -145,7 +146,7 @@ impl Replay {
         }
         // One that the log knows, or that lies before it, is our own. Any other has come from a leader.
         if index > self.log.base && known != Some(term) {
-            let log = Log { base: index, base_term: Some(term), entries: Vec::new() };
+            let log = Log { base: index, base_term: Some(term), entries: EntryList::default() };
             let old = mem::replace(&mut self.log, log);
             if index > self.hard_state.commit {
                 self.displaced = Some((index, old));
@@ -182,13 +183,13 @@ mod tests {
         // A late message of the leader of term 1 comes after the restart.
         replay.entry(entry(1, 3)).unwrap();
         assert_eq!(replay.abandon_displaced(), None);
-        assert_eq!(replay.log.entries, [entry(1, 1), entry(1, 2), entry(1, 3)]);
+        assert_eq!(replay.log.entries.into_vec(), [entry(1, 1), entry(1, 2), entry(1, 3)]);
 
         let mut replay = Replay::new(0);
         replay.entry(entry(1, 1)).unwrap();
         replay.snapshot(SnapshotRecord { index: 1, term: 3, conf_state: None }).unwrap();
         replay.entry(entry(3, 2)).unwrap();
         replay.state(HardState { term: 3, vote: 0, commit: 1 }).unwrap();
-        assert_eq!((replay.log.base, &replay.log.entries[..]), (1, &[entry(3, 2)][..]));
+        assert_eq!((replay.log.base, replay.log.entries.into_vec()), (1, vec![entry(3, 2)]));
     }
 }

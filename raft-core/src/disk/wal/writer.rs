@@ -3,29 +3,27 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes};
+use bytes::Bytes;
 use prost::Message as _;
 
 use super::segment::{self, SegmentName};
 use super::spare::Spare;
+use super::tail::Tail;
 use crate::disk::ballot::DurableEnd;
 use crate::disk::crc::Crc;
 use crate::disk::record::{Record, RecordType, SnapshotRecord};
 use crate::disk::room::Room;
 use crate::disk::volume::{File, Volume};
 use crate::error::{Error, Result};
-use crate::raftpb::entry::{Entries, Entry};
+use crate::raftpb::entry::Entries;
 use crate::raftpb::message::HardState;
 
-const PAGE: u64 = 4096;
-/// What a large batch is written in: whole pages, few enough to stay in the processor's cache.
-const FLUSH_LEN: usize = 128 << 10;
-/// A buffer that one huge entry has grown is given back.
-const KEPT_CAPACITY: usize = 4 << 20;
+/// The most bytes of an encoded HardState.
+const STATE_LEN_MAX: usize = 3 * 11;
 /// How much of the first segment is written with zeros while its creator waits: a few milliseconds.
 const FIRST_ZEROED_BYTES: u64 = 4 << 20;
 
-/// Sizes of segments, in bytes.
+/// How segments are made, with sizes in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::disk) struct Sizes {
     /// A segment of this size is followed by another.
@@ -34,6 +32,19 @@ pub(in crate::disk) struct Sizes {
     pub(in crate::disk) zeroed: u64,
     /// Bytes of the disk that no segment made ready ahead may take.
     pub(in crate::disk) reserve: u64,
+    /// Whether they are written past the system's cache, where that is possible.
+    pub(in crate::disk) direct: bool,
+}
+
+/// Where what is appended has got to when the call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::disk) enum Reach {
+    /// Nowhere yet: it waits in memory for what follows.
+    Memory,
+    /// To the system, if it goes through its cache: the process may end.
+    System,
+    /// To the disk.
+    Disk,
 }
 
 /// What a writer goes on from.
@@ -59,7 +70,7 @@ pub(in crate::disk) struct WalWriter {
     sizes: Sizes,
     position: Position,
     chain: Crc,
-    file: Box<dyn File>,
+    tail: Tail,
     // Where the file's zeros end; 0 if it grows as it is written.
     zeroed_to: u64,
     // Up to here the file is durable, and up to this index the log.
@@ -68,8 +79,6 @@ pub(in crate::disk) struct WalWriter {
     // The HardState on disk has a lower commit than the newest one: no HardState says that something is committed
     // which was not durable here before it was written, so that one behind rot tells that something is missing.
     owes_commit: bool,
-    // Records that follow the file's `position.offset`. Empty between calls.
-    buffer: Vec<u8>,
     spare: Option<Spare>,
 }
 
@@ -100,7 +109,7 @@ impl WalWriter {
             last_index: 0,
             offset: buffer.len() as u64,
         };
-        Ok(Self::new(volume, dir, sizes, position, file, zeroed))
+        Self::new(volume, dir, sizes, position, file, zeroed)
     }
 
     /// Goes on with a log that has been read. There are zeros behind the position, or the end of the file.
@@ -112,7 +121,7 @@ impl WalWriter {
         file: Box<dyn File>,
     ) -> Result<Self> {
         let len = file.len()?;
-        Ok(Self::new(volume, dir, sizes, position, file, len))
+        Self::new(volume, dir, sizes, position, file, len)
     }
 
     fn new(
@@ -122,7 +131,7 @@ impl WalWriter {
         position: Position,
         file: Box<dyn File>,
         zeroed_to: u64,
-    ) -> Self {
+    ) -> Result<Self> {
         let spare = match sizes.zeroed {
             0 => None,
             zeroed => {
@@ -131,22 +140,38 @@ impl WalWriter {
             }
         };
         let chain = Crc::from(position.crc);
-        let buffer = Vec::with_capacity(FLUSH_LEN + PAGE as usize);
         let (synced_offset, synced_index) = (position.offset, position.last_index);
-        WalWriter {
+        let tail = Tail::new(file, position.offset);
+        let mut writer = WalWriter {
             volume,
             dir: dir.to_owned(),
             sizes,
             position,
             chain,
-            file,
+            tail,
             zeroed_to,
             synced_offset,
             synced_index,
             owes_commit: false,
-            buffer,
             spare,
+        };
+        writer.go_direct()?;
+        Ok(writer)
+    }
+
+    /// Writes past the cache from here on, if that is wanted and possible.
+    fn go_direct(&mut self) -> Result<()> {
+        match self.position.segments.last() {
+            Some(name) if self.sizes.direct => {
+                self.tail.go_direct(&*self.volume, &self.dir.join(name.file_name()))
+            }
+            _ => Ok(()),
         }
+    }
+
+    /// Whether it writes past the system's cache.
+    pub(in crate::disk) fn is_direct(&self) -> bool {
+        self.tail.is_direct()
     }
 
     /// Up to where all is durable.
@@ -165,62 +190,67 @@ impl WalWriter {
         self.position.last_index
     }
 
-    /// Writes entries, then the HardState. When it returns they survive the process; if `sync`, the machine too.
+    /// Appends entries, then the HardState.
     pub(in crate::disk) fn append(
         &mut self,
         hard_state: Option<&HardState>,
         entries: &Entries,
-        sync: bool,
+        reach: Reach,
     ) -> Result<()> {
         if let Some(first) = entries.first() {
             self.synced_index = self.synced_index.min(first.index.saturating_sub(1));
         }
         for entry in entries.iter() {
-            self.put_entry(entry);
+            Record::put_entry(self.tail.buffer(), &mut self.chain, entry);
             self.position.last_index = entry.index;
-            if self.buffer.len() >= FLUSH_LEN {
-                self.flush(false)?;
-            }
+            self.tail.relieve()?;
         }
         if let Some(state) = hard_state {
             let last = self.position.hard_state;
             let commit = state.commit.min(self.synced_index);
             self.owes_commit = commit < state.commit;
             if !self.owes_commit || (state.term, state.vote) != (last.term, last.vote) {
-                put_state(&mut self.buffer, &mut self.chain, &HardState { commit, ..*state });
+                put_state(self.tail.buffer(), &mut self.chain, &HardState { commit, ..*state });
             }
             self.position.hard_state = *state;
         }
-        self.flush(true)?;
         // A full segment is synced by the cut.
         if let Some(next) = self.next_is_due() {
             return self.cut(next);
         }
-        if sync { self.sync() } else { Ok(()) }
+        match reach {
+            Reach::Memory => self.tail.relieve(),
+            Reach::System => self.tail.flush(),
+            Reach::Disk => self.sync(),
+        }
     }
 
-    /// Makes all durable that is written, and then writes what was held back until it is.
+    /// Makes all durable that was appended, and then writes what was held back until it is.
     fn sync(&mut self) -> Result<()> {
-        self.file.sync_data()?;
-        (self.synced_offset, self.synced_index) = (self.position.offset, self.position.last_index);
+        self.tail.sync()?;
+        (self.synced_offset, self.synced_index) = (self.tail.end(), self.position.last_index);
         if std::mem::take(&mut self.owes_commit) {
             let state = self.position.hard_state;
-            put_state(&mut self.buffer, &mut self.chain, &state);
-            self.flush(true)?;
+            put_state(self.tail.buffer(), &mut self.chain, &state);
+            self.tail.flush()?;
         }
         Ok(())
+    }
+
+    /// Writes what still waits in memory, before the log is left.
+    pub(in crate::disk) fn close(&mut self) -> Result<()> {
+        if self.is_direct() { self.tail.sync() } else { self.tail.flush() }
     }
 
     /// Writes and syncs the word that a snapshot file is complete.
     ///
     /// All before it is durable first: behind a tear the record is evidence that the log reached so far.
     pub(in crate::disk) fn record_snapshot(&mut self, snapshot: &SnapshotRecord) -> Result<()> {
-        while self.position.offset > self.synced_offset {
+        while self.tail.end() > self.synced_offset {
             self.sync()?;
         }
-        put_snapshot(&mut self.buffer, &mut self.chain, snapshot);
+        put_snapshot(self.tail.buffer(), &mut self.chain, snapshot);
         self.position.last_index = self.position.last_index.max(snapshot.index);
-        self.flush(true)?;
         self.sync()
     }
 
@@ -239,32 +269,10 @@ impl WalWriter {
         self.volume.sync_dir(&self.dir)
     }
 
-    fn put_entry(&mut self, entry: &Entry) {
-        let encode = |buf: &mut Vec<u8>| entry.encode(buf);
-        Record::put(&mut self.buffer, &mut self.chain, RecordType::Entry, entry.encoded_len(), encode);
-    }
-
-    /// Writes what is buffered, all of it or only up to a page's end.
-    fn flush(&mut self, all: bool) -> Result<()> {
-        let end = self.position.offset + self.buffer.len() as u64;
-        let end = if all { end } else { end - end % PAGE };
-        let len = end.saturating_sub(self.position.offset) as usize;
-        if len == 0 {
-            return Ok(());
-        }
-        self.file.write_at(&self.buffer[..len], self.position.offset)?;
-        self.position.offset = end;
-        self.buffer.drain(..len);
-        if self.buffer.capacity() > KEPT_CAPACITY {
-            self.buffer.shrink_to(FLUSH_LEN);
-        }
-        Ok(())
-    }
-
     /// The file for the next segment, if it is time for one: at the size, or, where the zeros of this one have run
     /// out and a spare waits, from a sixteenth of it on.
     fn next_is_due(&mut self) -> Option<Next> {
-        let Position { offset, .. } = self.position;
+        let offset = self.tail.end();
         let is_full = offset >= self.sizes.segment;
         if !is_full && (offset <= self.zeroed_to || offset < self.sizes.segment / 16) {
             return None;
@@ -275,12 +283,7 @@ impl WalWriter {
 
     /// Ends this segment and begins the next. The old one is whole and durable before the new one has its name.
     fn cut(&mut self, next: Next) -> Result<()> {
-        let Position { offset, hard_state, .. } = self.position;
-        if self.file.len()? > offset {
-            self.file.set_len(offset)?;
-        }
-        self.file.sync_data()?;
-
+        self.tail.finish()?;
         let (file, draft, zeroed_to) = match (next, &self.spare) {
             (Next::Spare(file), Some(spare)) => (file, spare.path().to_owned(), self.sizes.zeroed),
             _ => {
@@ -288,8 +291,9 @@ impl WalWriter {
                 (prepare(&*self.volume, &draft, 0)?, draft, 0)
             }
         };
-        put_head(&mut self.buffer, &mut self.chain, &self.position.metadata, &hard_state);
-        file.write_at(&self.buffer, 0)?;
+        let mut head = Vec::new();
+        put_head(&mut head, &mut self.chain, &self.position.metadata, &self.position.hard_state);
+        file.write_at(&head, 0)?;
         file.sync_all()?;
         let sequence = self.position.segments.last().map_or(0, |last| last.sequence + 1);
         let name = SegmentName { sequence, index: self.position.last_index.saturating_add(1) };
@@ -297,12 +301,11 @@ impl WalWriter {
         self.volume.sync_dir(&self.dir)?;
 
         self.position.segments.push(name);
-        self.position.offset = self.buffer.len() as u64;
-        (self.synced_offset, self.synced_index) = (self.position.offset, self.position.last_index);
+        (self.synced_offset, self.synced_index) = (head.len() as u64, self.position.last_index);
         self.owes_commit = false;
-        self.buffer.clear();
-        self.file = file;
+        self.tail.follow(file, head.len() as u64);
         self.zeroed_to = zeroed_to;
+        self.go_direct()?;
         if let Some(spare) = &mut self.spare {
             spare.request();
         }
@@ -324,16 +327,20 @@ fn prepare(volume: &dyn Volume, path: &Path, zeroed: u64) -> Result<Box<dyn File
 /// The records that open a segment.
 fn put_head(buf: &mut Vec<u8>, chain: &mut Crc, metadata: &Bytes, state: &HardState) {
     Record::put_crc(buf, chain);
-    Record::put(buf, chain, RecordType::Metadata, metadata.len(), |buf| buf.put_slice(metadata));
+    Record::put(buf, chain, RecordType::Metadata, metadata);
     if !state.is_empty() {
         put_state(buf, chain, state);
     }
 }
 
 pub(in crate::disk) fn put_state(buf: &mut Vec<u8>, chain: &mut Crc, state: &HardState) {
-    Record::put(buf, chain, RecordType::State, state.encoded_len(), |buf| state.encode_raw(buf));
+    let mut data = [0; STATE_LEN_MAX];
+    let mut rest = &mut data[..];
+    state.encode_raw(&mut rest);
+    let len = STATE_LEN_MAX - rest.len();
+    Record::put(buf, chain, RecordType::State, &data[..len]);
 }
 
 pub(in crate::disk) fn put_snapshot(buf: &mut Vec<u8>, chain: &mut Crc, snapshot: &SnapshotRecord) {
-    Record::put(buf, chain, RecordType::Snapshot, snapshot.encoded_len(), |buf| snapshot.encode_raw(buf));
+    Record::put(buf, chain, RecordType::Snapshot, &snapshot.encode_to_vec());
 }

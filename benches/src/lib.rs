@@ -1,3 +1,0 @@
-//! What the criterion benches of the log share.
-
-pub mod raft_engine;
