@@ -5,7 +5,7 @@ from typing import List
 
 from cluster import Node, wait_for
 from http_client import Connections
-from routes_base import ABSENT, TLS, WithCluster, if_match
+from routes_base import ABSENT, TLS, WithCluster, certain, if_match
 
 
 class ThreeNodes(WithCluster):
@@ -52,9 +52,9 @@ class ThreeNodes(WithCluster):
         won = 0
         connections = Connections(tls=self.cluster.tls)
         for _ in range(20):
-            seen = connections.request(node.address, "GET", "/kv/count")
+            seen = certain(connections, node, "GET", "/kv/count")
             body, headers = b"%d" % (int(seen.body) + 1), if_match(seen.headers["etag"])
-            status = connections.request(node.address, "PUT", "/kv/count", body, headers).status
+            status = certain(connections, node, "PUT", "/kv/count", body, headers).status
             self.assertIn(status, (204, 412))
             won += status == 204
         connections.close()

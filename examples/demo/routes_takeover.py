@@ -7,7 +7,7 @@ from typing import Dict, Tuple
 
 from cluster import Node, wait_for
 from http_client import Response
-from routes_base import ABSENT, SERVER, WithCluster, if_match
+from routes_base import ABSENT, SERVER, WithCluster, certain, if_match
 
 OTHER = os.environ.get("OTHER", "")
 # Runs another program on what a node is started with.
@@ -61,13 +61,8 @@ class Takeover(WithCluster):
         self.cluster.wait_agreement()
 
     def _read(self, node: Node, key: str) -> Response:
-        """Tried again: others may still write to a connection that ended with the program before."""
-
-        def look():
-            seen = self.ask(node, "GET", f"/kv/{key}")
-            return None if seen.status in (503, 504) else seen
-
-        return wait_for(f"a read of {key}", 20, look)
+        """Others may still write to a connection that ended with the program before."""
+        return certain(self.connections, node, "GET", f"/kv/{key}")
 
     def _snapshot(self, node: Node) -> None:
         saved = node.status()["counters"]["snapshots_saved"]

@@ -3,9 +3,8 @@
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
 
-use bench_harness::memory;
+use bench_harness::memory::measured;
 use bytes::Bytes;
 use raft_core::engine::host::{Applied, Host, SnapshotRead};
 use raft_core::engine::node::Engine;
@@ -75,15 +74,4 @@ pub fn restore(mib: u64) {
     measured(mib, || again = Some(open(folder.path(), host.clone())));
     assert_eq!(host.restored.load(Relaxed), host.bytes);
     again.expect("it was opened").stop(PATIENCE).expect("an end");
-}
-
-/// MB in a second, and the memory that it took meanwhile.
-fn measured(mib: u64, call: impl FnOnce()) {
-    let before = memory::status("VmRSS");
-    memory::forget_peak();
-    let start = Instant::now();
-    call();
-    let speed = (mib << 20) as f64 / 1e6 / start.elapsed().as_secs_f64();
-    let grown = memory::status("VmHWM").saturating_sub(before);
-    println!("{{\"value\": {speed:.2}, \"rss_kib\": {grown}}}");
 }

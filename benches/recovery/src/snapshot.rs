@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Instant;
 
-use bench_harness::memory;
+use bench_harness::memory::measured;
 use bytes::Bytes;
 use raft_core::engine::code::Code;
 use raft_core::engine::node::Engine;
@@ -86,15 +85,4 @@ fn carry(engines: &[Engine; 2], messages: &Receiver<(u64, Vec<u8>)>) {
         // What is not taken is lost, and sent again.
         let _ = engines[to as usize - 1].step(message);
     }
-}
-
-/// MB in a second, and the memory that the process took beyond what it had.
-fn measured(mib: u64, call: impl FnOnce()) {
-    let before = memory::status("VmRSS");
-    memory::forget_peak();
-    let start = Instant::now();
-    call();
-    let speed = (mib << 20) as f64 / 1e6 / start.elapsed().as_secs_f64();
-    let grown = memory::status("VmHWM").saturating_sub(before);
-    println!("{{\"value\": {speed:.1}, \"rss_kib\": {grown}}}");
 }

@@ -112,6 +112,48 @@ pub(crate) fn s10_2_1_a_write_of_an_earlier_term_counts_for_nothing() {
 }
 
 #[test]
+fn s5_3_word_of_a_commit_index_alone_is_answered_only_where_it_does_not_fit() {
+    let mut group = Group::new(3);
+    group.elect(1);
+    group.propose(1, "x").unwrap();
+    let term = group.term(1);
+    group.work(1);
+    group.mail.clear();
+    // Both hold it. Whoever has said so is told that it is committed, and has nothing to add.
+    for to in 2..=3 {
+        let append = Message {
+            index: FIRST,
+            log_term: term,
+            commit: FIRST,
+            entries: entries(FIRST + 1, &[term]),
+            ..message(MsgApp, 1, to, term)
+        };
+        group.node(to).step(append).unwrap();
+        group.work(to);
+    }
+    group.mail.clear();
+    group.node(1).step(Message { index: FIRST + 1, ..message(MsgAppResp, 2, 1, term) }).unwrap();
+    group.work(1);
+    let word = |group: &Group, to| group.mail.iter().find(|m| m.msg_type == MsgApp && m.to == to).cloned();
+    let (heard, unheard) = (word(&group, 2).unwrap(), word(&group, 3).unwrap());
+    assert_eq!((heard.entries.len(), heard.commit, heard.quiet), (0, FIRST + 1, true));
+    // The third has said nothing yet: what it answers is news.
+    assert!(!unheard.quiet);
+    let answer = |group: &mut Group, word: &Message| {
+        group.mail.clear();
+        group.node(word.to).step(word.clone()).unwrap();
+        group.work(word.to);
+        group.mail.iter().find(|m| m.msg_type == MsgAppResp).cloned()
+    };
+    assert_eq!((answer(&mut group, &heard), group.commit(2)), (None, FIRST + 1));
+    assert!(answer(&mut group, &unheard).is_some_and(|answer| !answer.reject));
+    // Nodes of etcd do not know the mark.
+    assert!(answer(&mut group, &Message { quiet: false, ..heard.clone() }).is_some());
+    let beyond = Message { index: FIRST + 9, ..heard };
+    assert!(answer(&mut group, &beyond).is_some_and(|answer| answer.reject));
+}
+
+#[test]
 fn s10_2_1_a_majority_without_the_leader_commits() {
     let mut group = Group::new(3);
     group.elect(1);
