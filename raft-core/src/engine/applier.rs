@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender};
 
 use super::calls::Thread;
 use super::code::Code;
@@ -16,6 +15,7 @@ use super::host::{AnswerSlot, Applied, Host, SnapshotRead};
 use super::metrics::{Counter, Timer};
 use super::mutants::{Mutant, is_planted};
 use super::outcome::{Outcome, Outcomes};
+use super::queue::Receiver;
 use super::replicated::{self, Replicated};
 use super::saver::Saver;
 use super::session::frame::Frame;
@@ -33,7 +33,6 @@ use crate::raftpb::message::SnapshotMetadata;
 pub(super) struct Applier {
     shared: Arc<Shared>,
     jobs: Receiver<ApplierJob>,
-    completions: Sender<Completion>,
     saver: Saver,
     files: Files,
     /// How far the state machine is, and the membership there: what a snapshot taken now would carry.
@@ -112,13 +111,13 @@ impl Applier {
     /// For a state machine that holds what the snapshot at `at` does, and what the engine itself keeps there.
     pub(super) fn new(
         shared: Arc<Shared>,
-        (jobs, completions): (Receiver<ApplierJob>, Sender<Completion>),
+        jobs: Receiver<ApplierJob>,
         saver: Saver,
         at: SnapshotMetadata,
         own: Replicated,
     ) -> Self {
         let files = Files::new(saver.snapshots.clone());
-        Applier { shared, jobs, completions, saver, files, at, own }
+        Applier { shared, jobs, saver, files, at, own }
     }
 
     /// Works until the driver is gone. Whatever ends the work early, outcomes are still delivered.
@@ -129,7 +128,7 @@ impl Applier {
         }
         // A file that is half received is of no use to anybody, and must not wait for the last callback.
         self.files.clear();
-        while let Ok(job) = self.jobs.recv() {
+        while let Some(job) = self.jobs.recv() {
             if let Err(error) = self.deliver(job) {
                 self.fail(error);
             }
@@ -138,11 +137,11 @@ impl Applier {
 
     fn fail(&self, error: Error) {
         self.shared.fail(error.clone());
-        let _ = self.completions.send(Completion::Failed(error));
+        self.shared.inbox.complete(Completion::Failed(error));
     }
 
     fn work(&mut self) -> Result<()> {
-        while let Ok(job) = self.jobs.recv() {
+        while let Some(job) = self.jobs.recv() {
             match job {
                 job @ (ApplierJob::Outcomes(_) | ApplierJob::Event(_)) => self.deliver(job)?,
                 _ if self.shared.is_stopping() => {}
@@ -156,7 +155,7 @@ impl Applier {
                         {
                             return Err(error.clone());
                         }
-                        let _ = self.completions.send(Completion::File(done));
+                        self.shared.inbox.complete(Completion::File(done));
                     }
                 }
             }
@@ -186,7 +185,7 @@ impl Applier {
     /// Brings outcomes to the host, and by the driver to peers.
     fn settle(&self, outcomes: Outcomes) -> Result<()> {
         if !outcomes.peers.is_empty() {
-            let _ = self.completions.send(Completion::Decided(outcomes.peers));
+            self.shared.inbox.complete(Completion::Decided(outcomes.peers));
         }
         if is_planted(Mutant::DoubleCompletion) {
             self.tell(&outcomes.own)?;
@@ -242,7 +241,11 @@ impl Applier {
         let mut outcomes = Outcomes::default();
         self.shared.pending.lock().applied(&entries, &results, &mut outcomes);
         drop(entries);
-        let _ = self.completions.send(Completion::Applied(ticket));
+        // Consensus acts on a membership as soon as it is applied. Of anything else the driver has said whether it waits.
+        match changes.is_empty() {
+            true => self.shared.inbox.complete_quietly(Completion::Applied(ticket)),
+            false => self.shared.inbox.complete(Completion::Applied(ticket)),
+        }
         self.settle(outcomes)?;
         memberships.iter().try_for_each(|event| self.shared.call(|host| host.event(event)))
     }

@@ -67,7 +67,8 @@ impl Checkpoint {
         self.grown = 0;
     }
 
-    fn is_due(&self, applied: u64, now: Instant) -> bool {
+    /// Whether one is to be begun once all up to `applied` is. Bytes count when the driver hears that they are applied.
+    pub(super) fn is_due(&self, applied: u64, now: Instant) -> bool {
         let many = self.entries != 0 && applied.saturating_sub(self.index.max(self.tried)) >= self.entries;
         let much = self.bytes != 0 && self.grown >= self.bytes;
         let wanted = self.wanted && self.not_before.is_none_or(|time| time <= now);
@@ -100,6 +101,9 @@ impl Driver {
             // A leader's snapshot may have overtaken it. The log must not name an older one behind a newer one.
             Ok(Some(saved)) if saved.metadata.index > self.checkpoint.index => {
                 self.checkpoint.index = saved.metadata.index;
+                // The disk takes a snapshot for one of this log only as far as it knows the log to be committed: it would
+                // start again from an older one, and keep that for it.
+                self.write_commit();
                 self.hand_to_writer(WriterJob::Record(saved));
                 Ok(())
             }

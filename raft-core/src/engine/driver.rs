@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Select, Sender};
-
 use super::backlog::Backlog;
 use super::calls::Thread;
 use super::checkpoint::Checkpoint;
@@ -22,25 +20,25 @@ use super::heard::Heard;
 use super::metrics::Counter;
 use super::mutants::{Mutant, is_planted};
 use super::outcome::{Asker, Outcome, Outcomes};
+use super::queue::Sender;
 use super::requests::InHand;
 use super::shared::{Shared, guarded};
 use super::uptime::Uptime;
+use super::words::Words;
 use super::work::{ApplierJob, Completion, WriterJob};
 use crate::consensus::log::memory_storage::MemoryStorage;
 use crate::consensus::lost::Lost;
 use crate::consensus::raw_node::RawNode;
-use crate::consensus::ready::SoftState;
+use crate::consensus::ready::{AppendTicket, SoftState};
 use crate::consensus::status::RoleKind;
 use crate::disk::loss::Loss;
 use crate::error::{Error, Result};
-use crate::raftpb::message::{Message, MessageType};
+use crate::raftpb::message::{HardState, Message, MessageType};
 
 pub(super) struct Driver {
     pub(super) shared: Arc<Shared>,
     pub(super) node: RawNode<MemoryStorage>,
     pub(super) clock: Clock,
-    pub(super) woken: Receiver<()>,
-    pub(super) completions: Receiver<Completion>,
     pub(super) writer: Sender<WriterJob>,
     pub(super) applier: Sender<ApplierJob>,
     pub(super) checkpoint: Checkpoint,
@@ -63,6 +61,10 @@ pub(super) struct Driver {
     pub(super) read_context: u64,
     /// Tickets that the applier holds.
     pub(super) applying: usize,
+    /// The last entry that it was given.
+    pub(super) handed_out: u64,
+    /// Word of the commit index that has not been sent.
+    pub(super) words: Words,
     /// A `MsgSnap` whose file is durable, for consensus.
     pub(super) received: Option<Message>,
     /// A leader's `MsgTimeoutNow`, for consensus.
@@ -78,6 +80,8 @@ pub(super) struct Driver {
     pub(super) heard: Heard,
     /// When the tickets that the writer holds were given to it.
     pub(super) writing_since: VecDeque<Instant>,
+    /// Term, vote and commit as they are, where the disk knows of an older commit.
+    pub(super) unwritten: Option<HardState>,
     /// When a message of another group was last spoken of.
     pub(super) turned_away: Option<Instant>,
     /// The last leader that told no number of its disk, and its term: it is none of this library, and answers no request
@@ -105,12 +109,14 @@ impl Driver {
     }
 
     fn work(&mut self) -> Result<()> {
+        let mut completions = Vec::new();
         loop {
-            self.wait();
-            // In this order, what a thread learned from a completion is known here before what it asks next.
-            let open = self.shared.inbox.take(&mut self.in_hand.inputs);
+            let time = self.clock.wait(Uptime::now()).min(self.words.wait(Instant::now()));
+            self.shared.inbox.wait(time, self.waits_for_applier());
+            let open = self.shared.inbox.take(&mut self.in_hand.inputs, &mut completions);
             self.look_at_clocks()?;
-            self.take_completions()?;
+            // First: what a thread learned from a completion is to be known here before what it asks next.
+            self.take_completions(&mut completions)?;
             if !open {
                 return Ok(());
             }
@@ -118,6 +124,8 @@ impl Driver {
             self.install()?;
             self.tick()?;
             self.pump()?;
+            let words = self.words.due(self.now);
+            self.send(words)?;
             self.follow_call()?;
             self.keep_known_stores();
             self.note_recovery();
@@ -128,22 +136,8 @@ impl Driver {
         }
     }
 
-    fn wait(&self) {
-        let timeout = self.clock.wait(Uptime::now());
-        if timeout.is_zero() || !self.completions.is_empty() {
-            return;
-        }
-        self.shared.inbox.rest();
-        // `ready` leaves completions in their channel, where they are taken in one go.
-        let mut select = Select::new();
-        select.recv(&self.woken);
-        select.recv(&self.completions);
-        let _ = select.ready_timeout(timeout);
-        while self.woken.try_recv().is_ok() {}
-    }
-
-    fn take_completions(&mut self) -> Result<()> {
-        while let Ok(completion) = self.completions.try_recv() {
+    fn take_completions(&mut self, completions: &mut Vec<Completion>) -> Result<()> {
+        for completion in completions.drain(..) {
             match completion {
                 Completion::Appended(tickets) => {
                     for ticket in tickets {
@@ -208,6 +202,7 @@ impl Driver {
         }
         if self.due.ticks > 0 {
             self.heard.tick(self.now, self.node.cursors().1);
+            self.write_commit();
             self.expire()?;
             self.watch_disk()?;
         }
@@ -225,22 +220,47 @@ impl Driver {
             self.dispatch(ready.messages)?;
             self.confirm_reads(ready.read_states)?;
             if let Some(ticket) = ready.append {
-                if let Some(snapshot) = ticket.snapshot() {
-                    self.checkpoint.overtaken(snapshot.metadata.index);
-                }
-                self.backlog.appended(ticket.entries());
-                self.writing_since.push_back(self.now);
-                self.hand_to_writer(WriterJob::Append(ticket));
-                self.hold_up(Mutant::HeartbeatBehindFsync, || !self.completions.is_empty());
+                self.save(ticket)?;
             }
             if let Some(ticket) = ready.apply {
                 self.applying += 1;
                 let last = ticket.entries().last().map_or(0, |entry| entry.index);
+                self.handed_out = last;
                 self.hand_to_applier(ApplierJob::Apply(ticket));
                 self.hold_up(Mutant::HeartbeatBehindApply, || self.applied() >= last);
             }
         }
         Ok(())
+    }
+
+    /// Has a ticket written. One that has nothing to be durable for goes back at once if all before it is durable: how far
+    /// the log is committed is only good to know after a restart, and is written with what comes next, at the next tick, or
+    /// before a snapshot is recorded.
+    fn save(&mut self, ticket: AppendTicket) -> Result<()> {
+        let is_word = !ticket.must_sync() && ticket.snapshot().is_none() && ticket.entries().is_empty();
+        if is_word && self.writing_since.is_empty() {
+            self.unwritten = ticket.hard_state().copied().or(self.unwritten);
+            let messages = self.node.appended(ticket)?;
+            return self.dispatch(messages);
+        }
+        if let Some(snapshot) = ticket.snapshot() {
+            self.checkpoint.overtaken(snapshot.metadata.index);
+        }
+        if ticket.hard_state().is_some() {
+            self.unwritten = None;
+        }
+        self.backlog.appended(ticket.entries());
+        self.writing_since.push_back(self.now);
+        self.hand_to_writer(WriterJob::Append(ticket));
+        self.hold_up(Mutant::HeartbeatBehindFsync, || self.shared.inbox.has_completions());
+        Ok(())
+    }
+
+    /// Has the commit index written that no ticket has brought to the disk.
+    pub(super) fn write_commit(&mut self) {
+        if let Some(hard_state) = self.unwritten.take() {
+            self.hand_to_writer(WriterJob::Commit(hard_state));
+        }
     }
 
     /// Waits for one of the other threads, which the driver never does.
@@ -307,6 +327,7 @@ impl Driver {
             self.shared.pending.lock().orphan(self.now + self.election_timeout * 2);
             let mut effects = Effects::default();
             self.sender.clear(&mut effects);
+            self.words.take();
             self.carry_out(effects)?;
         }
         if self.role != RoleKind::Leader && role == RoleKind::Leader {
@@ -326,8 +347,22 @@ impl Driver {
             let takes_pieces = self.node.known_stores().iter().any(|(id, _)| *id == message.to);
             self.sender.begin(message, takes_pieces, &mut effects);
         }
+        if self.role == RoleKind::Leader {
+            self.words.hold_back(&mut messages, self.node.cursors().2, self.now);
+        }
         effects.messages = messages;
         self.carry_out(effects)
+    }
+
+    /// Whether something is to be done at once when the applier comes back: a snapshot to be installed behind it, the next
+    /// step of a replacement, what is committed and has no place with the applier, a snapshot to be taken. Else it waits
+    /// for whatever else wakes the driver, the next tick at the latest, because waking it for each apply would cost as
+    /// much as the apply.
+    fn waits_for_applier(&self) -> bool {
+        self.received.is_some()
+            || !self.in_hand.replacements.is_empty()
+            || self.node.cursors().1 > self.handed_out
+            || self.checkpoint.is_due(self.handed_out, self.now)
     }
 
     /// Does what the courier wants done.
@@ -371,6 +406,9 @@ impl Driver {
     /// Answers everything that is left, so that nobody waits for an engine that has ended.
     fn finish(&mut self) {
         let failure = self.shared.failure().cloned();
+        self.write_commit();
+        let words = self.words.take();
+        let _ = self.send(words);
         self.shared.inbox.close(Error::Stopped);
         let outcome = Outcome::from(failure.as_ref().unwrap_or(&Error::Stopped));
         let mut outcomes = Outcomes::default();
@@ -381,7 +419,7 @@ impl Driver {
                 .into_replies()
                 .filter(|_| kept)
                 .for_each(|reply| reply.answer(outcome.clone(), &mut outcomes));
-            self.shared.inbox.take(&mut self.in_hand.inputs);
+            self.shared.inbox.take(&mut self.in_hand.inputs, &mut Vec::new());
             if self.in_hand.inputs.is_empty() {
                 break;
             }
@@ -447,12 +485,11 @@ impl Driver {
     }
 
     pub(super) fn hand_to_applier(&self, job: ApplierJob) {
-        // A thread that is gone has said why in its last completion.
-        let _ = self.applier.send(job);
+        self.applier.send(job);
     }
 
     pub(super) fn hand_to_writer(&self, job: WriterJob) {
-        let _ = self.writer.send(job);
+        self.writer.send(job);
     }
 }
 

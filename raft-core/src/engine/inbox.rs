@@ -1,16 +1,18 @@
-//! [`Inbox`]: what host threads hand to the driver, bounded in items and bytes.
+//! [`Inbox`]: what host threads hand to the driver, bounded in items and bytes, and what the engine's own threads have
+//! done for it.
 
 use std::collections::VecDeque;
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::forward::Kind;
 use super::lock::{Condvar, Mutex};
 use super::mutants::{Mutant, is_planted};
 use super::outcome::Reply;
 use super::replace::Wish;
+use super::work::Completion;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfChangeV2;
 use crate::raftpb::message::Message;
@@ -65,12 +67,12 @@ impl Input {
     }
 }
 
-/// The queue between host threads and the driver. Closing it is one step under the lock, so an input is either taken
+/// The queue between all other threads and the driver. Closing it is one step under the lock, so an input is either taken
 /// by the driver or refused to its caller, never forgotten between the two.
 pub(super) struct Inbox {
     state: Mutex<State>,
     room: Condvar,
-    wake: Sender<()>,
+    more: Condvar,
     items_max: usize,
     bytes_max: usize,
 }
@@ -78,6 +80,11 @@ pub(super) struct Inbox {
 #[derive(Default)]
 struct State {
     inputs: VecDeque<Input>,
+    completions: Vec<Completion>,
+    // The driver waits: who finds it so wakes it, and nobody else.
+    is_asleep: bool,
+    // It also waits for what can wait.
+    is_eager: bool,
     // What is queued, and what the driver took and has not finished: both are memory.
     items: usize,
     bytes: usize,
@@ -89,10 +96,57 @@ struct State {
 }
 
 impl Inbox {
-    /// An open inbox, and the channel that tells when there is something in it.
-    pub(super) fn new(items_max: usize, bytes_max: usize) -> (Inbox, Receiver<()>) {
-        let (wake, woken) = bounded(1);
-        (Inbox { state: Mutex::default(), room: Condvar::default(), wake, items_max, bytes_max }, woken)
+    /// An open inbox.
+    pub(super) fn new(items_max: usize, bytes_max: usize) -> Inbox {
+        let (room, more) = (Condvar::default(), Condvar::default());
+        Inbox { state: Mutex::default(), room, more, items_max, bytes_max }
+    }
+
+    /// One of the engine's own threads has done something. There are as many as there are jobs, so they need no bound.
+    pub(super) fn complete(&self, completion: Completion) {
+        let mut state = self.state.lock();
+        state.completions.push(completion);
+        self.wake(state);
+    }
+
+    /// The same with something that can wait until the driver wakes up for something else, if it has not said that it
+    /// cannot.
+    pub(super) fn complete_quietly(&self, completion: Completion) {
+        let mut state = self.state.lock();
+        state.completions.push(completion);
+        if state.is_eager {
+            self.wake(state);
+        }
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let was_asleep = std::mem::take(&mut state.is_asleep);
+        drop(state);
+        if was_asleep {
+            self.more.notify_one();
+        }
+    }
+
+    /// Waits until there is something to take, for `time` at the most. `is_eager`: nothing that is completed can wait.
+    ///
+    /// A driver that sleeps is done with what it took. Else one input that is longer than the inbox found no room.
+    pub(super) fn wait(&self, time: Duration, is_eager: bool) {
+        let mut state = self.state.lock();
+        if !time.is_zero()
+            && state.inputs.is_empty()
+            && state.completions.is_empty()
+            && state.closed.is_none()
+        {
+            self.give_back(&mut state);
+            (state.is_asleep, state.is_eager) = (true, is_eager);
+            state = self.more.wait_until(state, Instant::now().checked_add(time));
+            state.is_asleep = false;
+        }
+    }
+
+    /// Whether something is done that has not been taken.
+    pub(super) fn has_completions(&self) -> bool {
+        !self.state.lock().completions.is_empty()
     }
 
     /// Queues an input, or says why not: `Busy`, or what the inbox was closed with. With a deadline it waits for room until
@@ -103,7 +157,7 @@ impl Inbox {
             Input::Step(_) => (self.items_max, self.bytes_max),
             _ => (self.items_max - self.items_max / 8, self.bytes_max - self.bytes_max / 8),
         };
-        let first = {
+        let state = {
             let has_room = |state: &State| {
                 // One input always fits into an empty inbox: what it may hold is checked where it is made.
                 state.items == 0
@@ -128,11 +182,9 @@ impl Inbox {
             state.items += items;
             state.bytes = state.bytes.saturating_add(bytes);
             state.inputs.push_back(input);
-            state.inputs.len() == 1
+            state
         };
-        if first {
-            let _ = self.wake.try_send(()); // full: the driver is being woken already
-        }
+        self.wake(state);
         Ok(())
     }
 
@@ -147,21 +199,18 @@ impl Inbox {
         (state.items, state.bytes)
     }
 
-    /// Exchanges the queue for `emptied`, whose inputs are done. False once the inbox is closed.
-    pub(super) fn take(&self, emptied: &mut VecDeque<Input>) -> bool {
+    /// Exchanges the queue for `emptied`, whose inputs are done, and adds what is completed. False once the inbox is closed.
+    ///
+    /// Both under one lock: what a thread learned from a completion is there with what it asks next.
+    pub(super) fn take(&self, emptied: &mut VecDeque<Input>, completions: &mut Vec<Completion>) -> bool {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         std::mem::swap(&mut state.inputs, emptied);
+        completions.append(&mut state.completions);
         self.give_back(state);
         state.items_taken = state.items;
         state.bytes_taken = state.bytes;
         state.closed.is_none()
-    }
-
-    /// The driver is done with what it took and goes to sleep. Until it says so, one input that is longer than the inbox
-    /// finds no room.
-    pub(super) fn rest(&self) {
-        self.give_back(&mut self.state.lock());
     }
 
     fn give_back(&self, state: &mut State) {
@@ -174,9 +223,10 @@ impl Inbox {
 
     /// Refuses all that comes from now on with `error`. The first reason stands.
     pub(super) fn close(&self, error: Error) {
-        self.state.lock().closed.get_or_insert(error);
+        let mut state = self.state.lock();
+        state.closed.get_or_insert(error);
+        self.wake(state);
         self.room.notify_all();
-        let _ = self.wake.try_send(());
     }
 }
 
@@ -190,7 +240,7 @@ mod tests {
 
     #[test]
     fn it_is_bounded_in_items_and_keeps_room_for_peers() {
-        let (inbox, woken) = Inbox::new(8, 1 << 20);
+        let inbox = Inbox::new(8, 1 << 20);
         for _ in 0..7 {
             inbox.push(proposals(1, 1), None).unwrap();
         }
@@ -198,51 +248,74 @@ mod tests {
         assert_eq!(inbox.push(Input::Campaign, None), Err(Error::Busy));
         inbox.push(Input::Step(Message::default()), None).unwrap();
         assert_eq!(inbox.push(Input::Step(Message::default()), None), Err(Error::Busy));
-        assert_eq!(woken.len(), 1);
     }
 
     #[test]
     fn what_the_driver_holds_counts_until_it_comes_back() {
-        let (inbox, _woken) = Inbox::new(8, 1000);
+        let inbox = Inbox::new(8, 1000);
         inbox.push(proposals(2, 300), None).unwrap();
         assert_eq!(inbox.push(proposals(1, 300), None), Err(Error::Busy));
         let mut inputs = VecDeque::new();
-        assert!(inbox.take(&mut inputs));
+        assert!(inbox.take(&mut inputs, &mut Vec::new()));
         assert_eq!(inputs.len(), 1);
         assert_eq!(inbox.push(proposals(1, 300), None), Err(Error::Busy));
         inputs.clear();
-        assert!(inbox.take(&mut inputs));
+        assert!(inbox.take(&mut inputs, &mut Vec::new()));
         inbox.push(proposals(1, 300), None).unwrap();
     }
 
     #[test]
     fn one_that_is_longer_than_the_inbox_fits_while_the_driver_sleeps() {
-        let (inbox, _woken) = Inbox::new(8, 1000);
+        let inbox = Inbox::new(8, 1000);
+        let sleep = || inbox.wait(Duration::from_millis(1), false);
         inbox.push(Input::Campaign, None).unwrap();
-        assert!(inbox.take(&mut VecDeque::new()));
+        assert!(inbox.take(&mut VecDeque::new(), &mut Vec::new()));
         assert_eq!(inbox.push(proposals(1, 2000), None), Err(Error::Busy));
-        inbox.rest();
+        sleep();
         assert_eq!(inbox.len(), (0, 0));
         inbox.push(proposals(1, 2000), None).unwrap();
-        inbox.rest();
+        sleep();
         assert_eq!(inbox.len().0, 1);
     }
 
     #[test]
+    fn what_can_wait_wakes_only_a_driver_that_waits_for_it() {
+        let inbox = Inbox::new(8, 1000);
+        let done = || Completion::Decided(Vec::new());
+        let is_asleep = || inbox.state.lock().is_asleep;
+        let sleep = |is_eager| inbox.wait(Duration::from_secs(60), is_eager);
+        std::thread::scope(|scope| {
+            let driver = scope.spawn(|| sleep(false));
+            while !is_asleep() {}
+            inbox.complete_quietly(done());
+            assert!(is_asleep());
+            inbox.complete(done());
+            driver.join().unwrap();
+            let mut completions = Vec::new();
+            assert!(inbox.take(&mut VecDeque::new(), &mut completions));
+            assert_eq!(completions.len(), 2);
+            let driver = scope.spawn(|| sleep(true));
+            while !is_asleep() {}
+            inbox.complete_quietly(done());
+            driver.join().unwrap();
+        });
+    }
+
+    #[test]
     fn a_closed_inbox_gives_what_it_has_and_takes_no_more() {
-        let (inbox, _woken) = Inbox::new(8, 1000);
+        let inbox = Inbox::new(8, 1000);
         inbox.push(Input::Campaign, None).unwrap();
         inbox.close(Error::Stopped);
         inbox.close(Error::Busy);
         assert_eq!(inbox.push(Input::Campaign, None), Err(Error::Stopped));
         let mut inputs = VecDeque::new();
-        assert!(!inbox.take(&mut inputs));
+        assert!(!inbox.take(&mut inputs, &mut Vec::new()));
         assert_eq!(inputs.len(), 1);
     }
 
     #[test]
     fn whoever_may_wait_does_until_there_is_room_or_no_time() {
-        let (inbox, _woken) = Inbox::new(8, 1000);
+        let inbox = Inbox::new(8, 1000);
         inbox.push(proposals(1, 800), None).unwrap();
         let soon = Instant::now() + Duration::from_millis(1);
         assert_eq!(inbox.push(proposals(1, 300), Some(soon)), Err(Error::Busy));
@@ -253,9 +326,9 @@ mod tests {
             waits(1);
             // The first exchange hands the input over, the second one says that it is done.
             let mut inputs = VecDeque::new();
-            assert!(inbox.take(&mut inputs));
+            assert!(inbox.take(&mut inputs, &mut Vec::new()));
             inputs.clear();
-            assert!(inbox.take(&mut inputs));
+            assert!(inbox.take(&mut inputs, &mut Vec::new()));
             assert_eq!(waiter.join().unwrap(), Ok(()));
             let waiter = scope.spawn(|| inbox.push(proposals(1, 800), Some(late)));
             waits(1);

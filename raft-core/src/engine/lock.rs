@@ -37,6 +37,23 @@ impl Condvar {
         self.0.wait_timeout_while(guard, time, condition).unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// Waits to be notified, until `deadline` if there is one. May also return for no reason.
+    pub(super) fn wait_until<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        deadline: Option<Instant>,
+    ) -> MutexGuard<'a, T> {
+        let Some(deadline) = deadline else {
+            return self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        };
+        let time = deadline.saturating_duration_since(Instant::now());
+        self.0.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(super) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
     pub(super) fn notify_all(&self) {
         self.0.notify_all();
     }

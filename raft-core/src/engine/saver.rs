@@ -26,7 +26,6 @@ pub(super) type Alive = Sender<()>;
 #[derive(Clone)]
 pub(super) struct Saver {
     shared: Arc<Shared>,
-    completions: Sender<Completion>,
     pub(super) snapshots: SnapDir,
     /// Where the newest snapshot stands.
     saved_index: Arc<AtomicU64>,
@@ -35,15 +34,9 @@ pub(super) struct Saver {
 
 impl Saver {
     /// For a state machine whose newest snapshot stands at `saved_index`.
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        completions: Sender<Completion>,
-        snapshots: SnapDir,
-        saved_index: u64,
-        alive: Alive,
-    ) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, snapshots: SnapDir, saved_index: u64, alive: Alive) -> Self {
         let saved_index = Arc::new(AtomicU64::new(saved_index));
-        Saver { shared, completions, snapshots, saved_index, _alive: alive }
+        Saver { shared, snapshots, saved_index, _alive: alive }
     }
 
     /// The state machine is what the snapshot at `index` holds.
@@ -55,7 +48,7 @@ impl Saver {
     /// has everything; a panic is, and a disk that failed.
     pub(super) fn save(&self, at: &SnapshotMetadata, own: &Replicated) -> Result<()> {
         if at.index == self.saved_index.load(Ordering::Acquire) {
-            let _ = self.completions.send(Completion::Saved(Ok(None)));
+            self.shared.inbox.complete(Completion::Saved(Ok(None)));
             return Ok(());
         }
         match self.shared.call(|host| host.snapshot_view())? {
@@ -85,7 +78,7 @@ impl Saver {
             let dropped = saver.shared.call(|_| drop(view));
             if let Err(error) = result.and_then(|result| dropped.and_then(|()| saver.ended(result))) {
                 saver.shared.fail(error.clone());
-                let _ = saver.completions.send(Completion::Failed(error));
+                saver.shared.inbox.complete(Completion::Failed(error));
             }
         };
         match Builder::new().name("rft-saver".to_owned()).spawn(body) {
@@ -135,7 +128,7 @@ impl Saver {
             Err(Error::Stopped) => {}
             Err(error) => self.shared.log(Level::Error, &format!("no snapshot: {error}")),
         }
-        let _ = self.completions.send(Completion::Saved(result.map(Some)));
+        self.shared.inbox.complete(Completion::Saved(result.map(Some)));
         Ok(())
     }
 }

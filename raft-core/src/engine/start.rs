@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::unbounded;
-
 use super::applier::{Applier, restore};
 use super::backlog::Backlog;
 use super::checkpoint::Checkpoint;
@@ -22,11 +20,13 @@ use super::heard::Heard;
 use super::host::Host;
 use super::inbox::Inbox;
 use super::options::{Options, clock_number};
+use super::queue::queue;
 use super::replicated::Replicated;
 use super::requests::InHand;
 use super::saver::{Alive, Saver};
 use super::shared::{Shared, guarded};
 use super::uptime::Uptime;
+use super::words::Words;
 use super::work::ApplierJob;
 use super::writer::{Watch, Writer};
 use crate::consensus::config::Config;
@@ -63,21 +63,19 @@ pub(super) fn start(
     let group = force::group_at_start(own.members.group(), &recovered);
     let node = node(options, &mut recovered, &host)?;
 
-    let (inbox, woken) = Inbox::new(options.queue_items_max, options.queue_bytes_max);
+    let inbox = Inbox::new(options.queue_items_max, options.queue_bytes_max);
     let shared = Arc::new(Shared::new(host, inbox, node.status(), at.index, clock_number()));
     shared.show_members(&own.members);
     shared.group.store(group, Ordering::Release);
-    let (to_driver, completions) = unbounded();
-    let (to_writer, writer_jobs) = unbounded();
-    let (to_applier, applier_jobs) = unbounded();
+    let (to_writer, writer_jobs) = queue();
+    let (to_applier, applier_jobs) = queue();
     for event in first_events(&shared, &recovered, node.storage().last_index()) {
-        let _ = to_applier.send(ApplierJob::Event(event));
+        to_applier.send(ApplierJob::Event(event));
     }
-    let saver = Saver::new(Arc::clone(&shared), to_driver.clone(), store.snapshots(), at.index, alive);
-    let applier =
-        Applier::new(Arc::clone(&shared), (applier_jobs, to_driver.clone()), saver, at.clone(), own);
+    let saver = Saver::new(Arc::clone(&shared), store.snapshots(), at.index, alive);
+    let applier = Applier::new(Arc::clone(&shared), applier_jobs, saver, at.clone(), own);
     let watch = Watch::new(options.disk_reserve_bytes);
-    let writer = Writer::new(Arc::clone(&shared), store, writer_jobs, to_driver, watch);
+    let writer = Writer::new(Arc::clone(&shared), store, writer_jobs, watch);
     let (now, uptime) = (Instant::now(), Uptime::now());
     let election_ticks = options.consensus.election_ticks;
     let driver = Driver {
@@ -85,8 +83,6 @@ pub(super) fn start(
         role: node.status().role,
         node,
         clock: Clock::new(options.tick_interval, election_ticks, uptime),
-        woken,
-        completions,
         writer: to_writer,
         applier: to_applier,
         checkpoint: Checkpoint::new(options, at.index),
@@ -102,6 +98,8 @@ pub(super) fn start(
         election_timeout: options.election_timeout(),
         read_context: clock_number(),
         applying: 0,
+        handed_out: at.index,
+        words: Words::default(),
         received: None,
         called: None,
         known_stores: recovered.known_stores,
@@ -109,6 +107,7 @@ pub(super) fn start(
         lead_term: 0,
         heard: Heard::new(options.election_timeout(), now, committed),
         writing_since: Default::default(),
+        unwritten: None,
         turned_away: None,
         mute: None,
         offered: None,

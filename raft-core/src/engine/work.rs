@@ -6,12 +6,14 @@ use super::outcome::{Asker, Outcome};
 use crate::consensus::ready::{AppendTicket, ApplyTicket};
 use crate::disk::loss::Loss;
 use crate::error::{Error, Result};
-use crate::raftpb::message::SnapshotMetadata;
+use crate::raftpb::message::{HardState, SnapshotMetadata};
 
 /// For the writer. There are as many as consensus has tickets outstanding, and one snapshot.
 pub(super) enum WriterJob {
     /// To be made durable.
     Append(AppendTicket),
+    /// To be written, and durable with what follows.
+    Commit(HardState),
     /// A snapshot whose file is durable, to be named in the log.
     Record(Saved),
     /// Which disk each member stands on, to be kept.

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-
 use super::calls::Thread;
 use super::metrics::{Counter, Timer};
 use super::mutants::{Mutant, is_planted};
+use super::queue::{NoJob, Receiver};
 use super::shared::{Shared, guarded};
 use super::work::{Completion, Saved, WriterJob};
 use crate::consensus::ready::AppendTicket;
 use crate::disk::store::Store;
 use crate::error::Result;
+use crate::raftpb::entry::Entries;
+use crate::raftpb::message::HardState;
 
 /// The most tickets under one sync. A driver that runs ahead of the disk has this many heartbeats at the most to wait.
 const GROUP_MAX: usize = 64;
@@ -24,7 +25,6 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     store: Store,
     jobs: Receiver<WriterJob>,
-    completions: Sender<Completion>,
     watch: Watch,
 }
 
@@ -59,14 +59,8 @@ impl Watch {
 }
 
 impl Writer {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        store: Store,
-        jobs: Receiver<WriterJob>,
-        completions: Sender<Completion>,
-        watch: Watch,
-    ) -> Self {
-        Writer { shared, store, jobs, completions, watch }
+    pub(super) fn new(shared: Arc<Shared>, store: Store, jobs: Receiver<WriterJob>, watch: Watch) -> Self {
+        Writer { shared, store, jobs, watch }
     }
 
     /// Works until the driver is gone. What is queued then is still written: it costs a stop little, and saves a
@@ -75,7 +69,7 @@ impl Writer {
         self.shared.enter(Thread::Writer);
         if let Err(error) = guarded(|| self.work()).and_then(|result| result) {
             self.shared.fail(error.clone());
-            let _ = self.completions.send(Completion::Failed(error));
+            self.shared.inbox.complete(Completion::Failed(error));
         }
     }
 
@@ -86,13 +80,17 @@ impl Writer {
             let wait = if self.watch.is_full { LOOK_EVERY } else { Duration::MAX };
             let job = match self.jobs.recv_timeout(wait) {
                 Ok(job) => job,
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(NoJob::TimedOut) => continue,
+                Err(NoJob::Closed) => return Ok(()),
             };
             let mut next = Some(job);
             while let Some(job) = next {
                 match job {
                     WriterJob::Append(ticket) => group.push(ticket),
+                    WriterJob::Commit(hard_state) => {
+                        self.append(&mut group)?;
+                        self.commit(&hard_state)?;
+                    }
                     WriterJob::Record(saved) => {
                         self.append(&mut group)?;
                         self.record(saved)?;
@@ -101,7 +99,7 @@ impl Writer {
                     WriterJob::KeepLoss(loss) => self.store.keep_loss(loss)?,
                     WriterJob::ForgetLoss => self.store.forget_loss()?,
                 }
-                next = if group.len() < GROUP_MAX { self.jobs.try_recv().ok() } else { None };
+                next = if group.len() < GROUP_MAX { self.jobs.try_recv() } else { None };
             }
             self.append(&mut group)?;
         }
@@ -110,7 +108,7 @@ impl Writer {
     /// Asks the system what is left, which costs nothing beside a write.
     fn look(&mut self) {
         if let Some(change) = self.watch.look(&self.store) {
-            let _ = self.completions.send(change);
+            self.shared.inbox.complete(change);
         }
     }
 
@@ -143,15 +141,22 @@ impl Writer {
             self.shared.metrics.add(Counter::Writes, 1);
             self.shared.metrics.time(Timer::Write, begun.elapsed(), 1);
         }
-        let _ = self.completions.send(Completion::Appended(std::mem::take(group)));
+        self.shared.inbox.complete(Completion::Appended(std::mem::take(group)));
         restored.map_or(Ok(()), |index| self.store.release(index))
+    }
+
+    /// Writes how far the log is committed. No sync: what comes next brings it, and a machine that stops before has only
+    /// to be told again.
+    fn commit(&mut self, hard_state: &HardState) -> Result<()> {
+        let _inside = self.shared.calls.disk();
+        self.store.append(Some(hard_state), &Entries::new(), false)
     }
 
     fn record(&mut self, saved: Saved) -> Result<()> {
         let _inside = self.shared.calls.disk();
         let index = saved.metadata.index;
         self.store.record_snapshot(&saved.metadata)?;
-        let _ = self.completions.send(Completion::Recorded(saved));
+        self.shared.inbox.complete(Completion::Recorded(saved));
         self.store.release(index)
     }
 }
