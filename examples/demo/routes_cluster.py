@@ -145,7 +145,7 @@ class Changing(WithCluster):
         """On a busy machine a node can be silent for so long that a change is refused for the quorum's sake."""
 
         def changed() -> bool:
-            answer = self.ask(through, method, "/members", lines.encode())
+            answer = certain(self.connections, through, method, "/members", lines.encode())
             if answer.status == 409 and b"RFT_E_QUORUM_AT_RISK" in answer.body:
                 return False
             self.assertEqual(answer.status, 204, answer)

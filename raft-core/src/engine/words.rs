@@ -1,7 +1,7 @@
 //! [`Words`]: messages of a leader that tell nothing but how far the log is committed.
 //!
-//! The next append tells it, too. Under way by itself such a word costs its receiver a message, a turn and an answer, and
-//! the leader another turn for that: as much as the append did. So it waits for a moment whether an append follows.
+//! The next append tells it, too. Under way by itself such a word costs its receiver a message and a turn; and whoever has
+//! not acknowledged all before it answers, which costs the leader another turn. So it waits for a moment whether an append follows.
 //! Nobody waits for it: who asked for a write is told by the leader, and a linearizable read brings its own word.
 
 use std::time::{Duration, Instant};

@@ -92,9 +92,7 @@ impl Entry {
         })?;
         Ok(entry)
     }
-}
 
-impl Entry {
     /// Reads an entry whose fields stand in order, each of them once, as every known writer leaves them. None: it takes
     /// a closer look.
     fn decode_plain(whole: &Bytes, part: &[u8]) -> Option<Self> {

@@ -106,7 +106,8 @@ fn key(rest: &mut &[u8]) -> Result<(u32, WireType)> {
     }
 }
 
-#[cold]
+// Not cold: the fields that etcd does not have come this way.
+#[inline(never)]
 fn long_key(rest: &mut &[u8]) -> Result<(u32, WireType)> {
     decode_key(rest).map_err(malformed)
 }
