@@ -31,7 +31,7 @@ static void on_connection(void *user, struct MHD_Connection *connection, void **
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-        *context = watch_open(server->watch, info->connect_fd, server->node->tls.authority != NULL);
+        *context = watch_open(server->watch, info->connect_fd);
     } else {
         watch_close(*context);
     }

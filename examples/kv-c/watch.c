@@ -3,6 +3,7 @@
 #include "watch.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -97,12 +98,12 @@ void watch_stop(struct watch *watch) {
     }
 }
 
-struct watched *watch_open(struct watch *watch, int fd, bool busy) {
+struct watched *watch_open(struct watch *watch, int fd) {
     struct watched *watched = calloc(1, sizeof *watched);
     if (watched != NULL) {
         watched->watch = watch;
         watched->fd = fd;
-        enter(watched, busy ? RECEIVING : IDLE);
+        enter(watched, RECEIVING);
         pthread_mutex_lock(&watch->lock);
         watched->next = watch->list;
         watched->link = &watch->list;

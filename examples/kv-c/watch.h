@@ -3,8 +3,6 @@
 #ifndef KV_WATCH_H
 #define KV_WATCH_H
 
-#include <stdbool.h>
-
 #define REQUEST_SECONDS 10u /* for the head and the body of a request */
 #define IDLE_SECONDS 120u   /* without a request, or for its answer */
 
@@ -17,8 +15,8 @@ struct watch *watch_start(void);
 void watch_stop(struct watch *watch);
 
 /* Where a connection stands; any thread. A NULL connection is nobody's: memory was out.
- * `busy`: something is sent at once, as TLS does with its handshake, and counts as part of the first head. */
-struct watched *watch_open(struct watch *watch, int fd, bool busy);
+ * The time of the first request begins with the connection: who asks for nothing must not keep a place. */
+struct watched *watch_open(struct watch *watch, int fd);
 void watch_head(struct watched *watched);  /* a head has come */
 void watch_whole(struct watched *watched); /* its body, too: the answer is this program's affair */
 void watch_idle(struct watched *watched);  /* the answer is on its way, the next request may come */

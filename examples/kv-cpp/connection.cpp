@@ -27,7 +27,8 @@ thread_local Connection *serving = nullptr;
 } // namespace
 
 Connection::Connection(int socket, SSL_CTX *tls)
-    : socket_(socket), ssl_(tls == nullptr ? nullptr : SSL_new(tls)), shaken_(tls == nullptr) {
+    : socket_(socket), ssl_(tls == nullptr ? nullptr : SSL_new(tls)), shaken_(tls == nullptr),
+      began_(Clock::now()) {
     serving = this;
     const int on = 1;
     setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -120,11 +121,15 @@ bool Connection::wait() {
     unread_ = false;
     head_.clear();
     const bool more = at_ < buffer_.size() || (ssl_ != nullptr && SSL_pending(ssl_.get()) > 0);
-    if (!more && !ready(POLLIN, Clock::now() + idle_time)) {
+    if (!more && !ready(POLLIN, first_ ? began_ + request_time : Clock::now() + idle_time)) {
         return false;
     }
+    if (first_) {
+        first_ = false;
+        return shaken_ || shake_hands();
+    }
     began_ = Clock::now();
-    return shaken_ || shake_hands();
+    return true;
 }
 
 void Connection::head_is_read() {

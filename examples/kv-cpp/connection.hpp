@@ -23,8 +23,9 @@ class Connection final : public httplib::Stream {
     /// The one that this thread serves.
     static Connection &current();
 
-    /// Waits for the next request; its time begins with its first byte, or with that of the handshake. False
-    /// when none has come within the time that a connection may be idle, or when it is over.
+    /// Waits for the next request, whose time begins with its first byte, for as long as a connection may be
+    /// idle. The time of the first one begins with the connection, and the handshake is part of it: who asks
+    /// for nothing must not keep a place. False when none has come.
     bool wait();
     /// The head has been read: its limit does not hold for the body.
     void head_is_read();
@@ -68,7 +69,7 @@ class Connection final : public httplib::Stream {
     const int socket_;
     std::unique_ptr<SSL, FreeSsl> ssl_;
     bool shaken_;
-    bool in_head_ = true, last_ = false, expired_ = false, unread_ = false;
+    bool first_ = true, in_head_ = true, last_ = false, expired_ = false, unread_ = false;
     Clock::time_point began_;
     std::string head_;
     std::string buffer_; // what has been received and not been read
