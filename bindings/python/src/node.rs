@@ -102,16 +102,25 @@ impl Node {
 
     /// Proposes entries, all of them or none, and tells the index of the first at a leader. A follower sends them on
     /// to its leader: then nothing is known of their fate, and None is returned.
-    #[pyo3(signature = (*data))]
-    fn propose(&self, py: Python<'_>, data: &Bound<'_, PyTuple>) -> PyResult<Option<u64>> {
+    // One apart from the rest, which are mostly none: their tuple is then Python's empty one.
+    #[pyo3(signature = (data, /, *more))]
+    fn propose(
+        &self,
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        more: &Bound<'_, PyTuple>,
+    ) -> PyResult<Option<u64>> {
         let max = self.proposal_bytes_max;
         call(py, || {
             let mut state = self.state.try_lock()?;
             let State { bare, arena } = &mut *state;
-            let first = match data.len() {
-                0 => return Err(Fault::Invalid("there is no payload".to_owned())),
-                1 => bare.raw_mut().propose_one(payload(&data.get_item(0)?, arena, max)?)?,
-                _ => bare.raw_mut().propose(payloads(data, arena, max, |copy| copy)?)?,
+            let first = payload(data, arena, max)?;
+            let first = if more.is_empty() {
+                bare.raw_mut().propose_one(first)?
+            } else {
+                let mut all = vec![first];
+                all.append(&mut payloads(more, arena, max, |copy| copy)?);
+                bare.raw_mut().propose(all)?
             };
             Ok(first.map(|first| first.index))
         })

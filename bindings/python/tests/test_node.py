@@ -100,8 +100,8 @@ def test_payloads_that_are_too_long_or_too_few_are_refused() -> None:
         node.propose(bytes(11))
     with pytest.raises(rft.TooLargeError):
         node.propose_change([("update", 1)], context=bytes(11))
-    with pytest.raises(rft.InvalidArgumentError):
-        node.propose()
+    with pytest.raises(TypeError):
+        node.propose(*[])
     node.propose(b"")
     node.propose(bytes(10))
 

@@ -4,11 +4,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes};
-use prost::encoding::{encode_varint, encoded_len_varint};
-
-use super::wire::{Field, put_bytes_field, put_varint_field, varint};
+use super::wire::{Field, Fields, NUMBER_LEN_MAX, is_next, part, varint, varint_len};
 use crate::error::{Error, Result};
+use bytes::{BufMut, Bytes};
 
 /// What an [`Entry`] holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -49,38 +47,59 @@ pub struct Entry {
     pub data: Bytes,
 }
 
+/// The most bytes of an encoded entry before its payload.
+const HEAD_LEN_MAX: usize = 4 * NUMBER_LEN_MAX;
+/// For how many entries there is room before they have been read.
+const GUESSED_MAX: usize = 128;
+
 impl Entry {
     /// Bytes of the encoded entry, which the limits on message and page size count.
     pub fn encoded_len(&self) -> usize {
         let data = match self.data.len() {
             0 => 0,
-            len => 1 + encoded_len_varint(len as u64) + len,
+            len => 1 + varint_len(len as u64) + len,
         };
-        2 + 1 + encoded_len_varint(self.term) + 1 + encoded_len_varint(self.index) + data
+        2 + 1 + varint_len(self.term) + 1 + varint_len(self.index) + data
     }
 
     /// Appends the encoded entry to `buf`, without a length before it.
     pub fn encode(&self, buf: &mut impl BufMut) {
-        buf.put_slice(&[0x08, self.entry_type as u8]);
-        put_varint_field(0x10, self.term, buf);
-        put_varint_field(0x18, self.index, buf);
+        let mut head = Fields::<HEAD_LEN_MAX>::new();
+        self.put_head(&mut head);
+        head.copy_to(buf);
+        buf.put_slice(&self.data);
+    }
+
+    /// What stands before the payload.
+    #[inline(always)]
+    fn put_head<const N: usize>(&self, head: &mut Fields<N>) {
+        head.number(0x08, self.entry_type as u64);
+        head.number(0x10, self.term);
+        head.number(0x18, self.index);
         if !self.data.is_empty() {
-            put_bytes_field(0x22, &self.data, buf);
+            head.number(0x22, self.data.len() as u64);
         }
     }
 
     /// Reads an entry from all of `buf`; the payload goes on sharing its memory.
     pub fn decode(buf: Bytes) -> Result<Self> {
-        Entry::decode_part(&buf, &buf)
+        Entry::decode_in(&buf, &buf)
     }
 
     /// Reads an entry from `part`, which lies in `whole`: the payload goes on sharing that.
-    pub(super) fn decode_part(whole: &Bytes, part: &[u8]) -> Result<Self> {
-        if let Some(entry) = Entry::decode_plain(whole, part) {
-            return Ok(entry);
+    #[inline(always)]
+    pub(super) fn decode_in(whole: &Bytes, part: &[u8]) -> Result<Self> {
+        match Entry::decode_plain(whole, part) {
+            Some(entry) => Ok(entry),
+            None => Entry::decode_any(whole, part),
         }
+    }
+
+    /// The same, whatever the order of the fields; raft 3.7 leaves out those that are zero.
+    #[inline(never)]
+    fn decode_any(whole: &Bytes, part: &[u8]) -> Result<Self> {
         let mut entry = Entry::default();
-        Field::each(&whole.slice_ref(part), |field| {
+        Field::each(whole, part, |field| {
             match field.number {
                 1 => entry.entry_type = EntryType::try_from(field.varint()?)?,
                 2 => entry.term = field.varint()?,
@@ -95,19 +114,19 @@ impl Entry {
 
     /// Reads an entry whose fields stand in order, each of them once, as every known writer leaves them. None: it takes
     /// a closer look.
+    #[inline(always)]
     fn decode_plain(whole: &Bytes, part: &[u8]) -> Option<Self> {
         let [0x08, entry_type, 0x10, rest @ ..] = part else { return None };
         let entry_type = EntryType::try_from(u64::from(*entry_type)).ok()?;
         let mut rest = rest;
         let term = varint(&mut rest).ok()?;
-        let [0x18, behind @ ..] = rest else { return None };
-        rest = behind;
+        if !is_next(0x18, &mut rest) {
+            return None;
+        }
         let index = varint(&mut rest).ok()?;
         let mut data = Bytes::new();
-        if let [0x22, behind @ ..] = rest {
-            rest = behind;
-            let len = varint(&mut rest).ok()?;
-            if len != rest.len() as u64 {
+        if is_next(0x22, &mut rest) {
+            if varint(&mut rest).ok()? != rest.len() as u64 {
                 return None;
             }
             data = whole.slice_ref(rest);
@@ -369,13 +388,31 @@ impl fmt::Debug for Entries {
     }
 }
 
-/// Appends `entries` as repeated field `tag` of a message.
-pub(super) fn put_entries(tag: u8, entries: &Entries, buf: &mut impl BufMut) {
-    for entry in entries.iter() {
-        buf.put_u8(tag);
-        encode_varint(entry.encoded_len() as u64, buf);
-        entry.encode(buf);
+/// Appends `entries` as the repeated field with this key of a message.
+pub(super) fn put_entries(key: u8, entries: &Entries, buf: &mut impl BufMut) {
+    for entry in entries.runs().iter().flat_map(|run| &run[..]) {
+        let mut front = Fields::<{ NUMBER_LEN_MAX + HEAD_LEN_MAX }>::new();
+        front.number(key, entry.encoded_len() as u64);
+        entry.put_head(&mut front);
+        front.copy_to(buf);
+        buf.put_slice(&entry.data);
     }
+}
+
+/// Reads what [`put_entries`] has put at the beginning of `rest`, which lies in `whole`.
+pub(super) fn take_entries(key: u8, number: u32, whole: &Bytes, rest: &mut &[u8]) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    while is_next(key, rest) {
+        let before = 1 + rest.len();
+        let part = part(rest, number)?;
+        if entries.is_empty() {
+            // Mostly all are as long as the first; what is claimed costs no more memory than a few KiB.
+            let all = before / (before - rest.len());
+            entries.reserve_exact(all.clamp(1, GUESSED_MAX));
+        }
+        entries.push(Entry::decode_in(whole, part)?);
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]

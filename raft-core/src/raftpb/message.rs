@@ -2,11 +2,11 @@
 
 use bytes::{BufMut, Bytes};
 use prost::Message as _;
-use prost::encoding::{encode_varint, encoded_len_varint};
+use prost::encoding::encode_varint;
 
 use super::conf_change::ConfState;
-use super::entry::{Entries, Entry, put_entries};
-use super::wire::{Field, malformed, put_bytes_field, put_varint_field};
+use super::entry::{Entries, Entry, put_entries, take_entries};
+use super::wire::{Field, Fields, NUMBER_LEN_MAX, is_next, malformed, varint, varint_len};
 use crate::error::{Error, Result};
 
 /// The kinds of [`Message`], with etcd's numbers.
@@ -215,19 +215,20 @@ impl Message {
 
     /// Bytes of the encoded message.
     pub fn encoded_len(&self) -> usize {
-        let varint = |value| 1 + encoded_len_varint(value);
-        let delimited = |len: usize| 1 + encoded_len_varint(len as u64) + len;
-        let entries: usize = self.entries.iter().map(|entry| delimited(entry.encoded_len())).sum();
+        let number = |value| 1 + varint_len(value);
+        let delimited = |len: usize| 1 + varint_len(len as u64) + len;
+        let entries = self.entries.runs().iter().flat_map(|run| &run[..]);
+        let entries: usize = entries.map(|entry| delimited(entry.encoded_len())).sum();
         let snapshot = self.snapshot.as_ref().map_or(0, |snapshot| delimited(snapshot.encoded_len()));
         let context = if self.context.is_empty() { 0 } else { delimited(self.context.len()) };
         let scalars = [self.to, self.from, self.term, self.log_term, self.index, self.commit]
             .into_iter()
             .chain([self.reject_hint, self.vote])
-            .map(varint)
+            .map(number)
             .sum::<usize>();
-        let store = if self.store == 0 { 0 } else { 2 + encoded_len_varint(self.store) };
+        let store = if self.store == 0 { 0 } else { 2 + varint_len(self.store) };
         let stores = self.stores.as_ref().map_or(0, |stores| 1 + delimited(16 * stores.len()));
-        let group = if self.group == 0 { 0 } else { 2 + encoded_len_varint(self.group) };
+        let group = if self.group == 0 { 0 } else { 2 + varint_len(self.group) };
         let quiet = if self.quiet { QUIET.len() } else { 0 };
         // type and reject are one byte each behind their tags
         4 + scalars + entries + snapshot + context + store + stores + group + quiet
@@ -235,29 +236,37 @@ impl Message {
 
     /// Appends the encoded message to `buf`, without a length before it.
     pub fn encode(&self, buf: &mut impl BufMut) {
-        buf.put_slice(&[0x08, self.msg_type as u8]);
-        put_varint_field(0x10, self.to, buf);
-        put_varint_field(0x18, self.from, buf);
-        put_varint_field(0x20, self.term, buf);
-        put_varint_field(0x28, self.log_term, buf);
-        put_varint_field(0x30, self.index, buf);
+        let mut front = Fields::<{ 6 * NUMBER_LEN_MAX }>::new();
+        front.number(0x08, self.msg_type as u64);
+        front.number(0x10, self.to);
+        front.number(0x18, self.from);
+        front.number(0x20, self.term);
+        front.number(0x28, self.log_term);
+        front.number(0x30, self.index);
+        front.copy_to(buf);
         put_entries(0x3a, &self.entries, buf);
-        put_varint_field(0x40, self.commit, buf);
+        let mut middle = Fields::<{ 5 * NUMBER_LEN_MAX }>::new();
+        middle.number(0x40, self.commit);
         if let Some(snapshot) = &self.snapshot {
-            buf.put_u8(0x4a);
-            encode_varint(snapshot.encoded_len() as u64, buf);
+            middle.number(0x4a, snapshot.encoded_len() as u64);
+            middle.copy_to(buf);
             snapshot.encode_raw(buf);
+            middle = Fields::new();
         }
-        buf.put_slice(&[0x50, u8::from(self.reject)]);
-        put_varint_field(0x58, self.reject_hint, buf);
+        middle.number(0x50, u64::from(self.reject));
+        middle.number(0x58, self.reject_hint);
         if !self.context.is_empty() {
-            put_bytes_field(0x62, &self.context, buf);
+            middle.number(0x62, self.context.len() as u64);
+            middle.copy_to(buf);
+            buf.put_slice(&self.context);
+            middle = Fields::new();
         }
-        put_varint_field(0x68, self.vote, buf);
+        middle.number(0x68, self.vote);
         if self.store != 0 {
-            buf.put_slice(&STORE_KEY);
-            encode_varint(self.store, buf);
+            middle.put(STORE_KEY[0]);
+            middle.number(STORE_KEY[1], self.store);
         }
+        middle.copy_to(buf);
         if let Some(stores) = &self.stores {
             buf.put_slice(&STORES_KEY);
             encode_varint(16 * stores.len() as u64, buf);
@@ -284,8 +293,31 @@ impl Message {
     /// Field 14, `responses`, belongs to etcd's storage messages, which never leave a process: it is passed over.
     pub fn decode(buf: Bytes) -> Result<Self> {
         let mut message = Message::default();
-        let mut entries = Vec::new();
-        Field::each(&buf, |field| {
+        let mut rest = &buf[..];
+        // The way it mostly comes, straight ahead; whatever comes another way is found below.
+        if is_next(0x08, &mut rest) {
+            message.msg_type = MessageType::try_from(varint(&mut rest)?)?;
+        }
+        let Message { to, from, term, log_term, index, .. } = &mut message;
+        for (key, number) in [(0x10, to), (0x18, from), (0x20, term), (0x28, log_term), (0x30, index)] {
+            if is_next(key, &mut rest) {
+                *number = varint(&mut rest)?;
+            }
+        }
+        let mut entries = take_entries(0x3a, 7, &buf, &mut rest)?;
+        if is_next(0x40, &mut rest) {
+            message.commit = varint(&mut rest)?;
+        }
+        if is_next(0x50, &mut rest) {
+            message.reject = varint(&mut rest)? != 0;
+        }
+        if is_next(0x58, &mut rest) {
+            message.reject_hint = varint(&mut rest)?;
+        }
+        if is_next(0x68, &mut rest) {
+            message.vote = varint(&mut rest)?;
+        }
+        Field::each(&buf, rest, |field| {
             match field.number {
                 1 => message.msg_type = MessageType::try_from(field.varint()?)?,
                 2 => message.to = field.varint()?,
@@ -293,7 +325,7 @@ impl Message {
                 4 => message.term = field.varint()?,
                 5 => message.log_term = field.varint()?,
                 6 => message.index = field.varint()?,
-                7 => entries.push(Entry::decode_part(&buf, field.part()?)?),
+                7 => entries.push(Entry::decode_in(&buf, field.part()?)?),
                 8 => message.commit = field.varint()?,
                 9 => message.snapshot = read_snapshot(field.bytes()?)?,
                 10 => message.reject = field.varint()? != 0,
@@ -395,6 +427,39 @@ mod tests {
         let (theirs, rest) = bytes.split_at(plain.encoded_len());
         assert_eq!(Message::decode(Bytes::copy_from_slice(theirs)).unwrap(), plain);
         assert_eq!(rest, [0xa8, 0x06, 0xac, 0x02, 0xb8, 0x06, 5, 0xc0, 0x06, 1]);
+    }
+
+    #[test]
+    fn there_is_room_for_the_longest_numbers() {
+        let max = u64::MAX;
+        let entry = Entry { term: max, index: max, data: Bytes::from_static(b"x"), ..Entry::default() };
+        let metadata = SnapshotMetadata { index: max, term: max, ..SnapshotMetadata::default() };
+        let snapshot = Snapshot { metadata, ..Snapshot::default() };
+        let message = Message {
+            msg_type: MessageType::MsgApp,
+            to: max,
+            from: max,
+            term: max,
+            log_term: max,
+            index: max,
+            entries: Entries::from(vec![entry.clone(), entry]),
+            commit: max,
+            vote: max,
+            snapshot: Some(Box::new(snapshot)),
+            reject: true,
+            reject_hint: max,
+            context: Bytes::from_static(b"context"),
+            store: max,
+            stores: Some(Box::new([(max, max)])),
+            group: max,
+            quiet: true,
+        };
+        let plain = Message { snapshot: None, context: Bytes::new(), ..message.clone() };
+        for message in [message, plain] {
+            let bytes = message.to_vec();
+            assert_eq!(bytes.len(), message.encoded_len());
+            assert_eq!(Message::decode(bytes.into()), Ok(message));
+        }
     }
 
     #[test]

@@ -1,25 +1,60 @@
 //! The few pieces of the protobuf format that the hand-written codecs share.
 
 use bytes::{BufMut, Bytes};
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, encode_varint, skip_field};
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, encoded_len_varint, skip_field};
 
 use crate::error::{Error, Result};
 
-/// A varint below this is one byte, as most are.
-const ONE_BYTE: u64 = 0x80;
+/// The most bytes of a field with a number.
+pub(super) const NUMBER_LEN_MAX: usize = 1 + 10;
 
-#[inline]
-pub(super) fn put_varint_field(tag: u8, value: u64, buf: &mut impl BufMut) {
-    if value < ONE_BYTE {
-        return buf.put_slice(&[tag, value as u8]);
-    }
-    buf.put_u8(tag);
-    encode_varint(value, buf);
+/// Fields that are put side by side on the stack, and copied to where they belong at once.
+pub(super) struct Fields<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
 }
 
-pub(super) fn put_bytes_field(tag: u8, bytes: &Bytes, buf: &mut impl BufMut) {
-    put_varint_field(tag, bytes.len() as u64, buf);
-    buf.put_slice(bytes);
+impl<const N: usize> Fields<N> {
+    pub(super) fn new() -> Self {
+        Fields { bytes: [0; N], len: 0 }
+    }
+
+    #[inline(always)]
+    pub(super) fn put(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    /// A field with a number, or what stands before one with so many bytes.
+    #[inline(always)]
+    pub(super) fn number(&mut self, tag: u8, value: u64) {
+        self.put(tag);
+        self.varint(value);
+    }
+
+    #[inline(always)]
+    pub(super) fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.put(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.put(value as u8);
+    }
+
+    pub(super) fn copy_to(&self, buf: &mut impl BufMut) {
+        buf.put_slice(&self.bytes[..self.len]);
+    }
+}
+
+/// How many bytes a number takes. Most are small, and those that follow each other take as many.
+#[inline(always)]
+pub(super) fn varint_len(value: u64) -> usize {
+    match value {
+        ..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => encoded_len_varint(value),
+    }
 }
 
 /// One field of an incoming message: its number, and a cursor that stands on its value.
@@ -31,10 +66,13 @@ pub(super) struct Field<'a, 'b> {
 }
 
 impl<'b> Field<'_, 'b> {
-    /// Calls `visit` for each field of `whole`.
+    /// Calls `visit` for each field in `rest`, which lies in `whole`.
     #[inline(always)]
-    pub(super) fn each(whole: &Bytes, mut visit: impl FnMut(Field<'_, '_>) -> Result<()>) -> Result<()> {
-        let mut rest = &whole[..];
+    pub(super) fn each(
+        whole: &'b Bytes,
+        mut rest: &'b [u8],
+        mut visit: impl FnMut(Field<'_, '_>) -> Result<()>,
+    ) -> Result<()> {
         while !rest.is_empty() {
             let (number, wire_type) = key(&mut rest)?;
             visit(Field { number, wire_type, whole, rest: &mut rest })?;
@@ -57,22 +95,12 @@ impl<'b> Field<'_, 'b> {
     /// The bytes of a length-delimited field.
     pub(super) fn part(self) -> Result<&'b [u8]> {
         self.expect(WireType::LengthDelimited)?;
-        let len = varint(self.rest)?;
-        let all: &'b [u8] = self.rest;
-        let part = usize::try_from(len).ok().and_then(|len| all.split_at_checked(len));
-        let Some((part, rest)) = part else { return Err(self.too_long(len)) };
-        *self.rest = rest;
-        Ok(part)
+        part(self.rest, self.number)
     }
 
     /// Passes over a field this version does not know.
     pub(super) fn skip(self) -> Result<()> {
         skip_field(self.wire_type, self.number, self.rest, DecodeContext::default()).map_err(malformed)
-    }
-
-    #[cold]
-    fn too_long(&self, len: u64) -> Error {
-        Error::Decode(format!("field {} claims {len} bytes, {} are left", self.number, self.rest.len()))
     }
 
     #[inline(always)]
@@ -87,6 +115,31 @@ impl<'b> Field<'_, 'b> {
     fn unexpected(&self, wire_type: WireType) -> Error {
         Error::Decode(format!("field {} has wire type {:?}, not {wire_type:?}", self.number, self.wire_type))
     }
+}
+
+/// Passes over the key of a field if that is what comes next. Every known writer leaves the fields in order.
+#[inline(always)]
+pub(super) fn is_next(key: u8, rest: &mut &[u8]) -> bool {
+    let found = rest.first() == Some(&key);
+    if found {
+        *rest = &rest[1..];
+    }
+    found
+}
+
+/// The bytes of field `number`, behind their length.
+#[inline(always)]
+pub(super) fn part<'b>(rest: &mut &'b [u8], number: u32) -> Result<&'b [u8]> {
+    let len = varint(rest)?;
+    let found = usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len));
+    let Some((part, behind)) = found else { return Err(too_long(number, len, rest.len())) };
+    *rest = behind;
+    Ok(part)
+}
+
+#[cold]
+fn too_long(number: u32, len: u64, left: usize) -> Error {
+    Error::Decode(format!("field {number} claims {len} bytes, {left} are left"))
 }
 
 /// A field's number and how its value is written.
@@ -115,9 +168,17 @@ fn long_key(rest: &mut &[u8]) -> Result<(u32, WireType)> {
 #[inline(always)]
 pub(super) fn varint(rest: &mut &[u8]) -> Result<u64> {
     match **rest {
-        [byte @ 0..0x80, ..] => {
+        [last @ 0..0x80, ..] => {
             *rest = &rest[1..];
-            Ok(u64::from(byte))
+            Ok(u64::from(last))
+        }
+        [first, last @ 0..0x80, ..] => {
+            *rest = &rest[2..];
+            Ok(u64::from(first & 0x7f) | u64::from(last) << 7)
+        }
+        [first, second, last @ 0..0x80, ..] => {
+            *rest = &rest[3..];
+            Ok(u64::from(first & 0x7f) | u64::from(second & 0x7f) << 7 | u64::from(last) << 14)
         }
         _ => long_varint(rest),
     }
