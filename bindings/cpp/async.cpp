@@ -192,10 +192,19 @@ void destroyed_while_it_waits() {
     const auto alive = std::make_shared<int>();
     {
         rft::Engine engine = rft::Engine::open(config, root + "/destroyed", list.host(nullptr)).value();
+        // While this one is told its outcome, no other is.
+        std::promise<void> opened;
+        std::atomic<bool> is_told(false);
+        OK(engine.propose("refused in the end", [&](auto &&) {
+            is_told = true;
+            opened.get_future().wait();
+        }));
+        until("an outcome is told", [&] { return is_told.load(); });
         Running waiting = waits_for_ever(engine, alive);
         CHECK(alive.use_count() == 2);
         waiting.handle.destroy();
         CHECK(alive.use_count() == 1);
+        opened.set_value();
     }
     CHECK(alive.use_count() == 1);
 }
