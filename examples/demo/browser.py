@@ -43,7 +43,7 @@ class Browser:
 
     def __enter__(self) -> "Browser":
         try:
-            wait_for("chromedriver", 20, lambda: self._ask("GET", "/status")["ready"])
+            wait_for("chromedriver", 60, lambda: self._ask("GET", "/status")["ready"])
             options = {"args": [*FLAGS, f"--user-data-dir={self._profile / 'profile'}"]}
             capabilities = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
             made = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, TypeVar, Union
+from typing import Callable, Dict, Iterator, List, Optional, TypeVar, Union
 
 from certificates import Certificates
 from http_client import Client, Connection, Connections
@@ -152,7 +152,7 @@ class Node:
     def run_beside(self, flags: List[str]) -> subprocess.CompletedProcess:
         """A second process on the same directory, which has to end by itself."""
         command = self._command + flags
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
     def status(self, with_hash: bool = False) -> dict:
         self.check_alive()
@@ -300,7 +300,7 @@ class Cluster:
     def client(self) -> Client:
         return Client([node.address for node in self.nodes.values()], tls=self.tls)
 
-    def wait_leader(self, seconds: float = 30.0) -> Node:
+    def wait_leader(self, seconds: float = 60.0) -> Node:
         """The node that leads, once all running ones agree on it."""
 
         def look() -> Optional[Node]:
@@ -313,7 +313,7 @@ class Cluster:
 
         return wait_for("a leader that all nodes know", seconds, look)
 
-    def wait_agreement(self, seconds: float = 30.0) -> Dict[int, dict]:
+    def wait_agreement(self, seconds: float = 60.0) -> Dict[int, dict]:
         """Waits until all running nodes have applied the same index; the hashes must agree there.
         Nobody may write meanwhile."""
 
@@ -324,11 +324,23 @@ class Cluster:
                 return None
             return seen if len({status["state"]["applied"] for status in seen.values()}) == 1 else None
 
-        seen = wait_for("all nodes at the same applied index", seconds, look)
+        try:
+            seen = wait_for("all nodes at the same applied index", seconds, look)
+        except Failure as failure:
+            raise Failure("\n".join([str(failure), *self._tell()])) from None
         hashes = {status["state"]["hash"] for status in seen.values()}
         if len(hashes) != 1:
             raise Failure(f"state hashes differ at the same applied index: {hash_table(seen)}")
         return seen
+
+    def _tell(self) -> Iterator[str]:
+        """What each running node says of itself, and the end of its log."""
+        for node in self.running:
+            try:
+                status = json.dumps(node.status())
+            except OSError as error:
+                status = str(error)
+            yield f"node {node.id}: {status}\n{node.log_tail()}"
 
     def _add(self, node_id: int, addresses: Dict[int, str], more: List[str], server: Optional[Path] = None) -> Node:
         members = ",".join(f"{other}={address}" for other, address in addresses.items())

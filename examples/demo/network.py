@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def run(*command: str, text: Optional[str] = None) -> str:
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         raise Failure(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout

@@ -69,7 +69,7 @@ class Page(unittest.TestCase):
     @classmethod
     def _end(cls) -> None:
         cls.demo.send_signal(signal.SIGINT)
-        last, _ = cls.demo.communicate(timeout=30)
+        last, _ = cls.demo.communicate(timeout=60)
         assert cls.demo.returncode == 0 and "demo: over" in last, f"the demo ended badly: {last}"
 
     def state(self) -> dict:
@@ -79,7 +79,7 @@ class Page(unittest.TestCase):
         return wait_for("a leader", PATIENCE, lambda: self.state()["leader"])
 
     def ask(self, method: str, path: str, headers: dict, body: str = "") -> Tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body if method == "POST" else None, headers)
             answer = connection.getresponse()

@@ -95,14 +95,14 @@ class OneNode(WithCluster):
         tag = self.expect(204, self.node, "PUT", "/kv/kept", b"value").headers["etag"]
         saved = self.node.status()["counters"]["snapshots_saved"]
         self.expect(202, self.node, "POST", "/snapshot")
-        wait_for("a snapshot", 10, lambda: self.node.status()["counters"]["snapshots_saved"] > saved)
+        wait_for("a snapshot", 60, lambda: self.node.status()["counters"]["snapshots_saved"] > saved)
         before = self.node.status()
         for end in (self.node.stop, self.node.kill):
             self.connections.close()
             end()
             self.node.start()
             self.cluster.wait_leader()
-            after = wait_for("all applied", 10, lambda: self._all_applied())
+            after = wait_for("all applied", 60, lambda: self._all_applied())
             self.assertGreater(after["counters"]["snapshots_restored"], 0)
             self.assertEqual(after["state"]["keys"], before["state"]["keys"])
             kept = self.expect(200, self.node, "GET", "/kv/kept")
@@ -131,11 +131,11 @@ class OneNode(WithCluster):
     def test_command_line(self) -> None:
         whole = ["--id", "1", "--dir", "/x", "--cluster", "1=a:1"]
         for flags in [[*whole, "--tls-ca", "x"], [*whole, "--tls-cert", "x", "--tls-key", "x"]]:
-            ended = subprocess.run([SERVER, *flags], capture_output=True, text=True, timeout=10)
+            ended = subprocess.run([SERVER, *flags], capture_output=True, text=True, timeout=60)
             self.assertEqual(ended.returncode, 2)
             self.assertIn("--tls-ca", ended.stderr)
         for flags in [[], ["--id", "1"], ["--id", "0", "--dir", "/x", "--cluster", "1=a:1"], ["--what"], ["--id"]]:
-            ended = subprocess.run([SERVER, *flags], capture_output=True, text=True, timeout=10)
+            ended = subprocess.run([SERVER, *flags], capture_output=True, text=True, timeout=60)
             self.assertEqual(ended.returncode, 2)
             self.assertIn("usage:", ended.stderr)
 

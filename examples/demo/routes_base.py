@@ -14,7 +14,7 @@ SERVER = Path(os.environ.get("SERVER", DEFAULT_SERVER))
 TLS = os.environ.get("TLS") == "1"
 FLAGS = ["--segment-bytes", str(1 << 20)]
 QUICK = ["--tick-ms", "20"]  # for a node alone, which has nobody to lose its office to
-REFUSED_SECONDS = 20.0  # an election on a busy machine, and some more
+REFUSED_SECONDS = 60.0  # an election on a busy machine, and some more
 VALUE_MAX = 4 << 20
 PEER = "X-Etcd-Cluster-ID: 1\r\nX-Server-From: 2\r\n"
 BARE = PEER + "Content-Type: application/protobuf\r\n"

@@ -75,7 +75,7 @@ class ThreeNodes(WithCluster):
         location = self.expect(307, to, "POST", f"/transfer/{to.id}").headers["location"]
         self.assertEqual(location, f"{'https' if TLS else 'http'}://{leader.address}/transfer/{to.id}")
         self.expect(202, leader, "POST", f"/transfer/{to.id}")
-        wait_for("the transfer", 10, lambda: self.cluster.wait_leader() is to)
+        wait_for("the transfer", 60, lambda: self.cluster.wait_leader() is to)
 
 
 class Changing(WithCluster):
@@ -96,7 +96,7 @@ class Changing(WithCluster):
         newcomer = self.cluster.join(4)
         self._change(leader, "POST", f"add 4={newcomer.address}\nremove {out.id}\n")
         wanted = [node.id for node in self.cluster.nodes.values() if node is not out]
-        wait_for("the joint change to end", 20, lambda: self._voters(leader) == wanted)
+        wait_for("the joint change to end", 60, lambda: self._voters(leader) == wanted)
         self.cluster.forget(out.id)
         self.cluster.wait_agreement()
         self.assertEqual(self.expect(200, newcomer, "GET", "/kv/j").body, b"x")
@@ -151,7 +151,7 @@ class Changing(WithCluster):
             self.assertEqual(answer.status, 204, answer)
             return True
 
-        wait_for("the members to be heard of", 20, changed)
+        wait_for("the members to be heard of", 60, changed)
 
     def _set(self, through: Node, voters: List[Node], learners: List[Node]) -> None:
         lines = [f"{node.id}={node.address}" for node in voters]

@@ -267,7 +267,7 @@ class Strangers(WithCluster):
         self.expect(204, leader, "PUT", "/kv/secret", b"x")
         stranger = Connections(tls=other.context())
         self.addCleanup(stranger.close)
-        wait_for("the stranger to answer", 10, lambda: self._status_of(stranger, newcomer))
+        wait_for("the stranger to answer", 60, lambda: self._status_of(stranger, newcomer))
         time.sleep(1)
         self.assertEqual(self._status_of(stranger, newcomer)["applied"], 0)
         self.expect(204, leader, "POST", "/members", b"remove 4")

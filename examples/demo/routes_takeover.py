@@ -67,7 +67,7 @@ class Takeover(WithCluster):
     def _snapshot(self, node: Node) -> None:
         saved = node.status()["counters"]["snapshots_saved"]
         self.expect(202, node, "POST", "/snapshot")
-        wait_for("a snapshot", 10, lambda: node.status()["counters"]["snapshots_saved"] > saved)
+        wait_for("a snapshot", 60, lambda: node.status()["counters"]["snapshots_saved"] > saved)
 
     def _hand_over(self, node: Node, program: Path, end) -> None:
         before = node.status()
@@ -77,7 +77,7 @@ class Takeover(WithCluster):
         node.start()
         self.cluster.wait_leader()
         self.assertEqual(self._program(node), program.name)
-        after = wait_for("all applied", 10, lambda: self._beyond(node, before["applied"]))
+        after = wait_for("all applied", 60, lambda: self._beyond(node, before["applied"]))
         self.assertGreater(after["counters"]["snapshots_restored"], 0)
         self.assertEqual(after["counters"]["restarts"], before["counters"]["restarts"] + 1)
 
@@ -89,7 +89,7 @@ class Takeover(WithCluster):
         leader = self.cluster.wait_leader()
         if leader is not node:
             self.expect(202, leader, "POST", f"/transfer/{node.id}")
-            wait_for("the transfer", 10, lambda: self.cluster.wait_leader() is node)
+            wait_for("the transfer", 60, lambda: self.cluster.wait_leader() is node)
 
     def _program(self, node: Node) -> str:
         return node.status()["program"]
