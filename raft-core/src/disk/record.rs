@@ -9,7 +9,7 @@ use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 use super::crc::Crc;
 use super::frame;
 use crate::raftpb::conf_change::ConfState;
-use crate::raftpb::entry::Entry;
+use crate::raftpb::entry::{ENTRY_HEAD_LEN_MAX, Entry};
 use crate::raftpb::message::HardState;
 
 /// What a record's data is, with etcd's numbers.
@@ -57,22 +57,6 @@ pub(super) struct SnapshotRecord {
     pub(super) term: u64,
     #[prost(message, optional, tag = "3")]
     pub(super) conf_state: Option<ConfState>,
-}
-
-/// The most bytes of an encoded entry before its payload.
-const ENTRY_HEAD_LEN_MAX: usize = 2 + 3 * 11;
-
-/// Puts there what an encoded entry has before its payload; says how long that is.
-fn encode_head(entry: &Entry, head: &mut [u8; ENTRY_HEAD_LEN_MAX]) -> usize {
-    head[..3].copy_from_slice(&[0x08, entry.entry_type as u8, 0x10]);
-    let mut len = 3 + put_varint(&mut head[3..], entry.term);
-    head[len] = 0x18;
-    len += 1 + put_varint(&mut head[len + 1..], entry.index);
-    if !entry.data.is_empty() {
-        head[len] = 0x22;
-        len += 1 + put_varint(&mut head[len + 1..], entry.data.len() as u64);
-    }
-    len
 }
 
 /// The most bytes that stand before a payload: word, record's head, entry's head.
@@ -195,8 +179,7 @@ impl Record {
 
     /// The same with an entry.
     pub(super) fn put_entry(buf: &mut Vec<u8>, chain: &mut Crc, entry: &Entry) {
-        let mut head = [0; ENTRY_HEAD_LEN_MAX];
-        let head_len = encode_head(entry, &mut head);
+        let (head, head_len) = entry.head();
         let mut front = [0; FRONT_LEN];
         let data_at = put_head(&mut front, RecordType::Entry, head_len + entry.data.len());
         front[data_at..data_at + ENTRY_HEAD_LEN_MAX].copy_from_slice(&head);
@@ -219,7 +202,9 @@ impl Record {
         buf.extend_from_slice(front);
         buf.truncate(start + front_len);
         buf.extend_from_slice(rest);
-        let crc = u64::from(chain.update(&buf[start + data_at..]));
+        // Of where they come from: what has only just been written is slow to read.
+        chain.update(&front[data_at..front_len]);
+        let crc = u64::from(chain.update(rest));
         let crc_at = start + frame::WORD + 3;
         let crc_len = put_varint(&mut buf[crc_at..], crc);
         let spared = CRC_LEN_MAX - crc_len;

@@ -48,7 +48,7 @@ pub struct Entry {
 }
 
 /// The most bytes of an encoded entry before its payload.
-const HEAD_LEN_MAX: usize = 4 * NUMBER_LEN_MAX;
+pub(crate) const ENTRY_HEAD_LEN_MAX: usize = 2 + 3 * NUMBER_LEN_MAX;
 /// For how many entries there is room before they have been read.
 const GUESSED_MAX: usize = 128;
 
@@ -64,13 +64,19 @@ impl Entry {
 
     /// Appends the encoded entry to `buf`, without a length before it.
     pub fn encode(&self, buf: &mut impl BufMut) {
-        let mut head = Fields::<HEAD_LEN_MAX>::new();
-        self.put_head(&mut head);
-        head.copy_to(buf);
+        let (head, len) = self.head();
+        buf.put_slice(&head[..len]);
         buf.put_slice(&self.data);
     }
 
-    /// What stands before the payload.
+    /// What stands before the payload, and how long that is.
+    #[inline(always)]
+    pub(crate) fn head(&self) -> ([u8; ENTRY_HEAD_LEN_MAX], usize) {
+        let mut head = Fields::new();
+        self.put_head(&mut head);
+        head.into_parts()
+    }
+
     #[inline(always)]
     fn put_head<const N: usize>(&self, head: &mut Fields<N>) {
         head.number(0x08, self.entry_type as u64);
@@ -391,7 +397,7 @@ impl fmt::Debug for Entries {
 /// Appends `entries` as the repeated field with this key of a message.
 pub(super) fn put_entries(key: u8, entries: &Entries, buf: &mut impl BufMut) {
     for entry in entries.runs().iter().flat_map(|run| &run[..]) {
-        let mut front = Fields::<{ NUMBER_LEN_MAX + HEAD_LEN_MAX }>::new();
+        let mut front = Fields::<{ NUMBER_LEN_MAX + ENTRY_HEAD_LEN_MAX }>::new();
         front.number(key, entry.encoded_len() as u64);
         entry.put_head(&mut front);
         front.copy_to(buf);

@@ -41,6 +41,11 @@ impl<const N: usize> Fields<N> {
         self.put(value as u8);
     }
 
+    #[inline(always)]
+    pub(super) fn into_parts(self) -> ([u8; N], usize) {
+        (self.bytes, self.len)
+    }
+
     pub(super) fn copy_to(&self, buf: &mut impl BufMut) {
         buf.put_slice(&self.bytes[..self.len]);
     }
