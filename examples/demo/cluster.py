@@ -311,7 +311,7 @@ class Cluster:
             leader = self.nodes.get(seen[0]["leader"])
             return leader if leader is not None and leader.running else None
 
-        return wait_for("a leader that all nodes know", seconds, look)
+        return self._wait_for("a leader that all nodes know", seconds, look)
 
     def wait_agreement(self, seconds: float = 60.0) -> Dict[int, dict]:
         """Waits until all running nodes have applied the same index; the hashes must agree there.
@@ -324,21 +324,25 @@ class Cluster:
                 return None
             return seen if len({status["state"]["applied"] for status in seen.values()}) == 1 else None
 
-        try:
-            seen = wait_for("all nodes at the same applied index", seconds, look)
-        except Failure as failure:
-            raise Failure("\n".join([str(failure), *self._tell()])) from None
+        seen = self._wait_for("all nodes at the same applied index", seconds, look)
         hashes = {status["state"]["hash"] for status in seen.values()}
         if len(hashes) != 1:
             raise Failure(f"state hashes differ at the same applied index: {hash_table(seen)}")
         return seen
+
+    def _wait_for(self, what: str, seconds: float, look: Callable[[], Optional[T]]) -> T:
+        """As `wait_for`. A failure tells what the nodes say."""
+        try:
+            return wait_for(what, seconds, look)
+        except Failure as failure:
+            raise Failure("\n".join([str(failure), *self._tell()])) from None
 
     def _tell(self) -> Iterator[str]:
         """What each running node says of itself, and the end of its log."""
         for node in self.running:
             try:
                 status = json.dumps(node.status())
-            except OSError as error:
+            except (OSError, Failure) as error:
                 status = str(error)
             yield f"node {node.id}: {status}\n{node.log_tail()}"
 

@@ -114,13 +114,13 @@ impl Node {
         call(py, || {
             let mut state = self.state.try_lock()?;
             let State { bare, arena } = &mut *state;
-            let first = payload(data, arena, max)?;
+            let copy = payload(data, arena, max)?;
             let first = if more.is_empty() {
-                bare.raw_mut().propose_one(first)?
+                bare.raw_mut().propose_one(copy)?
             } else {
-                let mut all = vec![first];
-                all.append(&mut payloads(more, arena, max, |copy| copy)?);
-                bare.raw_mut().propose(all)?
+                let mut copies = vec![copy];
+                copies.extend(payloads(more, arena, max, |copy| copy)?);
+                bare.raw_mut().propose(copies)?
             };
             Ok(first.map(|first| first.index))
         })

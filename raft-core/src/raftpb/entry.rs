@@ -118,8 +118,8 @@ impl Entry {
         Ok(entry)
     }
 
-    /// Reads an entry whose fields stand in order, each of them once, as every known writer leaves them. None: it takes
-    /// a closer look.
+    /// Reads an entry whose fields stand in order, each of them once, as this library and raft up to 3.6 leave them.
+    /// None: it takes a closer look.
     #[inline(always)]
     fn decode_plain(whole: &Bytes, part: &[u8]) -> Option<Self> {
         let [0x08, entry_type, 0x10, rest @ ..] = part else { return None };
