@@ -247,9 +247,9 @@ impl Volume for Failing {
         Ok(Box::new(FailingFile { file, volume: self.clone(), path: path.to_owned() }))
     }
 
-    fn open_direct(&self, path: &Path) -> Result<Option<Box<dyn File>>> {
+    fn open_direct(&self, path: &Path, durably: bool) -> Result<Option<Box<dyn File>>> {
         self.call("open", path)?;
-        let file = OsVolume.open_direct(path)?;
+        let file = OsVolume.open_direct(path, durably)?;
         Ok(file.map(|file| Box::new(FailingFile { file, volume: self.clone(), path: path.to_owned() }) as _))
     }
 

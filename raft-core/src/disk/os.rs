@@ -47,12 +47,13 @@ impl Volume for OsVolume {
     }
 
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    fn open_direct(&self, path: &Path) -> Result<Option<Box<dyn File>>> {
+    fn open_direct(&self, path: &Path, durably: bool) -> Result<Option<Box<dyn File>>> {
         let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).custom_flags(libc::O_DIRECT | libc::O_DSYNC);
+        let synced = if durably { libc::O_DSYNC } else { 0 };
+        options.read(true).write(true).custom_flags(libc::O_DIRECT | synced);
         match options.open(path) {
             Ok(file) => Ok(Some(Box::new(OsFile { file, path: path.to_owned() }))),
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => Ok(None),
             Err(error) => Err(Error::io("open", path, error)),
         }
     }

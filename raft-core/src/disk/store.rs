@@ -16,7 +16,7 @@ use super::record::SnapshotRecord;
 use super::recover::{Recovery, recover};
 use super::recovered::{Identity, Recovered};
 use super::room::Room;
-use super::snap::dir::SnapDir;
+use super::snap::dir::{self, SnapDir};
 use super::volume::{Access, File, Volume};
 use super::wal::segment;
 use super::wal::writer::{Reach, WalWriter};
@@ -307,12 +307,10 @@ impl Store {
     }
 
     fn remove_snapshots_before(&mut self, floor: u64) -> Result<()> {
-        let old: Vec<_> = self.snapshots.list()?.into_iter().filter(|(_, index)| *index < floor).collect();
-        for &(term, index) in &old {
-            self.snapshots.remove(term, index)?;
-        }
+        let old = self.snapshots.list()?.into_iter().filter(|(_, index)| *index < floor);
+        let names = old.map(|(term, index)| dir::file_name(term, index)).collect();
         self.recorded.retain(|(index, _)| *index >= floor);
-        if old.is_empty() { Ok(()) } else { self.snapshots.sync() }
+        self.wal.remove(self.snapshots.dir(), names)
     }
 
     /// Refuses what replay would take for corruption.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +34,12 @@ pub trait Volume: Send + Sync {
     /// Opens the file at `path`.
     fn open(&self, path: &Path, access: Access) -> Result<Box<dyn File>>;
 
-    /// Opens the file at `path`, which must exist, to be written past the system's cache: what [`File::write_at`] has
-    /// written is durable when it returns, together with what it takes to read it back. Memory, offset and length of
-    /// what is written are multiples of [`DIRECT_BLOCK`]. None where the file system has no such thing; where it does
-    /// not say so now, the first write may fail with `EINVAL`.
-    fn open_direct(&self, path: &Path) -> Result<Option<Box<dyn File>>> {
-        let _ = path;
+    /// Opens the file at `path`, which must exist, to be written past the system's cache. With `durably`, what
+    /// [`File::write_at`] has written is durable when it returns, together with what it takes to read it back. Memory,
+    /// offset and length of what is written are multiples of [`DIRECT_BLOCK`]. None where the file system has no such
+    /// thing; where it does not say so now, the first write may fail with `EINVAL` or `EOPNOTSUPP`.
+    fn open_direct(&self, path: &Path, durably: bool) -> Result<Option<Box<dyn File>>> {
+        let _ = (path, durably);
         Ok(None)
     }
 
@@ -86,4 +86,10 @@ pub trait File: Send + Sync {
 
     /// Locks the file against every other handle, without waiting: false if another holds it.
     fn try_lock(&self) -> Result<bool>;
+}
+
+/// Whether the system says that it cannot write past its cache.
+pub(in crate::disk) fn is_refused(error: &Error) -> bool {
+    let Error::Io(io) = error else { return false };
+    io.operation == "write" && matches!(io.source.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP))
 }

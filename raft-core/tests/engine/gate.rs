@@ -115,8 +115,8 @@ impl Volume for GatedVolume {
         Ok(Box::new(GatedFile { file, volume, path, is_log, is_direct: false }))
     }
 
-    fn open_direct(&self, path: &Path) -> Result<Option<Box<dyn File>>> {
-        let Some(file) = self.inner.open_direct(path)? else { return Ok(None) };
+    fn open_direct(&self, path: &Path, durably: bool) -> Result<Option<Box<dyn File>>> {
+        let Some(file) = self.inner.open_direct(path, durably)? else { return Ok(None) };
         let (volume, path) = (self.clone(), path.to_owned());
         Ok(Some(Box::new(GatedFile { file, volume, path, is_log: true, is_direct: true })))
     }

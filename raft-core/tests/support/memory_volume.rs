@@ -297,7 +297,7 @@ impl Volume for MemoryVolume {
         Ok(Box::new(MemoryFile { volume, path, node, handle, is_direct: false }))
     }
 
-    fn open_direct(&self, path: &Path) -> Result<Option<Box<dyn File>>> {
+    fn open_direct(&self, path: &Path, _durably: bool) -> Result<Option<Box<dyn File>>> {
         let mut disk = self.whole("open", path)?;
         let node = disk.content.node(path).ok_or_else(|| failed("open", path, ENOENT))?;
         if disk.direct == Direct::Refused {

@@ -100,12 +100,16 @@ impl SnapDir {
         self.volume.sync_dir(&self.dir)
     }
 
+    pub(in crate::disk) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(in crate::disk) fn path(&self, term: u64, index: u64) -> PathBuf {
         self.dir.join(file_name(term, index))
     }
 }
 
 /// Term first, unlike a segment's name.
-fn file_name(term: u64, index: u64) -> String {
+pub(in crate::disk) fn file_name(term: u64, index: u64) -> String {
     format!("{term:016x}-{index:016x}.snap")
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::disk::volume::{Access, File, Volume};
+use crate::disk::volume::{Access, DIRECT_BLOCK, File, Volume, is_refused};
 use crate::error::{Error, Result};
 
 /// A segment's name: its place in the sequence, and the index that the first entry in it will have.
@@ -42,34 +42,48 @@ pub(in crate::disk) fn list(volume: &dyn Volume, dir: &Path) -> Result<Vec<Segme
     Ok(names)
 }
 
-const STEP: usize = 1 << 20;
-const SYNC_EVERY: u64 = 4 << 20;
+const BLOCK: u64 = DIRECT_BLOCK as u64;
+/// What is written at a time past the system's cache: little, so that a log that shares the disk hardly waits for it.
+const DIRECT_STEP: u64 = 256 << 10;
+/// And through the cache, where it is synced before the next, so that no other fdatasync has to wait for all of it.
+const STEP: u64 = 1 << 20;
 
 /// Creates the locked file `path` of `len` zeros, all of them durable.
 ///
 /// They are written, not just reserved: an fdatasync of blocks that have been written before needs no change of
-/// metadata, which halves its cost. Synced in steps, so that another file's fdatasync never waits for all of them.
-/// None if `stop` says so in between.
+/// metadata, which halves its cost. Past the cache, where that is possible: to fill that takes a processor so long that
+/// others wait for it. None if `stop` says so in between.
 pub(super) fn prepare(
     volume: &dyn Volume,
     path: &Path,
     len: u64,
-    stop: impl Fn() -> bool,
+    mut stop: impl FnMut() -> bool,
 ) -> Result<Option<Box<dyn File>>> {
     let file = volume.open(path, Access::Create)?;
     lock(&*file, path)?;
-    let zeros = vec![0; len.min(STEP as u64) as usize];
+    let zeros = vec![0; len.min(STEP) as usize + DIRECT_BLOCK];
+    let zeros = &zeros[zeros.as_ptr().align_offset(DIRECT_BLOCK).min(DIRECT_BLOCK)..];
+    let mut direct = volume.open_direct(path, false)?;
     let mut done = 0;
     while done < len {
         if stop() {
             return Ok(None);
         }
-        let step = (len - done).min(zeros.len() as u64);
-        file.write_at(&zeros[..step as usize], done)?;
-        done += step;
-        if done % SYNC_EVERY == 0 {
-            file.sync_data()?;
+        let left = len - done;
+        if let Some(past_cache) = direct.take().filter(|_| left >= BLOCK) {
+            let step = left.min(DIRECT_STEP) / BLOCK * BLOCK;
+            match past_cache.write_at(&zeros[..step as usize], done) {
+                Ok(()) => (direct, done) = (Some(past_cache), done + step),
+                // The rest goes through the cache.
+                Err(error) if is_refused(&error) => {}
+                Err(error) => return Err(error),
+            }
+            continue;
         }
+        let step = left.min(STEP);
+        file.write_at(&zeros[..step as usize], done)?;
+        file.sync_data()?;
+        done += step;
     }
     file.sync_all()?;
     Ok(Some(file))

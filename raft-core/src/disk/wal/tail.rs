@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::disk::volume::{DIRECT_BLOCK, File, Volume};
+use crate::disk::volume::{DIRECT_BLOCK, File, Volume, is_refused};
 use crate::error::{Error, Result};
 
 const PAGE: u64 = 4096;
@@ -23,6 +23,8 @@ pub(super) struct Tail {
     direct: Option<Box<dyn File>>,
     // Up to here the records are in the file.
     offset: u64,
+    // Up to here zeros, if it does not grow as it is written.
+    zeroed_to: u64,
     // What stands in the buffer before the records to come. Past the cache only whole blocks are written, from memory
     // that begins where a block could: these are bytes to get there, and those of the block that are in the file.
     lead: usize,
@@ -30,14 +32,15 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Goes on at byte `offset` of `file`, behind which there is nothing but zeros.
-    pub(super) fn new(file: Box<dyn File>, offset: u64) -> Self {
-        Tail { file, direct: None, offset, lead: 0, buffer: Vec::with_capacity(FLUSH_LEN + PAGE as usize) }
+    /// Goes on at byte `offset` of `file`, behind which there is nothing but zeros, up to `zeroed_to`.
+    pub(super) fn new(file: Box<dyn File>, offset: u64, zeroed_to: u64) -> Self {
+        let buffer = Vec::with_capacity(FLUSH_LEN + 2 * PAGE as usize);
+        Tail { file, direct: None, offset, zeroed_to, lead: 0, buffer }
     }
 
     /// Goes on in another file, now that this one is finished.
-    pub(super) fn follow(&mut self, file: Box<dyn File>, offset: u64) {
-        (self.file, self.direct, self.offset, self.lead) = (file, None, offset, 0);
+    pub(super) fn follow(&mut self, file: Box<dyn File>, offset: u64, zeroed_to: u64) {
+        (self.file, self.direct, self.offset, self.zeroed_to, self.lead) = (file, None, offset, zeroed_to, 0);
         self.buffer.clear();
     }
 
@@ -47,7 +50,7 @@ impl Tail {
     /// Not every file system that lets a file be opened so takes writes: the block that the next records will begin in
     /// is written again as it is, to find out.
     pub(super) fn go_direct(&mut self, volume: &dyn Volume, path: &Path) -> Result<()> {
-        let Some(direct) = volume.open_direct(path)? else { return Ok(()) };
+        let Some(direct) = volume.open_direct(path, true)? else { return Ok(()) };
         let end = self.offset;
         let start = end.saturating_sub(1) / BLOCK * BLOCK;
         self.buffer.resize((end - start) as usize, 0);
@@ -74,6 +77,11 @@ impl Tail {
     /// Where the records end, those that wait in memory included.
     pub(super) fn end(&self) -> u64 {
         self.offset + (self.buffer.len() - self.lead) as u64
+    }
+
+    /// Where the file's zeros end; 0 if it grows as it is written.
+    pub(super) fn zeroed_to(&self) -> u64 {
+        self.zeroed_to
     }
 
     /// Where records are appended that will be written.
@@ -137,11 +145,22 @@ impl Tail {
         if len == 0 {
             return Ok(());
         }
-        self.file.write_at(&self.buffer[..len], self.offset)?;
+        let zeros = self.zeros_behind(end);
+        self.buffer.resize(self.buffer.len() + zeros, 0);
+        self.file.write_at(&self.buffer[..len + zeros], self.offset)?;
+        self.buffer.truncate(self.buffer.len() - zeros);
         self.offset = end;
         self.buffer.drain(..len);
         self.give_back();
         Ok(())
+    }
+
+    /// How many of the zeros behind `end` are written with what waits, again: those that fill the page in which it ends, if
+    /// that begins with it. Of a page that is written in part the system has to read the rest first.
+    fn zeros_behind(&self, end: u64) -> usize {
+        let (page, next) = (end - end % PAGE, end.next_multiple_of(PAGE));
+        let is_begun = self.offset <= page && page < end;
+        if is_begun && next <= self.zeroed_to { (next - end) as usize } else { 0 }
     }
 
     /// Writes the blocks in which lies what waits, durably: all of them, the last one filled up with zeros, or only those
@@ -187,7 +206,68 @@ impl Tail {
     }
 }
 
-/// Whether the system says that it cannot write like this.
-fn is_refused(error: &Error) -> bool {
-    matches!(error, Error::Io(io) if io.operation == "write" && io.source.raw_os_error() == Some(libc::EINVAL))
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Keeps where each write began and how long it was.
+    #[derive(Clone, Default)]
+    struct Writes(Arc<Mutex<Vec<(u64, usize)>>>);
+
+    impl File for Writes {
+        fn write_at(&self, buf: &[u8], offset: u64) -> Result<()> {
+            self.0.lock().unwrap().push((offset, buf.len()));
+            Ok(())
+        }
+
+        fn len(&self) -> Result<u64> {
+            Ok(0)
+        }
+
+        fn read_at(&self, _: &mut [u8], _: u64) -> Result<usize> {
+            Ok(0)
+        }
+
+        fn set_len(&self, _: u64) -> Result<()> {
+            Ok(())
+        }
+
+        fn sync_data(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn sync_all(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn try_lock(&self) -> Result<bool> {
+            Ok(true)
+        }
+    }
+
+    #[test]
+    fn the_first_write_to_a_page_fills_it_as_far_as_there_are_zeros() {
+        let writes = Writes::default();
+        let mut tail = Tail::new(Box::new(writes.clone()), 100, 3 * PAGE);
+        for len in [8, 4096, 8, 3980, 8, 4096, 8] {
+            tail.buffer().resize(len, 7);
+            tail.flush().unwrap();
+        }
+        let expected = [
+            // In the page that was there before, and into the next one, to its end.
+            (100, 8),
+            (108, 4096 + 4096 - 108),
+            (4204, 8),
+            // Up to a page's end, and behind it.
+            (4212, 3980),
+            (8192, 4096),
+            // Where there are no zeros, only what there is.
+            (8200, 4096),
+            (12296, 8),
+        ];
+        assert_eq!(*writes.0.lock().unwrap(), expected);
+        assert_eq!(tail.end(), 12304);
+    }
 }

@@ -71,8 +71,6 @@ pub(in crate::disk) struct WalWriter {
     position: Position,
     chain: Crc,
     tail: Tail,
-    // Where the file's zeros end; 0 if it grows as it is written.
-    zeroed_to: u64,
     // Up to here the file is durable, and up to this index the log.
     synced_offset: u64,
     synced_index: u64,
@@ -141,7 +139,7 @@ impl WalWriter {
         };
         let chain = Crc::from(position.crc);
         let (synced_offset, synced_index) = (position.offset, position.last_index);
-        let tail = Tail::new(file, position.offset);
+        let tail = Tail::new(file, position.offset, zeroed_to);
         let mut writer = WalWriter {
             volume,
             dir: dir.to_owned(),
@@ -149,7 +147,6 @@ impl WalWriter {
             position,
             chain,
             tail,
-            zeroed_to,
             synced_offset,
             synced_index,
             owes_commit: false,
@@ -263,10 +260,22 @@ impl WalWriter {
         if kept_from == 0 {
             return Ok(());
         }
-        for name in segments.drain(..kept_from) {
-            self.volume.remove(&self.dir.join(name.file_name()))?;
+        let names = segments.drain(..kept_from).map(SegmentName::file_name).collect();
+        let dir = self.dir.clone();
+        self.remove(&dir, names)
+    }
+
+    /// Removes files of `dir`, without waiting for it if there is a thread that can.
+    pub(in crate::disk) fn remove(&self, dir: &Path, names: Vec<String>) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
         }
-        self.volume.sync_dir(&self.dir)
+        if let Some(spare) = &self.spare {
+            spare.remove(dir, names);
+            return Ok(());
+        }
+        names.iter().try_for_each(|name| self.volume.remove(&dir.join(name)))?;
+        self.volume.sync_dir(dir)
     }
 
     /// The file for the next segment, if it is time for one: at the size, or, where the zeros of this one have run
@@ -274,7 +283,7 @@ impl WalWriter {
     fn next_is_due(&mut self) -> Option<Next> {
         let offset = self.tail.end();
         let is_full = offset >= self.sizes.segment;
-        if !is_full && (offset <= self.zeroed_to || offset < self.sizes.segment / 16) {
+        if !is_full && (offset <= self.tail.zeroed_to() || offset < self.sizes.segment / 16) {
             return None;
         }
         let spare = self.spare.as_mut().and_then(Spare::take).map(Next::Spare);
@@ -303,8 +312,7 @@ impl WalWriter {
         self.position.segments.push(name);
         (self.synced_offset, self.synced_index) = (head.len() as u64, self.position.last_index);
         self.owes_commit = false;
-        self.tail.follow(file, head.len() as u64);
-        self.zeroed_to = zeroed_to;
+        self.tail.follow(file, head.len() as u64, zeroed_to);
         self.go_direct()?;
         if let Some(spare) = &mut self.spare {
             spare.request();
