@@ -274,7 +274,8 @@ impl Store {
     }
 
     /// Removes segments and snapshots that nobody needs any more: what lies before `index`, and before the oldest of
-    /// the snapshots that are kept.
+    /// the snapshots that are kept. The thread that makes segments ready does it, if there is one, soon after this has
+    /// returned.
     pub fn release(&mut self, index: u64) -> Result<()> {
         self.check_failed()?;
         let commit = self.wal.hard_state().commit;
