@@ -291,6 +291,12 @@ impl Store {
         })
     }
 
+    /// Waits until all is done that a thread does beside the log: what was released is gone, and the next segment ready. At
+    /// once if there is no such thread. What could not be done shows nowhere: the log can go on without it.
+    pub fn settle(&self) {
+        self.wal.settle();
+    }
+
     /// Keeps durably which number each member's directory has.
     pub fn keep_known_stores(&mut self, stores: &[(u64, u64)]) -> Result<()> {
         self.check_failed()?;

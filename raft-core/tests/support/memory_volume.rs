@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use raft_core::disk::volume::{Access, DIRECT_BLOCK, File, Volume};
 use raft_core::error::{Error, Result};
@@ -53,8 +53,6 @@ struct Disk {
     stopped: bool,
     // Each state it went through.
     moments: Option<Vec<Moment>>,
-    // A segment is being made ready by another thread, or will be.
-    is_spare_due: bool,
     bytes_max: Option<u64>,
     direct: Direct,
 }
@@ -82,7 +80,7 @@ impl Moment {
 /// Clones are the same volume.
 #[derive(Clone, Default)]
 pub(crate) struct MemoryVolume {
-    disk: Arc<(Mutex<Disk>, Condvar)>,
+    disk: Arc<Mutex<Disk>>,
 }
 
 impl MemoryVolume {
@@ -93,7 +91,7 @@ impl MemoryVolume {
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.disk.0.lock().unwrap()
+        self.disk.lock().unwrap()
     }
 
     /// Has `trouble` happen at the `call`-th call from now on, counted from 1.
@@ -143,17 +141,6 @@ impl MemoryVolume {
     /// This state.
     pub(crate) fn now(&self) -> Moment {
         Moment { content: self.disk().content.clone() }
-    }
-
-    /// A store begins here that makes segments ready ahead.
-    pub(crate) fn expect_spare(&self) {
-        self.disk().is_spare_due = true;
-    }
-
-    /// Waits for the thread that makes segments ready, so that the order of calls does not depend on the machine.
-    pub(crate) fn await_spare(&self) {
-        let disk = self.disk();
-        drop(self.disk.1.wait_while(disk, |disk| disk.is_spare_due).unwrap());
     }
 
     /// Ends the process: handles and locks are gone, what was written is still there.
@@ -252,10 +239,6 @@ fn failed(operation: &'static str, path: &Path, errno: i32) -> Error {
     Error::io(operation, path, io::Error::from_raw_os_error(errno))
 }
 
-fn is_spare(path: &Path) -> bool {
-    path.ends_with("spare.tmp")
-}
-
 impl Volume for MemoryVolume {
     fn create_dir_all(&self, dir: &Path) -> Result<()> {
         let mut disk = self.whole("mkdir", dir)?;
@@ -294,10 +277,10 @@ impl Volume for MemoryVolume {
         disk.handles += 1;
         let handle = disk.handles;
         let (volume, path) = (self.clone(), path.to_owned());
-        Ok(Box::new(MemoryFile { volume, path, node, handle, is_direct: false }))
+        Ok(Box::new(MemoryFile { volume, path, node, handle, is_direct: false, is_synced: false }))
     }
 
-    fn open_direct(&self, path: &Path, _durably: bool) -> Result<Option<Box<dyn File>>> {
+    fn open_direct(&self, path: &Path, durably: bool) -> Result<Option<Box<dyn File>>> {
         let mut disk = self.whole("open", path)?;
         let node = disk.content.node(path).ok_or_else(|| failed("open", path, ENOENT))?;
         if disk.direct == Direct::Refused {
@@ -305,14 +288,13 @@ impl Volume for MemoryVolume {
         }
         disk.handles += 1;
         let (volume, path, handle) = (self.clone(), path.to_owned(), disk.handles);
-        Ok(Some(Box::new(MemoryFile { volume, path, node, handle, is_direct: true })))
+        Ok(Some(Box::new(MemoryFile { volume, path, node, handle, is_direct: true, is_synced: durably })))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         let mut disk = self.whole("rename", from)?;
         let node = disk.content.node(from).ok_or_else(|| failed("rename", from, ENOENT))?;
         disk.content.rename(from, to, node);
-        disk.is_spare_due |= is_spare(from);
         disk.changed();
         Ok(())
     }
@@ -347,6 +329,8 @@ struct MemoryFile {
     node: usize,
     handle: u64,
     is_direct: bool,
+    // Whether each write is durable when it returns.
+    is_synced: bool,
 }
 
 impl MemoryFile {
@@ -399,7 +383,7 @@ impl File for MemoryFile {
             disk.content.write(self.node, offset, &buf[..len]);
             disk.changed();
         }
-        if self.is_direct && trouble.is_none() {
+        if self.is_synced && trouble.is_none() {
             disk.content.settle(self.node);
             disk.changed();
         }
@@ -417,12 +401,7 @@ impl File for MemoryFile {
     }
 
     fn sync_all(&self) -> Result<()> {
-        self.sync("fsync")?;
-        if is_spare(&self.path) {
-            self.volume.disk().is_spare_due = false;
-            self.volume.disk.1.notify_all();
-        }
-        Ok(())
+        self.sync("fsync")
     }
 
     fn try_lock(&self) -> Result<bool> {

@@ -70,19 +70,21 @@ pub(super) fn prepare(
             return Ok(None);
         }
         let left = len - done;
-        if let Some(past_cache) = direct.take().filter(|_| left >= BLOCK) {
-            let step = left.min(DIRECT_STEP) / BLOCK * BLOCK;
-            match past_cache.write_at(&zeros[..step as usize], done) {
-                Ok(()) => (direct, done) = (Some(past_cache), done + step),
-                // The rest goes through the cache.
-                Err(error) if is_refused(&error) => {}
-                Err(error) => return Err(error),
+        let past_cache = direct.as_ref().filter(|_| left >= BLOCK);
+        let step = past_cache.map_or(left.min(STEP), |_| left.min(DIRECT_STEP) / BLOCK * BLOCK);
+        let piece = &zeros[..step as usize];
+        match past_cache.map(|past_cache| past_cache.write_at(piece, done)) {
+            // The rest goes through the cache.
+            Some(Err(error)) if is_refused(&error) => {
+                direct = None;
+                continue;
             }
-            continue;
+            Some(written) => written?,
+            None => {
+                file.write_at(piece, done)?;
+                file.sync_data()?;
+            }
         }
-        let step = left.min(STEP);
-        file.write_at(&zeros[..step as usize], done)?;
-        file.sync_data()?;
         done += step;
     }
     file.sync_all()?;

@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use super::segment;
 use crate::disk::room::Room;
 use crate::disk::volume::{File, Volume};
+use crate::error::Result;
 
 /// It works for half of the time at the most, so that the log's own writes find the disk free: after each piece it pauses
 /// as long as that took, but no longer than this.
@@ -22,6 +23,8 @@ enum Request {
     Prepare,
     /// These files of this directory: to free the blocks of a large one takes the system longer than many writes.
     Remove(PathBuf, Vec<String>),
+    /// To say so when all before is done.
+    Settle(Sender<()>),
 }
 
 /// One file of zeros at a time, waiting under a name of its own for [`Spare::take`].
@@ -56,7 +59,12 @@ impl Spare {
                         Request::Prepare => {
                             let _ = hand_over.send(prepare(&*volume, &room, &path, len, &stop));
                         }
-                        Request::Remove(dir, names) => remove(&*volume, &dir, &names),
+                        Request::Remove(dir, names) => {
+                            let _ = remove(&*volume, &dir, &names);
+                        }
+                        Request::Settle(done) => {
+                            let _ = done.send(());
+                        }
                     }
                 }
             }
@@ -94,6 +102,15 @@ impl Spare {
         self.ask(Request::Remove(dir.to_owned(), names));
     }
 
+    /// Waits until the thread has done all that it was asked for.
+    pub(super) fn settle(&self) {
+        let (done, settled) = bounded(1);
+        if self.ask(Request::Settle(done)) {
+            // Fails when the thread is gone: then there is nothing to wait for.
+            let _ = settled.recv();
+        }
+    }
+
     fn ask(&self, request: Request) -> bool {
         self.requests.as_ref().is_some_and(|requests| requests.send(request).is_ok())
     }
@@ -122,11 +139,15 @@ fn prepare(
     file
 }
 
-fn remove(volume: &dyn Volume, dir: &Path, names: &[String]) {
-    for name in names {
-        let _ = volume.remove(&dir.join(name));
+/// Removes these files of `dir`, in this order and none behind one that cannot be removed: of the segments an unbroken row
+/// is to be left. One may be gone already, if it was asked for twice.
+pub(super) fn remove(volume: &dyn Volume, dir: &Path, names: &[String]) -> Result<()> {
+    for path in names.iter().map(|name| dir.join(name)) {
+        if volume.exists(&path)? {
+            volume.remove(&path)?;
+        }
     }
-    let _ = volume.sync_dir(dir);
+    volume.sync_dir(dir)
 }
 
 impl Drop for Spare {
@@ -149,28 +170,37 @@ mod tests {
     use super::*;
     use crate::disk::os::OsVolume;
 
+    fn start(dir: &Path, len: u64) -> Spare {
+        let volume: Arc<dyn Volume> = Arc::new(OsVolume);
+        let room = Room::new(Arc::clone(&volume), dir, 0);
+        Spare::start(volume, room, &dir.join("spare.tmp"), len).unwrap()
+    }
+
     #[test]
-    fn a_spare_is_all_zeros_and_what_was_to_be_removed_is_gone_with_it() {
+    fn a_spare_is_all_zeros_and_is_removed_with_its_thread() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("spare.tmp");
         // Neither a whole piece nor a whole block at the end.
         let len = (1 << 20) + 5000;
-        let volume: Arc<dyn Volume> = Arc::new(OsVolume);
-        let room = Room::new(Arc::clone(&volume), dir.path(), 0);
-        let mut spare = Spare::start(volume, room, &path, len).unwrap();
-        let file = std::iter::repeat_with(|| spare.take()).find_map(|file| {
-            thread::yield_now();
-            file
-        });
+        let mut spare = start(dir.path(), len);
+        spare.settle();
         let mut content = vec![9; len as usize + 1];
-        assert_eq!(file.unwrap().read_at(&mut content, 0).unwrap() as u64, len);
+        assert_eq!(spare.take().unwrap().read_at(&mut content, 0).unwrap() as u64, len);
         assert!(content[..len as usize].iter().all(|byte| *byte == 0));
-        let names = ["a", "missing", "b"].map(str::to_owned);
-        names.iter().filter(|name| name.len() == 1).for_each(|name| {
-            fs::write(dir.path().join(name), name).unwrap();
-        });
-        spare.remove(dir.path(), names.to_vec());
         drop(spare);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn nothing_is_removed_behind_what_cannot_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let spare = start(dir.path(), 10);
+        let path = |name| dir.path().join(name);
+        for name in ["a", "c", "e"] {
+            fs::write(path(name), name).unwrap();
+        }
+        fs::create_dir(path("d")).unwrap();
+        spare.remove(dir.path(), ["a", "gone", "c", "d", "e"].map(str::to_owned).to_vec());
+        spare.settle();
+        assert_eq!(["a", "c", "d", "e"].map(|name| path(name).exists()), [false, false, true, true]);
     }
 }

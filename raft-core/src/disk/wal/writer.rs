@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use super::segment::{self, SegmentName};
-use super::spare::Spare;
+use super::spare::{self, Spare};
 use super::tail::Tail;
 use crate::disk::ballot::DurableEnd;
 use crate::disk::crc::Crc;
@@ -270,12 +270,18 @@ impl WalWriter {
         if names.is_empty() {
             return Ok(());
         }
-        if let Some(spare) = &self.spare {
-            spare.remove(dir, names);
-            return Ok(());
+        match &self.spare {
+            Some(spare) => spare.remove(dir, names),
+            None => spare::remove(&*self.volume, dir, &names)?,
         }
-        names.iter().try_for_each(|name| self.volume.remove(&dir.join(name)))?;
-        self.volume.sync_dir(dir)
+        Ok(())
+    }
+
+    /// Waits until the next segment is ready and what was to be removed is gone, if there is a thread that does it.
+    pub(in crate::disk) fn settle(&self) {
+        if let Some(spare) = &self.spare {
+            spare.settle();
+        }
     }
 
     /// The file for the next segment, if it is time for one: at the size, or, where the zeros of this one have run
