@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use raft_core::disk::volume::{Access, DIRECT_BLOCK, File, Volume};
 use raft_core::error::{Error, Result};
@@ -19,6 +21,9 @@ const ENOENT: i32 = 2;
 const EIO: i32 = 5;
 const EINVAL: i32 = 22;
 const ENOSPC: i32 = 28;
+
+/// How long a thread waits for its turn: a test that fails lets nobody in any more, and has to end all the same.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What happens at a chosen call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +60,8 @@ struct Disk {
     moments: Option<Vec<Moment>>,
     bytes_max: Option<u64>,
     direct: Direct,
+    // All other threads wait.
+    only: Option<ThreadId>,
 }
 
 /// The volume as a crash at this point finds it.
@@ -81,6 +88,7 @@ impl Moment {
 #[derive(Clone, Default)]
 pub(crate) struct MemoryVolume {
     disk: Arc<Mutex<Disk>>,
+    turn: Arc<Condvar>,
 }
 
 impl MemoryVolume {
@@ -128,6 +136,17 @@ impl MemoryVolume {
         let mut disk = self.disk();
         let now = Moment { content: disk.content.clone() };
         disk.moments = Some(vec![now]);
+    }
+
+    /// From now on the calls of other threads wait until it is let go: what this thread does, and what a store has done aside,
+    /// then come in the same order in every run.
+    pub(crate) fn hold(&self) {
+        self.disk().only = Some(thread::current().id());
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.disk().only = None;
+        self.turn.notify_all();
     }
 
     /// The states since the last time, without the one that it is in.
@@ -189,7 +208,8 @@ impl MemoryVolume {
 
     /// Counts a call. `Ok(Some)` is trouble that has to be made after half of the work.
     fn enter(&self, operation: &'static str, path: &Path) -> Result<(MutexGuard<'_, Disk>, Option<Error>)> {
-        let mut disk = self.disk();
+        let waits = |disk: &mut Disk| disk.only.is_some_and(|only| only != thread::current().id());
+        let mut disk = self.turn.wait_timeout_while(self.disk(), PATIENCE, waits).unwrap().0;
         disk.calls += 1;
         if disk.stopped {
             return Err(failed(operation, path, EIO));
