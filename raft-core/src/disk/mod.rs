@@ -8,6 +8,7 @@ mod crc;
 pub mod damage;
 mod examine;
 mod frame;
+mod front;
 pub mod inspect;
 mod known_stores;
 mod latch;

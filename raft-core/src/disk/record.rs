@@ -8,8 +8,9 @@ use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 
 use super::crc::Crc;
 use super::frame;
+use super::front::{CRC_LEN_MAX, EntryRow, Front};
 use crate::raftpb::conf_change::ConfState;
-use crate::raftpb::entry::{ENTRY_HEAD_LEN_MAX, Entry};
+use crate::raftpb::entry::Entry;
 use crate::raftpb::message::HardState;
 
 /// What a record's data is, with etcd's numbers.
@@ -58,38 +59,6 @@ pub(super) struct SnapshotRecord {
     #[prost(message, optional, tag = "3")]
     pub(super) conf_state: Option<ConfState>,
 }
-
-/// The most bytes that stand before a payload: word, record's head, entry's head.
-const FRONT_LEN: usize = frame::WORD + HEAD_LEN_MAX + ENTRY_HEAD_LEN_MAX;
-
-/// Puts there what a record has before its data, with room for a crc of the usual length; says how long that is.
-fn put_head(front: &mut [u8; FRONT_LEN], record_type: RecordType, data_len: usize) -> usize {
-    let at = frame::WORD;
-    front[at..at + 3].copy_from_slice(&[0x08, record_type as u8, 0x10]);
-    let at = at + 3 + CRC_LEN_MAX;
-    at + put_data_head(&mut front[at..], data_len)
-}
-
-/// Puts there tag and length of a record's data.
-fn put_data_head(to: &mut [u8], data_len: usize) -> usize {
-    to[0] = 0x1a;
-    1 + put_varint(&mut to[1..], data_len as u64)
-}
-
-/// Puts a number at the beginning of `to`; says how long it is.
-fn put_varint(to: &mut [u8], mut value: u64) -> usize {
-    let mut len = 0;
-    while value >= 0x80 {
-        to[len] = value as u8 | 0x80;
-        value >>= 7;
-        len += 1;
-    }
-    to[len] = value as u8;
-    len + 1
-}
-
-// A crc is one to five bytes as varint, and five for all but one in sixteen values.
-const CRC_LEN_MAX: usize = 5;
 
 /// The most bytes that can stand in a record before its data: three tags, type, crc, length.
 pub(super) const HEAD_LEN_MAX: usize = 3 + 1 + CRC_LEN_MAX + 10;
@@ -172,52 +141,12 @@ impl Record {
 
     /// Appends a framed record to `buf`, whose data is `data`, and which `chain` takes in.
     pub(super) fn put(buf: &mut Vec<u8>, chain: &mut Crc, record_type: RecordType, data: &[u8]) {
-        let mut front = [0; FRONT_LEN];
-        let data_at = put_head(&mut front, record_type, data.len());
-        Self::put_parts(buf, chain, &front, data_at, data_at, data);
+        Front::new(record_type, data.len()).put(buf, chain, data);
     }
 
-    /// The same with an entry.
+    /// The same with an entry. Those that follow each other go through one [`EntryRow`].
     pub(super) fn put_entry(buf: &mut Vec<u8>, chain: &mut Crc, entry: &Entry) {
-        let (head, head_len) = entry.head();
-        let mut front = [0; FRONT_LEN];
-        let data_at = put_head(&mut front, RecordType::Entry, head_len + entry.data.len());
-        front[data_at..data_at + ENTRY_HEAD_LEN_MAX].copy_from_slice(&head);
-        Self::put_parts(buf, chain, &front, data_at, data_at + head_len, &entry.data);
-    }
-
-    /// Appends the first `front_len` bytes of `front`, then `rest`. The data begins at `data_at` of `front`; the crc, which
-    /// depends on it, and the length word are still to be put before it.
-    fn put_parts(
-        buf: &mut Vec<u8>,
-        chain: &mut Crc,
-        front: &[u8; FRONT_LEN],
-        data_at: usize,
-        front_len: usize,
-        rest: &[u8],
-    ) {
-        let start = buf.len();
-        buf.reserve(FRONT_LEN + rest.len() + frame::WORD);
-        // A copy of a length that is known costs little, even if it is too long.
-        buf.extend_from_slice(front);
-        buf.truncate(start + front_len);
-        buf.extend_from_slice(rest);
-        // Of where they come from: what has only just been written is slow to read.
-        chain.update(&front[data_at..front_len]);
-        let crc = u64::from(chain.update(rest));
-        let crc_at = start + frame::WORD + 3;
-        let crc_len = put_varint(&mut buf[crc_at..], crc);
-        let spared = CRC_LEN_MAX - crc_len;
-        if spared > 0 {
-            // One in sixteen is shorter, and all behind it moves up. What was overwritten begins again with its tag.
-            put_data_head(&mut buf[crc_at + crc_len..], front_len - data_at + rest.len());
-            buf.copy_within(start + data_at.., start + data_at - spared);
-            buf.truncate(buf.len() - spared);
-        }
-        let record_len = buf.len() - start - frame::WORD;
-        buf[start..start + frame::WORD].copy_from_slice(&frame::word(record_len).to_le_bytes());
-        buf.extend_from_slice(&[0; frame::WORD]);
-        buf.truncate(start + frame::WORD + record_len + frame::padding(record_len));
+        EntryRow::new().put(buf, chain, entry);
     }
 
     /// Appends the framed record that opens a segment: the chain's value so far, without data.

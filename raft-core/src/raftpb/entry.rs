@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::wire::{Field, Fields, NUMBER_LEN_MAX, is_next, part, varint, varint_len};
+use super::wire::{Field, Fields, NUMBER_LEN_MAX, is_next, varint, varint_len};
 use crate::error::{Error, Result};
 use bytes::{BufMut, Bytes};
 
@@ -47,10 +47,10 @@ pub struct Entry {
     pub data: Bytes,
 }
 
+/// What the first byte of a varint holds of a number.
+pub(super) const LOW_BITS: u64 = 0x7f;
 /// The most bytes of an encoded entry before its payload.
 pub(crate) const ENTRY_HEAD_LEN_MAX: usize = 2 + 3 * NUMBER_LEN_MAX;
-/// For how many entries there is room before they have been read.
-const GUESSED_MAX: usize = 128;
 
 impl Entry {
     /// Bytes of the encoded entry, which the limits on message and page size count.
@@ -64,27 +64,41 @@ impl Entry {
 
     /// Appends the encoded entry to `buf`, without a length before it.
     pub fn encode(&self, buf: &mut impl BufMut) {
-        let (head, len) = self.head();
+        let (head, len, _) = self.head();
         buf.put_slice(&head[..len]);
         buf.put_slice(&self.data);
     }
 
-    /// What stands before the payload, and how long that is.
+    /// What stands before the payload, how long that is, and where in it the index begins.
     #[inline(always)]
-    pub(crate) fn head(&self) -> ([u8; ENTRY_HEAD_LEN_MAX], usize) {
+    pub(crate) fn head(&self) -> ([u8; ENTRY_HEAD_LEN_MAX], usize, usize) {
         let mut head = Fields::new();
-        self.put_head(&mut head);
-        head.into_parts()
+        let index_at = self.put_head(&mut head);
+        let (head, len) = head.into_parts();
+        (head, len, index_at)
     }
 
+    /// Whether what stands before the payload is that of `last`, only that the first byte of the index is one greater.
     #[inline(always)]
-    fn put_head<const N: usize>(&self, head: &mut Fields<N>) {
+    pub(crate) fn is_like(&self, last: &Entry) -> bool {
+        self.index & LOW_BITS != 0
+            && self.index.wrapping_sub(1) == last.index
+            && (self.term, self.entry_type) == (last.term, last.entry_type)
+            && self.data.len() == last.data.len()
+    }
+
+    /// Puts that there; says where the index begins.
+    #[inline(always)]
+    pub(super) fn put_head<const N: usize>(&self, head: &mut Fields<N>) -> usize {
         head.number(0x08, self.entry_type as u64);
         head.number(0x10, self.term);
-        head.number(0x18, self.index);
+        head.put(0x18);
+        let index_at = head.len();
+        head.varint(self.index);
         if !self.data.is_empty() {
             head.number(0x22, self.data.len() as u64);
         }
+        index_at
     }
 
     /// Reads an entry from all of `buf`; the payload goes on sharing its memory.
@@ -96,14 +110,14 @@ impl Entry {
     #[inline(always)]
     pub(super) fn decode_in(whole: &Bytes, part: &[u8]) -> Result<Self> {
         match Entry::decode_plain(whole, part) {
-            Some(entry) => Ok(entry),
+            Some((entry, _)) => Ok(entry),
             None => Entry::decode_any(whole, part),
         }
     }
 
     /// The same, whatever the order of the fields; raft 3.7 leaves out those that are zero.
     #[inline(never)]
-    fn decode_any(whole: &Bytes, part: &[u8]) -> Result<Self> {
+    pub(super) fn decode_any(whole: &Bytes, part: &[u8]) -> Result<Self> {
         let mut entry = Entry::default();
         Field::each(whole, part, |field| {
             match field.number {
@@ -118,10 +132,10 @@ impl Entry {
         Ok(entry)
     }
 
-    /// Reads an entry whose fields stand in order, each of them once, as this library and raft up to 3.6 leave them.
-    /// None: it takes a closer look.
+    /// Reads an entry whose fields stand in order, each of them once, as this library and raft up to 3.6 leave them; says
+    /// where the index begins. None: it takes a closer look.
     #[inline(always)]
-    fn decode_plain(whole: &Bytes, part: &[u8]) -> Option<Self> {
+    pub(super) fn decode_plain(whole: &Bytes, part: &[u8]) -> Option<(Self, usize)> {
         let [0x08, entry_type, 0x10, rest @ ..] = part else { return None };
         let entry_type = EntryType::try_from(u64::from(*entry_type)).ok()?;
         let mut rest = rest;
@@ -129,6 +143,7 @@ impl Entry {
         if !is_next(0x18, &mut rest) {
             return None;
         }
+        let index_at = part.len() - rest.len();
         let index = varint(&mut rest).ok()?;
         let mut data = Bytes::new();
         if is_next(0x22, &mut rest) {
@@ -139,7 +154,7 @@ impl Entry {
         } else if !rest.is_empty() {
             return None;
         }
-        Some(Entry { entry_type, term, index, data })
+        Some((Entry { entry_type, term, index, data }, index_at))
     }
 }
 
@@ -392,33 +407,6 @@ impl fmt::Debug for Entries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
-}
-
-/// Appends `entries` as the repeated field with this key of a message.
-pub(super) fn put_entries(key: u8, entries: &Entries, buf: &mut impl BufMut) {
-    for entry in entries.runs().iter().flat_map(|run| &run[..]) {
-        let mut front = Fields::<{ NUMBER_LEN_MAX + ENTRY_HEAD_LEN_MAX }>::new();
-        front.number(key, entry.encoded_len() as u64);
-        entry.put_head(&mut front);
-        front.copy_to(buf);
-        buf.put_slice(&entry.data);
-    }
-}
-
-/// Reads what [`put_entries`] has put at the beginning of `rest`, which lies in `whole`.
-pub(super) fn take_entries(key: u8, number: u32, whole: &Bytes, rest: &mut &[u8]) -> Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    while is_next(key, rest) {
-        let before = 1 + rest.len();
-        let part = part(rest, number)?;
-        if entries.is_empty() {
-            // Mostly all are as long as the first; what is claimed costs no more memory than a few KiB.
-            let all = before / (before - rest.len());
-            entries.reserve_exact(all.clamp(1, GUESSED_MAX));
-        }
-        entries.push(Entry::decode_in(whole, part)?);
-    }
-    Ok(entries)
 }
 
 #[cfg(test)]

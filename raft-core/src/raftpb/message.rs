@@ -5,7 +5,8 @@ use prost::Message as _;
 use prost::encoding::encode_varint;
 
 use super::conf_change::ConfState;
-use super::entry::{Entries, Entry, put_entries, take_entries};
+use super::entry::{Entries, Entry};
+use super::row::{entries_len, put_entries, take_entries};
 use super::wire::{Field, Fields, NUMBER_LEN_MAX, is_next, malformed, varint, varint_len};
 use crate::error::{Error, Result};
 
@@ -217,8 +218,7 @@ impl Message {
     pub fn encoded_len(&self) -> usize {
         let number = |value| 1 + varint_len(value);
         let delimited = |len: usize| 1 + varint_len(len as u64) + len;
-        let entries = self.entries.runs().iter().flat_map(|run| &run[..]);
-        let entries: usize = entries.map(|entry| delimited(entry.encoded_len())).sum();
+        let entries = entries_len(&self.entries);
         let snapshot = self.snapshot.as_ref().map_or(0, |snapshot| delimited(snapshot.encoded_len()));
         let context = if self.context.is_empty() { 0 } else { delimited(self.context.len()) };
         let scalars = [self.to, self.from, self.term, self.log_term, self.index, self.commit]

@@ -9,5 +9,6 @@ pub mod arena;
 pub mod conf_change;
 pub mod entry;
 pub mod message;
+mod row;
 pub mod store_number;
 mod wire;

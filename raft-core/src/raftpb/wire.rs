@@ -42,6 +42,16 @@ impl<const N: usize> Fields<N> {
     }
 
     #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The bytes so far.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+
+    #[inline(always)]
     pub(super) fn into_parts(self) -> ([u8; N], usize) {
         (self.bytes, self.len)
     }

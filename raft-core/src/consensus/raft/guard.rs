@@ -69,7 +69,9 @@ fn check_append(message: &Message) -> Result<()> {
             return Err(malformed(message, "holds an entry of an impossible term"));
         }
         term = entry.term;
-        check_payload(entry)?;
+        if entry.entry_type != EntryType::Normal {
+            check_payload(entry)?;
+        }
     }
     if message.log_term > message.term {
         return Err(malformed(message, "follows an entry of an impossible term"));

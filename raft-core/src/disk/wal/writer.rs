@@ -11,6 +11,7 @@ use super::spare::{self, Spare};
 use super::tail::Tail;
 use crate::disk::ballot::DurableEnd;
 use crate::disk::crc::Crc;
+use crate::disk::front::EntryRow;
 use crate::disk::record::{Record, RecordType, SnapshotRecord};
 use crate::disk::room::Room;
 use crate::disk::volume::{File, Volume};
@@ -197,8 +198,9 @@ impl WalWriter {
         if let Some(first) = entries.first() {
             self.synced_index = self.synced_index.min(first.index.saturating_sub(1));
         }
+        let mut row = EntryRow::new();
         for entry in entries.iter() {
-            Record::put_entry(self.tail.buffer(), &mut self.chain, entry);
+            row.put(self.tail.buffer(), &mut self.chain, entry);
             self.position.last_index = entry.index;
             self.tail.relieve()?;
         }

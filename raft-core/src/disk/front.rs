@@ -1,0 +1,133 @@
+//! [`Front`]: what stands before the payload of a record in the log, and [`EntryRow`], which seldom makes a new one.
+
+use super::crc::Crc;
+use super::frame;
+use super::record::{HEAD_LEN_MAX, RecordType};
+use crate::raftpb::entry::{ENTRY_HEAD_LEN_MAX, Entry};
+
+/// A crc is one to five bytes as varint, and five for all but one in sixteen values.
+pub(super) const CRC_LEN_MAX: usize = 5;
+/// Behind the length word, the record's type and the tag.
+const CRC_AT: usize = frame::WORD + 3;
+
+/// The most bytes that stand before a payload: word, record's head, entry's head.
+const LEN_MAX: usize = frame::WORD + HEAD_LEN_MAX + ENTRY_HEAD_LEN_MAX;
+
+/// What stands before a record's payload, with room for the length word and for a crc of the usual length.
+pub(super) struct Front {
+    bytes: [u8; LEN_MAX],
+    len: usize,
+    // Where the record's data begins: that of an entry with a head of its own, any other with the payload.
+    data_at: usize,
+}
+
+impl Front {
+    /// That of a record whose data is so long.
+    pub(super) fn new(record_type: RecordType, data_len: usize) -> Front {
+        let mut bytes = [0; LEN_MAX];
+        bytes[frame::WORD..CRC_AT].copy_from_slice(&[0x08, record_type as u8, 0x10]);
+        let tag_at = CRC_AT + CRC_LEN_MAX;
+        bytes[tag_at] = 0x1a;
+        let data_at = tag_at + 1 + put_varint(&mut bytes[tag_at + 1..], data_len as u64);
+        Front { bytes, len: data_at, data_at }
+    }
+
+    /// That of a record with this entry, and where the entry's index begins.
+    fn of(entry: &Entry) -> (Front, usize) {
+        let (head, head_len, index_at) = entry.head();
+        let mut front = Front::new(RecordType::Entry, head_len + entry.data.len());
+        front.bytes[front.data_at..front.data_at + ENTRY_HEAD_LEN_MAX].copy_from_slice(&head);
+        front.len += head_len;
+        let index_at = front.data_at + index_at;
+        (front, index_at)
+    }
+
+    /// Appends a framed record to `buf`: this, then `payload`. `chain` takes in its data.
+    pub(super) fn put(&mut self, buf: &mut Vec<u8>, chain: &mut Crc, payload: &[u8]) {
+        // Of where they come from: what has only just been written is slow to read.
+        chain.update(&self.bytes[self.data_at..self.len]);
+        let crc = chain.update(payload);
+        if crc >> 28 != 0 {
+            let seven_bits = [crc, crc >> 7, crc >> 14, crc >> 21].map(|bits| bits as u8 | 0x80);
+            self.bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&seven_bits);
+            self.bytes[CRC_AT + 4] = (crc >> 28) as u8;
+            return put_framed(buf, &mut self.bytes, self.len, payload);
+        }
+        // A shorter one, and all behind it moves up.
+        let mut bytes = self.bytes;
+        let end = CRC_AT + put_varint(&mut bytes[CRC_AT..], u64::from(crc));
+        bytes.copy_within(CRC_AT + CRC_LEN_MAX..self.len, end);
+        put_framed(buf, &mut bytes, self.len - (CRC_AT + CRC_LEN_MAX - end), payload);
+    }
+}
+
+/// Appends the first `len` bytes of `front`, the length word among them, then `payload` and the padding.
+fn put_framed(buf: &mut Vec<u8>, front: &mut [u8; LEN_MAX], len: usize, payload: &[u8]) {
+    let record_len = len - frame::WORD + payload.len();
+    front[..frame::WORD].copy_from_slice(&frame::word(record_len).to_le_bytes());
+    let start = buf.len();
+    buf.reserve(LEN_MAX + payload.len() + frame::WORD);
+    // A copy of a length that is known costs little, even if it is too long.
+    buf.extend_from_slice(front);
+    buf.truncate(start + len);
+    buf.extend_from_slice(payload);
+    buf.extend_from_slice(&[0; frame::WORD]);
+    buf.truncate(start + frame::WORD + record_len + frame::padding(record_len));
+}
+
+/// Puts a number at the beginning of `to`; says how long it is.
+fn put_varint(to: &mut [u8], mut value: u64) -> usize {
+    let mut len = 0;
+    while value >= 0x80 {
+        to[len] = value as u8 | 0x80;
+        value >>= 7;
+        len += 1;
+    }
+    to[len] = value as u8;
+    len + 1
+}
+
+/// Entries that are put one behind the other: what stands before the payload of one is mostly that of the last, with one byte
+/// of the index greater by one.
+pub(super) struct EntryRow<'a> {
+    last: Option<&'a Entry>,
+    front: Front,
+    index_at: usize,
+}
+
+impl<'a> EntryRow<'a> {
+    pub(super) fn new() -> Self {
+        EntryRow { last: None, front: Front::new(RecordType::Entry, 0), index_at: 0 }
+    }
+
+    /// Appends a framed record of this entry, which `chain` takes in.
+    pub(super) fn put(&mut self, buf: &mut Vec<u8>, chain: &mut Crc, entry: &'a Entry) {
+        if self.last.is_some_and(|last| entry.is_like(last)) {
+            self.front.bytes[self.index_at] += 1;
+        } else {
+            (self.front, self.index_at) = Front::of(entry);
+        }
+        self.last = Some(entry);
+        self.front.put(buf, chain, &entry.data);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::record::Record;
+
+    #[test]
+    fn a_row_is_the_same_as_its_entries_one_by_one() {
+        let entry = |term, index, len| Entry { term, index, data: vec![7; len].into(), ..Entry::default() };
+        let of_one_kind = (16_300..16_500).map(|index| entry(3, index, 200));
+        let mixed = [(3, 16_500, 200), (3, 16_501, 9), (4, 16_502, 9), (4, 16_502, 9), (4, 16_503, 9)];
+        let entries: Vec<Entry> =
+            of_one_kind.chain(mixed.map(|(term, index, len)| entry(term, index, len))).collect();
+        let (mut plain, mut chain) = (Vec::new(), Crc::from(5));
+        entries.iter().for_each(|entry| Record::put_entry(&mut plain, &mut chain, entry));
+        let (mut buf, mut chain, mut row) = (Vec::new(), Crc::from(5), EntryRow::new());
+        entries.iter().for_each(|entry| row.put(&mut buf, &mut chain, entry));
+        assert_eq!(buf, plain);
+    }
+}
