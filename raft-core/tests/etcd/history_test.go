@@ -160,15 +160,16 @@ func (h *history) bootstrap() error {
 // closeTorn appends an entry of which a crash has left a part. Where that has begun a new segment, the entry is whole
 // for certain, and wanted.
 func (h *history) closeTorn(log log) error {
-	count := len(h.files(".wal"))
+	written := h.newest()
 	late := h.entry(h.want.last()+1, h.want.state.term)
 	if err := log.crash(late); err != nil {
 		return err
 	}
-	if len(h.files(".wal")) == count {
+	// Their number would not tell: ours removes what it has released whenever it gets to it.
+	if h.newest() == written {
 		h.isTorn = true
 		h.counts["torn"]++
-		return tear(h.files(".wal")[count-1])
+		return tear(written)
 	}
 	h.log = append(h.log, late)
 	h.highest = max(h.highest, late.index)
@@ -313,6 +314,12 @@ func (h *history) receivedSnapshot(log log) error {
 	}
 	// An entry right behind it, or etcd would find the old tail there: issue 22442 again.
 	return h.append(log, true)
+}
+
+// newest is the segment that is written.
+func (h *history) newest() string {
+	segments := h.files(".wal")
+	return segments[len(segments)-1]
 }
 
 func (h *history) files(suffix string) []string {
