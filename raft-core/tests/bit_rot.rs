@@ -129,8 +129,8 @@ fn check(volume: &MemoryVolume, least: u64, what: &str, counts: &mut Counts) {
         }
         Err(error) => panic!("{what}: {error}"),
     };
-    for found in found.entries.iter() {
-        assert_eq!(*found, entry(found.term, found.index), "{what}: wrong data is believed");
+    for found in found.entries.owned() {
+        assert_eq!(found, entry(found.term, found.index), "{what}: wrong data is believed");
     }
     assert_eq!((found.hard_state.term, found.hard_state.vote), (TERM, 3), "{what}: a vote is forgotten");
     assert_eq!(found.store_id, 42, "{what}");

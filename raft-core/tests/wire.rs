@@ -15,8 +15,8 @@ fn unhex(text: &str) -> Bytes {
 fn conf_change(entry: &Entry) -> Option<ConfChangeV2> {
     match entry.entry_type {
         EntryType::Normal => None,
-        EntryType::ConfChange => Some(ConfChange::read(entry.data.clone()).unwrap().into()),
-        EntryType::ConfChangeV2 => Some(ConfChangeV2::read(entry.data.clone()).unwrap()),
+        EntryType::ConfChange => Some(ConfChange::read(&entry.data).unwrap().into()),
+        EntryType::ConfChangeV2 => Some(ConfChangeV2::read(&entry.data).unwrap()),
     }
 }
 

@@ -17,8 +17,6 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use raft_core::raftpb::arena::Arena;
-
 use crate::boundary::{
     self, Checked, Handle, Out, array, call, exclusive, node_id, or_default, path, shared, shared_to_end,
 };
@@ -95,7 +93,7 @@ pub unsafe extern "C" fn rft_engine_step(
     err: *mut *mut rft_error_t,
 ) -> rft_status_t {
     // SAFETY: the header demands that pointers are NULL or valid.
-    unsafe { call(err, || shared::<EngineState>(engine)?.step(None, payload::copy(data, len, "data")?)) }
+    unsafe { call(err, || shared::<EngineState>(engine)?.step(None, array(data, len, "data")?)) }
 }
 
 /// Takes several messages from peers, in order, and stops at the first that is refused.
@@ -163,12 +161,9 @@ unsafe fn step_all(
         (Out::optional(done, "done")?, array(messages, n, "messages")?, shared::<EngineState>(engine)?)
     };
     // SAFETY: as above.
-    let copies = unsafe {
-        let arena = &mut Arena::none();
-        payload::share(arena, messages, |message| *message, usize::MAX, "messages", |_, copy| copy)?
-    };
+    let messages = unsafe { payload::lent(messages, "messages")? };
     let mut taken = 0;
-    let result = copies.into_iter().try_for_each(|message| {
+    let result = messages.into_iter().try_for_each(|message| {
         engine.step(peer, message)?;
         taken += 1;
         Ok(())

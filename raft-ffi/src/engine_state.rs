@@ -5,7 +5,6 @@ use std::ptr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
 use raft_core::consensus::config::ReadOnlyOption;
 use raft_core::engine::code::Code;
 use raft_core::engine::event::Level;
@@ -64,7 +63,7 @@ impl EngineState {
     }
 
     /// Takes a message that `peer` has brought, if the host knows who that was.
-    pub(crate) fn step(&self, peer: Option<u64>, encoded: Bytes) -> Checked<()> {
+    pub(crate) fn step(&self, peer: Option<u64>, encoded: &[u8]) -> Checked<()> {
         let message = payload::decode(encoded)?;
         match peer {
             Some(peer) => self.engine.step_from(peer, message)?,

@@ -93,7 +93,7 @@ pub unsafe extern "C" fn rft_node_step(
     // SAFETY: the header demands that pointers are NULL or valid.
     unsafe {
         call(err, || {
-            let message = payload::copy(data, len, "data")?;
+            let message = array(data, len, "data")?;
             Ok(exclusive::<NodeState>(node)?.bare.step(payload::decode(message)?)?)
         })
     }
@@ -123,16 +123,8 @@ pub unsafe extern "C" fn rft_node_step_many(
             let done = Out::optional(done, "done")?;
             let messages = array(messages, n, "messages")?;
             let mut node = exclusive::<NodeState>(node)?;
-            let copies = payload::share(
-                &mut Arena::none(),
-                messages,
-                |message| *message,
-                usize::MAX,
-                "messages",
-                |_, copy| copy,
-            )?;
             let mut taken = 0;
-            let result = copies.into_iter().try_for_each(|message| {
+            let result = payload::lent(messages, "messages")?.into_iter().try_for_each(|message| {
                 node.bare.step(payload::decode(message)?)?;
                 taken += 1;
                 Ok(())

@@ -8,7 +8,7 @@ use raft_core::consensus::log::memory_storage::BOOTSTRAP_INDEX;
 use raft_core::consensus::ready::{AppendTicket, ReadState};
 use raft_core::raftpb::arena::Arena;
 use raft_core::raftpb::conf_change::ConfChangeV2;
-use raft_core::raftpb::entry::{Entry, EntryType};
+use raft_core::raftpb::entry::{EntryRef, EntryType};
 use raft_core::raftpb::message::{HardState, Snapshot};
 
 use crate::boundary::{Checked, Failure, Noun};
@@ -183,12 +183,12 @@ pub(crate) fn snapshot_of(snapshot: &Snapshot) -> rft_snapshot_t {
 }
 
 /// The header's form of an entry, pointing at its payload, or at the context that `contexts` keeps.
-fn entry_of(entry: &Entry, contexts: &mut Vec<Bytes>) -> rft_entry_t {
+fn entry_of(entry: EntryRef<'_>, contexts: &mut Vec<Bytes>) -> rft_entry_t {
     let (kind, data, len) = match entry.entry_type {
-        EntryType::Normal => (rft_entry_type::RFT_ENTRY_NORMAL, pointer(&entry.data), entry.data.len()),
+        EntryType::Normal => (rft_entry_type::RFT_ENTRY_NORMAL, pointer(entry.data), entry.data.len()),
         EntryType::ConfChange | EntryType::ConfChangeV2 => {
             // One that cannot be read stops the node when it is applied: here it only has no context.
-            let context = ConfChangeV2::of(entry).map(|change| change.context).unwrap_or_default();
+            let context = ConfChangeV2::of(&entry).map(|change| change.context).unwrap_or_default();
             // The bytes stay where they are while their handle moves.
             let (data, len) = (pointer(&context), context.len());
             contexts.push(context);

@@ -2,6 +2,7 @@
 
 use std::ptr;
 
+use raft_core::raftpb::encoder::Encoder;
 use raft_core::raftpb::message::Message;
 
 use crate::data::rft_message_t;
@@ -18,20 +19,16 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// Encodes a batch in place of the last one.
-    pub(crate) fn fill<'a>(&mut self, batch: impl Iterator<Item = &'a Message> + Clone) {
+    pub(crate) fn fill<'a>(&mut self, batch: impl Iterator<Item = &'a Message>) {
         self.clear();
-        self.encoded.reserve(batch.clone().map(Message::encoded_len).sum());
-        for message in batch {
-            let start = self.encoded.len();
-            message.encode(&mut self.encoded);
-            self.messages.push(rft_message_t {
-                to: message.to,
-                data: ptr::null(),
-                len: self.encoded.len() - start,
-                r#type: message.msg_type as i32,
-                reserved: 0,
-            });
-        }
+        let mut encoder = Encoder::new(&mut self.encoded);
+        self.messages.extend(batch.map(|message| rft_message_t {
+            to: message.to,
+            data: ptr::null(),
+            len: encoder.put(message).len(),
+            r#type: message.msg_type as i32,
+            reserved: 0,
+        }));
         // Only now is it certain that the buffer does not move any more.
         let mut rest = self.encoded.as_slice();
         for message in &mut self.messages {

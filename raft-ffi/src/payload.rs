@@ -73,6 +73,15 @@ fn check_len(len: usize, max: usize) -> Checked<()> {
     if len > max { Err(Error::TooLarge { len, max }.into()) } else { Ok(()) }
 }
 
+/// The pieces of the host's memory as they lie there.
+///
+/// # Safety
+/// Each piece is NULL or as long as it says, and does not change during the call.
+pub(crate) unsafe fn lent<'a>(pieces: &'a [rft_bytes_t], name: &'static str) -> Checked<Vec<&'a [u8]>> {
+    // SAFETY: as the caller promised.
+    pieces.iter().map(|piece| unsafe { boundary::array(piece.data, piece.len, name) }).collect()
+}
+
 /// Copies one piece of the host's memory.
 ///
 /// # Safety
@@ -87,12 +96,12 @@ pub(crate) fn pointer<T>(items: &[T]) -> *const T {
     if items.is_empty() { ptr::null() } else { items.as_ptr() }
 }
 
-/// Reads a message that a peer encoded.
-pub(crate) fn decode(bytes: Bytes) -> Checked<Message> {
+/// Reads a message that a peer encoded, and copies what it keeps of it.
+pub(crate) fn decode(bytes: &[u8]) -> Checked<Message> {
     if bytes.is_empty() {
         return Err(Failure::invalid("the message is empty"));
     }
-    Ok(Message::decode(bytes)?)
+    Ok(Message::read(bytes)?)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use raft_core::engine::host::{Applied, Host, SnapshotRead, SnapshotView};
 use raft_core::engine::node::Engine;
 use raft_core::engine::options::Options;
 use raft_core::engine::outcome::Outcome;
+use raft_core::raftpb::encoder::Encoder;
 use raft_core::raftpb::message::Message;
 
 use crate::Fallible;
@@ -37,24 +38,26 @@ const MESSAGE_MAX: usize = 64 << 20;
 #[derive(Default)]
 struct Machine {
     peers: OnceLock<Vec<(u64, Arc<Outgoing>)>>,
+    encoded: Mutex<Vec<u8>>,
     window: Window,
     bytes: Mutex<u64>,
 }
 
 impl Host for Machine {
     fn send(&self, messages: &[Message]) {
+        let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        encoded.clear();
+        let mut encoder = Encoder::new(&mut encoded);
+        let parts: Vec<_> = messages.iter().map(|message| (message.to, encoder.put(message))).collect();
         for (id, peer) in self.peers.get().into_iter().flatten() {
-            let own = || messages.iter().filter(|message| message.to == *id);
-            let len: usize = own().map(|message| 4 + message.encoded_len()).sum();
-            if len == 0 {
-                continue;
+            let mut buf = Vec::new();
+            for (_, part) in parts.iter().filter(|(to, _)| to == id) {
+                buf.extend_from_slice(&(part.len() as u32).to_le_bytes());
+                buf.extend_from_slice(&encoded[part.clone()]);
             }
-            let mut buf = Vec::with_capacity(len);
-            for message in own() {
-                buf.extend_from_slice(&(message.encoded_len() as u32).to_le_bytes());
-                message.encode(&mut buf);
+            if !buf.is_empty() {
+                peer.send(&buf);
             }
-            peer.send(&buf);
         }
     }
 
@@ -200,7 +203,7 @@ fn receive(engine: &Engine, mut stream: TcpStream) {
                 }
                 break;
             }
-            let Ok(message) = Message::decode(Bytes::copy_from_slice(&buf[whole + 4..end])) else { return };
+            let Ok(message) = Message::read(&buf[whole + 4..end]) else { return };
             // One that is refused is lost, which raft survives.
             let _ = engine.step(message);
             whole = end;

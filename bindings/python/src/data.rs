@@ -11,7 +11,7 @@ use raft_core::consensus::status::RoleKind;
 use raft_core::engine::outcome;
 use raft_core::raftpb::conf_change::ConfChangeV2;
 use raft_core::raftpb::entry;
-use raft_core::raftpb::entry::EntryType;
+use raft_core::raftpb::entry::{EntryRef, EntryType};
 use raft_core::raftpb::message;
 use raft_core::raftpb::message::MessageType;
 
@@ -58,7 +58,7 @@ pub(crate) struct EntryParts {
 
 impl EntryParts {
     /// The entry, with `data` as its payload or its context.
-    pub(crate) fn new(entry: &entry::Entry, data: Bytes) -> Self {
+    pub(crate) fn new(entry: EntryRef<'_>, data: Bytes) -> Self {
         let kind = match entry.entry_type {
             EntryType::Normal => "normal",
             EntryType::ConfChange | EntryType::ConfChangeV2 => "conf_change",
@@ -77,16 +77,16 @@ impl EntryParts {
     }
 }
 
-impl From<&entry::Entry> for EntryParts {
-    fn from(entry: &entry::Entry) -> Self {
+impl From<entry::Entry> for EntryParts {
+    fn from(entry: entry::Entry) -> Self {
         let data = match entry.entry_type {
             EntryType::Normal => entry.data.clone(),
             // One that cannot be read stops the node when it is applied: here it only has no context.
             EntryType::ConfChange | EntryType::ConfChangeV2 => {
-                ConfChangeV2::of(entry).map_or_else(|_| Bytes::new(), |change| change.context)
+                ConfChangeV2::of(&entry).map_or_else(|_| Bytes::new(), |change| change.context)
             }
         };
-        EntryParts::new(entry, data)
+        EntryParts::new(entry.view(), data)
     }
 }
 

@@ -3,13 +3,12 @@
 
 use std::io::Write;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use raft_core::engine::code::Code;
 use raft_core::engine::event::{Event, Level};
 use raft_core::engine::host::{Applied, Host, SnapshotRead, SnapshotView};
 use raft_core::engine::outcome::Outcome;
-use raft_core::raftpb::entry::EntryType;
 use raft_core::raftpb::message::Message;
 
 use crate::data::EntryParts;
@@ -78,14 +77,11 @@ impl Host for Hub {
     }
 
     fn apply(&self, entries: &[Applied<'_>]) -> Result<(), i32> {
+        // What goes to another thread is not borrowed: a copy, of all of them at once.
+        let mut buffer = BytesMut::with_capacity(entries.iter().map(|applied| applied.context.len()).sum());
         let entry = |applied: &Applied<'_>| {
-            let data = &applied.entry.data;
-            // The payload of a plain proposal is shared. That of a session or of a change is a part of the entry.
-            let whole = applied.entry.entry_type == EntryType::Normal && data.len() == applied.context.len();
-            EntryParts::new(
-                applied.entry,
-                if whole { data.clone() } else { Bytes::copy_from_slice(applied.context) },
-            )
+            buffer.extend_from_slice(applied.context);
+            EntryParts::new(applied.entry, buffer.split().freeze())
         };
         let (reply, answers) = bounded(1);
         self.hand_over(Job::Apply(entries.iter().map(entry).collect(), reply))?;

@@ -258,8 +258,8 @@ impl From<Wanted<'_>> for Ready {
             .reads
             .iter()
             .filter_map(|read| Some(ReadState { index: read.index, request: request_of(read)? }));
-        let entries = wanted.append.into_iter().flat_map(|ticket| ticket.entries().iter());
-        let committed = wanted.apply.into_iter().flat_map(|ticket| ticket.entries().iter());
+        let entries = wanted.append.into_iter().flat_map(|ticket| ticket.entries().owned());
+        let committed = wanted.apply.into_iter().flat_map(|ticket| ticket.entries().owned());
         let hard_state = wanted.append.and_then(AppendTicket::hard_state).map(|state| HardState {
             term: state.term,
             vote: state.vote,

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use parking_lot::{Condvar, Mutex};
 use raft_core::engine::event::Level;
+use raft_core::raftpb::encoder::Encoder;
 use raft_core::raftpb::message::Message;
 
 const MESSAGES_MAX: usize = 4096;
@@ -34,16 +35,19 @@ pub(crate) struct Batch {
 impl Outbox {
     /// Leaves messages.
     pub(crate) fn send(&self, messages: &[Message]) {
+        let mut encoded = Vec::new();
+        let mut encoder = Encoder::new(&mut encoded);
+        let parts: Vec<_> = messages.iter().map(|message| (message.to, encoder.put(message))).collect();
         let mut state = self.state.lock();
-        for message in messages {
-            let len = message.encoded_len();
+        for (to, part) in parts {
+            let len = part.len();
             // One message always fits into an empty outbox.
             let full = state.messages.len() >= MESSAGES_MAX || state.bytes.saturating_add(len) > BYTES_MAX;
             if state.closed || (full && !state.messages.is_empty()) {
-                state.dropped.insert(message.to);
+                state.dropped.insert(to);
             } else {
                 state.bytes = state.bytes.saturating_add(len);
-                state.messages.push((message.to, message.to_vec()));
+                state.messages.push((to, encoded[part].to_vec()));
             }
         }
         self.filled.notify_one();

@@ -198,7 +198,7 @@ fn go_on(volume: &MemoryVolume, recovered: &Recovered) {
     let (_, after) = open(volume).unwrap();
     assert_eq!(after.hard_state, state);
     assert_eq!(after.snapshot, recovered.snapshot);
-    assert!(after.entries.iter().eq(recovered.entries.iter().chain([&entry])));
+    assert!(after.entries.iter().eq(recovered.entries.iter().chain([entry.view()])));
 }
 
 fn snapshot_path(term: u64, index: u64) -> PathBuf {

@@ -37,12 +37,12 @@ pub fn conf_change(data: &[u8]) -> bool {
 
 fn read(bytes: Bytes, is_old: bool) -> Option<ConfChangeV2> {
     if is_old {
-        let change = ConfChange::read(bytes).ok()?;
-        assert_eq!(ConfChange::read(change.encode_to_vec().into()), Ok(change.clone()));
+        let change = ConfChange::read(&bytes).ok()?;
+        assert_eq!(ConfChange::read(&change.encode_to_vec()), Ok(change.clone()));
         return Some(change.into());
     }
-    let change = ConfChangeV2::read(bytes).ok()?;
-    assert_eq!(ConfChangeV2::read(change.encode_to_vec().into()), Ok(change.clone()));
+    let change = ConfChangeV2::read(&bytes).ok()?;
+    assert_eq!(ConfChangeV2::read(&change.encode_to_vec()), Ok(change.clone()));
     Some(change)
 }
 

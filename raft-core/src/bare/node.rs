@@ -15,7 +15,7 @@ use crate::consensus::ready::{AppendTicket, ApplyTicket, ReadState, SoftState};
 use crate::disk::loss::Loss;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::{ConfChangeV2, ConfState};
-use crate::raftpb::entry::{Entries, Entry, EntryType};
+use crate::raftpb::entry::{Entries, EntryRef, EntryType};
 use crate::raftpb::message::{Message, MessageType, Snapshot, SnapshotMetadata};
 
 /// A node whose host takes one [`Wanted`] after another: sends, saves, applies, advances.
@@ -194,11 +194,11 @@ impl BareNode {
     }
 
     /// Notes the membership behind an applied entry that changes it.
-    fn follow_membership(&mut self, entry: &Entry) -> Result<()> {
+    fn follow_membership(&mut self, entry: EntryRef<'_>) -> Result<()> {
         if entry.entry_type == EntryType::Normal {
             return Ok(());
         }
-        let change = ConfChangeV2::of(entry)?;
+        let change = ConfChangeV2::of(&entry)?;
         let before = self.memberships.last().map(|(_, conf_state)| conf_state.clone()).unwrap_or_default();
         // A change that is not possible has no effect, here as in consensus.
         if let Ok(conf_state) = conf_state_after(&before, &change) {

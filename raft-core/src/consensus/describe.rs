@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter, Write as _};
 
 use super::ready::{ReadState, Ready, SoftState};
 use crate::raftpb::conf_change::{ConfChangeType, ConfChangeV2, ConfState};
-use crate::raftpb::entry::{Entries, Entry, EntryType};
+use crate::raftpb::entry::{Entries, EntryOf, EntryRef, EntryType};
 use crate::raftpb::message::{HardState, Message, Snapshot};
 
 /// The node's own thread that saves, as sender or receiver in the text of a message. No node may have this id.
@@ -34,7 +34,7 @@ impl Display for Describe<'_, Message> {
         if self.0.vote != 0 {
             write!(f, " Vote:{}", self.0.vote)?;
         }
-        let mut entries = self.0.entries.iter().map(Describe);
+        let mut entries = self.0.entries.iter().map(line);
         match (entries.next(), entries.next()) {
             (None, _) => {}
             (Some(only), None) => write!(f, " Entries:[{only}]")?,
@@ -51,12 +51,12 @@ impl Display for Describe<'_, Message> {
     }
 }
 
-impl Display for Describe<'_, Entry> {
+impl<D: AsRef<[u8]>> Display for Describe<'_, EntryOf<D>> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Entry { entry_type, term, index, data } = self.0;
+        let EntryOf { entry_type, term, index, data } = self.0;
         write!(f, "{term}/{index} Entry{entry_type:?}")?;
         if *entry_type == EntryType::Normal {
-            return write!(f, " {}", Quoted(data));
+            return write!(f, " {}", Quoted(data.as_ref()));
         }
         match ConfChangeV2::of(self.0) {
             Ok(change) => change.changes.iter().try_for_each(|step| {
@@ -126,12 +126,16 @@ impl Display for Describe<'_, ReadState> {
     }
 }
 
+fn line(entry: EntryRef<'_>) -> String {
+    Describe(&entry).to_string()
+}
+
 /// One line an entry.
 impl Display for Describe<'_, Entries> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (at, entry) in self.0.iter().enumerate() {
             let newline = if at == 0 { "" } else { "\n" };
-            write!(f, "{newline}{}", Describe(entry))?;
+            write!(f, "{newline}{}", Describe(&entry))?;
         }
         Ok(())
     }
@@ -162,12 +166,12 @@ pub fn ready_with<M: Display>(
         write!(body, "\nHardState {}", Describe(hard_state))?;
     }
     section(&mut body, "ReadStates:", ready.read_states.iter().map(Describe))?;
-    section(&mut body, "Entries:", append.iter().flat_map(|ticket| ticket.entries().iter()).map(Describe))?;
+    section(&mut body, "Entries:", append.iter().flat_map(|ticket| ticket.entries().iter()).map(line))?;
     if let Some(snapshot) = append.and_then(|ticket| ticket.snapshot()) {
         write!(body, "\nSnapshot {}", Describe(snapshot))?;
     }
     let committed = ready.apply.iter().flat_map(|ticket| ticket.entries().iter());
-    section(&mut body, "CommittedEntries:", committed.map(Describe))?;
+    section(&mut body, "CommittedEntries:", committed.map(line))?;
     section(&mut body, "Messages:", messages)?;
     if body.is_empty() {
         return out.write_str("<empty Ready>");
@@ -244,6 +248,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::raftpb::entry::Entry;
     use crate::raftpb::message::{MessageType, SnapshotMetadata};
 
     fn entry(entry_type: EntryType, data: &'static [u8]) -> Entry {

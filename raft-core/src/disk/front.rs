@@ -3,7 +3,7 @@
 use super::crc::Crc;
 use super::frame;
 use super::record::{HEAD_LEN_MAX, RecordType};
-use crate::raftpb::entry::{ENTRY_HEAD_LEN_MAX, Entry};
+use crate::raftpb::entry::{ENTRY_HEAD_LEN_MAX, EntryOf, EntryRef};
 
 /// A crc is one to five bytes as varint, and five for all but one in sixteen values.
 pub(super) const CRC_LEN_MAX: usize = 5;
@@ -33,7 +33,7 @@ impl Front {
     }
 
     /// That of a record with this entry, and where the entry's index begins.
-    fn of(entry: &Entry) -> (Front, usize) {
+    fn of(entry: EntryRef<'_>) -> (Front, usize) {
         let (head, head_len, index_at) = entry.head();
         let mut front = Front::new(RecordType::Entry, head_len + entry.data.len());
         front.bytes[front.data_at..front.data_at + ENTRY_HEAD_LEN_MAX].copy_from_slice(&head);
@@ -89,26 +89,28 @@ fn put_varint(to: &mut [u8], mut value: u64) -> usize {
 
 /// Entries that are put one behind the other: what stands before the payload of one is mostly that of the last, with one byte
 /// of the index greater by one.
-pub(super) struct EntryRow<'a> {
-    last: Option<&'a Entry>,
+pub(super) struct EntryRow {
+    // What the next entry is if that holds of it; at first, what no entry is.
+    next: EntryOf<usize>,
     front: Front,
     index_at: usize,
 }
 
-impl<'a> EntryRow<'a> {
+impl EntryRow {
     pub(super) fn new() -> Self {
-        EntryRow { last: None, front: Front::new(RecordType::Entry, 0), index_at: 0 }
+        EntryRow { next: EntryOf::default(), front: Front::new(RecordType::Entry, 0), index_at: 0 }
     }
 
     /// Appends a framed record of this entry, which `chain` takes in.
-    pub(super) fn put(&mut self, buf: &mut Vec<u8>, chain: &mut Crc, entry: &'a Entry) {
-        if self.last.is_some_and(|last| entry.is_like(last)) {
+    pub(super) fn put(&mut self, buf: &mut Vec<u8>, chain: &mut Crc, entry: EntryRef<'_>) {
+        if entry.is_like(&self.next) {
             self.front.bytes[self.index_at] += 1;
+            self.next.index = self.next.index.wrapping_add(1);
         } else {
             (self.front, self.index_at) = Front::of(entry);
+            self.next = entry.next_like();
         }
-        self.last = Some(entry);
-        self.front.put(buf, chain, &entry.data);
+        self.front.put(buf, chain, entry.data);
     }
 }
 
@@ -116,6 +118,7 @@ impl<'a> EntryRow<'a> {
 mod tests {
     use super::*;
     use crate::disk::record::Record;
+    use crate::raftpb::entry::Entry;
 
     #[test]
     fn a_row_is_the_same_as_its_entries_one_by_one() {
@@ -127,7 +130,7 @@ mod tests {
         let (mut plain, mut chain) = (Vec::new(), Crc::from(5));
         entries.iter().for_each(|entry| Record::put_entry(&mut plain, &mut chain, entry));
         let (mut buf, mut chain, mut row) = (Vec::new(), Crc::from(5), EntryRow::new());
-        entries.iter().for_each(|entry| row.put(&mut buf, &mut chain, entry));
+        entries.iter().for_each(|entry| row.put(&mut buf, &mut chain, entry.view()));
         assert_eq!(buf, plain);
     }
 }

@@ -146,7 +146,7 @@ impl Record {
 
     /// The same with an entry. Those that follow each other go through one [`EntryRow`].
     pub(super) fn put_entry(buf: &mut Vec<u8>, chain: &mut Crc, entry: &Entry) {
-        EntryRow::new().put(buf, chain, entry);
+        EntryRow::new().put(buf, chain, entry.view());
     }
 
     /// Appends the framed record that opens a segment: the chain's value so far, without data.

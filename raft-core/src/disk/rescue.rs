@@ -14,7 +14,7 @@ use super::wal::log::WalLog;
 use super::wal::reader::SegmentReader;
 use super::wal::segment::SegmentName;
 use crate::error::Result;
-use crate::raftpb::conf_change::{ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2};
+use crate::raftpb::conf_change::{ConfChangeSingle, ConfChangeType, ConfChangeV2};
 use crate::raftpb::entry::{Entry, EntryType};
 
 /// Whether no other node has what this one lost: by the newest membership that can still be read, it is the only voter.
@@ -37,8 +37,7 @@ pub(super) fn is_alone(examined: &Examined, own: u64) -> bool {
 fn changes(entry: &Entry) -> Vec<ConfChangeSingle> {
     let change = match entry.entry_type {
         EntryType::Normal => return Vec::new(),
-        EntryType::ConfChange => ConfChange::read(entry.data.clone()).map(ConfChangeV2::from),
-        EntryType::ConfChangeV2 => ConfChangeV2::read(entry.data.clone()),
+        EntryType::ConfChange | EntryType::ConfChangeV2 => ConfChangeV2::of(entry),
     };
     change.map(|change| change.changes).unwrap_or_default()
 }

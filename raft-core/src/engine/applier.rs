@@ -27,7 +27,7 @@ use crate::consensus::ready::ApplyTicket;
 use crate::disk::snap::reader::SnapReader;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfChangeV2;
-use crate::raftpb::entry::{Entry, EntryType};
+use crate::raftpb::entry::{EntryRef, EntryType};
 use crate::raftpb::message::SnapshotMetadata;
 
 pub(super) struct Applier {
@@ -56,9 +56,9 @@ enum Deed<'a> {
 }
 
 impl<'a> Deed<'a> {
-    fn of(entry: &'a Entry, sessions: &mut Sessions) -> Self {
+    fn of(entry: EntryRef<'a>, sessions: &mut Sessions) -> Self {
         let (index, term) = (entry.index, entry.term);
-        match Frame::read(&entry.data) {
+        match Frame::read(entry.data) {
             Frame::Plain([]) => Deed::Pass,
             Frame::Plain(data) => Deed::Apply(data),
             Frame::Open => {
@@ -86,7 +86,7 @@ impl<'a> Deed<'a> {
     }
 
     /// What becomes of the proposal of `entry`, now that the state machine has said `answer`.
-    fn result(self, entry: &Entry, answer: Bytes, sessions: &mut Sessions) -> Outcome {
+    fn result(self, entry: EntryRef<'_>, answer: Bytes, sessions: &mut Sessions) -> Outcome {
         match self {
             Deed::Command { session, sequence, .. } => sessions.answered(session, sequence, &answer),
             Deed::Repeat { session } => {
@@ -194,7 +194,7 @@ impl Applier {
     }
 
     fn apply(&mut self, ticket: ApplyTicket) -> Result<()> {
-        let entries: Vec<&Entry> = ticket.entries().iter().collect();
+        let entries: Vec<EntryRef<'_>> = ticket.entries().iter().collect();
         let changes = read_changes(&entries)?;
         let mut requests = Vec::new();
         self.shared.pending.lock().requests(&entries, &mut requests);
@@ -202,7 +202,7 @@ impl Applier {
         let mut contexts = contexts.iter().map(Bytes::as_ref);
         let deeds: Vec<Deed<'_>> = entries
             .iter()
-            .map(|entry| match entry.entry_type {
+            .map(|&entry| match entry.entry_type {
                 EntryType::Normal => Deed::of(entry, &mut self.own.sessions),
                 EntryType::ConfChange | EntryType::ConfChangeV2 => {
                     Deed::Apply(contexts.next().unwrap_or_default())
@@ -236,7 +236,7 @@ impl Applier {
         let results: Vec<Outcome> = entries
             .iter()
             .zip(deeds.into_iter().zip(slots))
-            .map(|(entry, (deed, slot))| deed.result(entry, slot.into_answer(), &mut self.own.sessions))
+            .map(|(&entry, (deed, slot))| deed.result(entry, slot.into_answer(), &mut self.own.sessions))
             .collect();
         let mut outcomes = Outcomes::default();
         self.shared.pending.lock().applied(&entries, &results, &mut outcomes);
@@ -293,7 +293,7 @@ pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Rep
 }
 
 /// The membership changes among `entries`, with their indices.
-fn read_changes(entries: &[&Entry]) -> Result<Vec<(u64, ConfChangeV2)>> {
+fn read_changes(entries: &[EntryRef<'_>]) -> Result<Vec<(u64, ConfChangeV2)>> {
     let changes = entries.iter().filter(|entry| entry.entry_type != EntryType::Normal);
     changes.map(|entry| Ok((entry.index, ConfChangeV2::of(entry)?))).collect()
 }

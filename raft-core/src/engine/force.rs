@@ -25,7 +25,7 @@ use crate::disk::recovered::Recovered;
 use crate::disk::store::Store;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState};
-use crate::raftpb::entry::{Entries, Entry, EntryType};
+use crate::raftpb::entry::{Entries, EntryRef, EntryType};
 use crate::raftpb::message::{HardState, Message, MessageType};
 
 const MAGIC: &[u8; 8] = b"rftforc1";
@@ -47,9 +47,9 @@ fn groups_committed(recovered: &Recovered) -> impl Iterator<Item = u64> {
     changes(committed).filter_map(|change| group_of(&change))
 }
 
-fn changes<'a>(entries: impl Iterator<Item = &'a Entry>) -> impl Iterator<Item = ConfChangeV2> {
+fn changes<'a>(entries: impl Iterator<Item = EntryRef<'a>>) -> impl Iterator<Item = ConfChangeV2> {
     let changes = entries.filter(|entry| entry.entry_type != EntryType::Normal);
-    changes.filter_map(|entry| ConfChangeV2::of(entry).ok())
+    changes.filter_map(|entry| ConfChangeV2::of(&entry).ok())
 }
 
 /// Makes node `id` the only voter of the group `group`, durably. All entries that it holds count as committed, and it
@@ -92,7 +92,7 @@ pub(super) fn force(store: &mut Store, recovered: &mut Recovered, id: u64, group
          entries up to {} were taken as committed; nodes {others:?} have to begin anew with empty directories.",
         last.1
     ));
-    recovered.entries = recovered.entries.iter().chain(new.iter()).cloned().collect();
+    recovered.entries.extend(new);
     recovered.hard_state = hard_state;
     Ok(())
 }

@@ -156,8 +156,8 @@ pub(super) fn nonce_of_answers(message: &Message) -> Option<u64> {
 }
 
 /// The number and the outcome in an entry; none if it is malformed.
-fn read_outcome(entry: &Entry) -> Option<(u64, Outcome)> {
-    let mut data = entry.data.clone();
+fn read_outcome(entry: Entry) -> Option<(u64, Outcome)> {
+    let mut data = entry.data;
     let number = data.try_get_u64_le().ok()?;
     let code = data.try_get_i32_le().ok()?;
     let leader = data.try_get_u64_le().ok()?;
@@ -262,7 +262,7 @@ impl Forwarded {
         if nonce_of_answers(message) != Some(self.nonce) {
             return;
         }
-        for (number, outcome) in message.entries.iter().filter_map(read_outcome) {
+        for (number, outcome) in message.entries.owned().filter_map(read_outcome) {
             let first = self.next - self.sent.len() as u64;
             let at = number.checked_sub(first).and_then(|at| usize::try_from(at).ok());
             if let Some(sent) = at.and_then(|at| self.sent.get_mut(at))

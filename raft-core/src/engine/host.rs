@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::event::{Event, Level};
 use super::outcome::Outcome;
-use crate::raftpb::entry::Entry;
+use crate::raftpb::entry::EntryRef;
 use crate::raftpb::message::Message;
 
 /// The transport and the state machine of the program around an engine.
@@ -62,7 +62,7 @@ pub trait Host: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub struct Applied<'a> {
     /// The committed entry. Its type tells a membership change from a proposal.
-    pub entry: &'a Entry,
+    pub entry: EntryRef<'a>,
     /// The number under which it was proposed at this engine; 0 when it was proposed elsewhere, or by a call that waits.
     pub request: u64,
     /// The payload of a proposal, the context of a membership change.

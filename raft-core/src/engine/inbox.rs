@@ -56,7 +56,7 @@ impl Input {
             Input::ProposeWait(data, _) => (1, data.len().saturating_add(OVERHEAD)),
             Input::Change(change, ..) => (1, change.context.len().saturating_add(OVERHEAD)),
             Input::Replace(wish, ..) => (1, wish.len().saturating_add(OVERHEAD)),
-            Input::Step(message) => (1, message.encoded_len().saturating_add(OVERHEAD)),
+            Input::Step(message) => (1, message.encoded_bound().saturating_add(OVERHEAD)),
             Input::Read(_)
             | Input::ReadWithin(..)
             | Input::TransferLeader(..)

@@ -11,7 +11,7 @@ use super::metrics::{Counter, Metrics, Timer};
 use super::mutants::{Mutant, is_planted};
 use super::outcome::{Outcome, Outcomes, Reply, Waiter};
 use super::uptime::Uptime;
-use crate::raftpb::entry::{Entry, EntryType};
+use crate::raftpb::entry::{EntryRef, EntryType};
 
 /// The requests of one engine, behind one lock.
 #[derive(Debug, Default)]
@@ -139,7 +139,7 @@ impl Pending {
     }
 
     /// The numbers of the requests behind `entries`, which are consecutive; 0 where there is none.
-    pub(super) fn requests(&self, entries: &[&Entry], requests: &mut Vec<u64>) {
+    pub(super) fn requests(&self, entries: &[EntryRef<'_>], requests: &mut Vec<u64>) {
         requests.clear();
         requests.resize(entries.len(), 0);
         let Some(lo) = entries.first().map(|entry| entry.index) else { return };
@@ -167,7 +167,7 @@ impl Pending {
 
     /// The consecutive `entries` are applied, each with this result: what was proposed at their indices is decided, and
     /// reads up to there.
-    pub(super) fn applied(&mut self, entries: &[&Entry], results: &[Outcome], outcomes: &mut Outcomes) {
+    pub(super) fn applied(&mut self, entries: &[EntryRef<'_>], results: &[Outcome], outcomes: &mut Outcomes) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
         let now = Instant::now();
         let settled = &mut self.settled;
@@ -358,7 +358,7 @@ impl Pending {
 }
 
 /// What became of a proposal of `term`, now that an entry is applied, with its result, at the index it had.
-fn judge(applied: Option<(&Entry, &Outcome)>, term: u64, change: bool) -> Outcome {
+fn judge(applied: Option<(EntryRef<'_>, &Outcome)>, term: u64, change: bool) -> Outcome {
     match applied {
         None => Outcome::not(Code::Unknown),
         // Only one leader appends in a term, and only one entry at an index: it is another one.
@@ -398,6 +398,7 @@ fn answer_all(replies: &mut Vec<Reply>, outcome: &Outcome, outcomes: &mut Outcom
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raftpb::entry::Entry;
 
     fn replies(requests: impl IntoIterator<Item = u64>) -> VecDeque<Reply> {
         requests.into_iter().map(Reply::to).collect()
@@ -408,7 +409,7 @@ mod tests {
     }
 
     fn apply(pending: &mut Pending, entries: &[Entry]) -> (Vec<u64>, Vec<(u64, Code)>) {
-        let entries: Vec<&Entry> = entries.iter().collect();
+        let entries: Vec<EntryRef<'_>> = entries.iter().map(Entry::view).collect();
         let mut requests = Vec::new();
         pending.requests(&entries, &mut requests);
         let mut outcomes = Outcomes::default();

@@ -224,10 +224,10 @@ impl Driver {
             let outcome = Outcome { leader, ..Outcome::not(Code::NotLeader) };
             return self.refuse(replies.collect(), &outcome);
         }
-        for (entry, reply) in message.entries.iter().zip(replies) {
+        for (entry, reply) in message.entries.owned().zip(replies) {
             match entry.entry_type {
-                EntryType::Normal => self.in_hand.push(entry.data.clone(), reply),
-                EntryType::ConfChange | EntryType::ConfChangeV2 => match ConfChangeV2::of(entry) {
+                EntryType::Normal => self.in_hand.push(entry.data, reply),
+                EntryType::ConfChange | EntryType::ConfChangeV2 => match ConfChangeV2::of(&entry) {
                     Ok(change) => self.change(&change, header.kind, reply)?,
                     Err(error) => self.refuse([reply].into(), &Outcome::from(&error))?,
                 },

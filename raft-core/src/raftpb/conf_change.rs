@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::entry::{Entry, EntryType};
+use super::entry::{Entry, EntryOf, EntryType};
 use super::wire::malformed;
 use crate::error::{Error, Result};
 
@@ -148,15 +148,16 @@ impl ConfChangeV2 {
     }
 
     /// Reads the data of an entry of type `ConfChangeV2`.
-    pub fn read(data: Bytes) -> Result<Self> {
+    pub fn read(data: &[u8]) -> Result<Self> {
         ConfChangeV2::decode(data).map_err(malformed)
     }
 
     /// What an entry of either type of change says.
-    pub fn of(entry: &Entry) -> Result<Self> {
+    pub fn of(entry: &EntryOf<impl AsRef<[u8]>>) -> Result<Self> {
+        let data = entry.data.as_ref();
         match entry.entry_type {
-            EntryType::ConfChange => ConfChange::read(entry.data.clone()).map(ConfChangeV2::from),
-            EntryType::Normal | EntryType::ConfChangeV2 => ConfChangeV2::read(entry.data.clone()),
+            EntryType::ConfChange => ConfChange::read(data).map(ConfChangeV2::from),
+            EntryType::Normal | EntryType::ConfChangeV2 => ConfChangeV2::read(data),
         }
     }
 
@@ -179,7 +180,7 @@ impl From<ConfChange> for ConfChangeV2 {
 
 impl ConfChange {
     /// Reads the data of an entry of type `ConfChange`.
-    pub fn read(data: Bytes) -> Result<Self> {
+    pub fn read(data: &[u8]) -> Result<Self> {
         ConfChange::decode(data).map_err(malformed)
     }
 }

@@ -1,9 +1,9 @@
 //! [`Entry`], and [`Entries`]: consecutive entries that share their memory.
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
+use super::run::Run;
 use super::wire::{Field, Fields, NUMBER_LEN_MAX, is_next, varint, varint_len};
 use crate::error::{Error, Result};
 use bytes::{BufMut, Bytes};
@@ -34,17 +34,23 @@ impl TryFrom<u64> for EntryType {
     }
 }
 
-/// One entry of the replicated log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
+/// One entry of the replicated log, by itself.
+pub type Entry = EntryOf<Bytes>;
+
+/// One entry of the replicated log, where it lies.
+pub type EntryRef<'a> = EntryOf<&'a [u8]>;
+
+/// One entry of the replicated log, whatever holds its payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EntryOf<D> {
     /// How `data` is to be read.
     pub entry_type: EntryType,
     /// The term of the leader that appended it; 0 in a proposal that has not been appended yet.
     pub term: u64,
     /// Its place in the log; 0 in a proposal that has not been appended yet.
     pub index: u64,
-    /// The payload, a slice of a buffer it may share with its neighbours.
-    pub data: Bytes,
+    /// The payload.
+    pub data: D,
 }
 
 /// What the first byte of a varint holds of a number.
@@ -52,10 +58,24 @@ pub(super) const LOW_BITS: u64 = 0x7f;
 /// The most bytes of an encoded entry before its payload.
 pub(crate) const ENTRY_HEAD_LEN_MAX: usize = 2 + 3 * NUMBER_LEN_MAX;
 
-impl Entry {
+impl<D> EntryOf<D> {
+    /// The same with another payload.
+    #[inline(always)]
+    pub(super) fn with<E>(&self, data: E) -> EntryOf<E> {
+        EntryOf { entry_type: self.entry_type, term: self.term, index: self.index, data }
+    }
+}
+
+impl<D: AsRef<[u8]>> EntryOf<D> {
+    /// The entry where it lies.
+    #[inline(always)]
+    pub fn view(&self) -> EntryRef<'_> {
+        self.with(self.data.as_ref())
+    }
+
     /// Bytes of the encoded entry, which the limits on message and page size count.
     pub fn encoded_len(&self) -> usize {
-        let data = match self.data.len() {
+        let data = match self.data.as_ref().len() {
             0 => 0,
             len => 1 + varint_len(len as u64) + len,
         };
@@ -66,7 +86,7 @@ impl Entry {
     pub fn encode(&self, buf: &mut impl BufMut) {
         let (head, len, _) = self.head();
         buf.put_slice(&head[..len]);
-        buf.put_slice(&self.data);
+        buf.put_slice(self.data.as_ref());
     }
 
     /// What stands before the payload, how long that is, and where in it the index begins.
@@ -78,13 +98,20 @@ impl Entry {
         (head, len, index_at)
     }
 
-    /// Whether what stands before the payload is that of `last`, only that the first byte of the index is one greater.
+    /// The entry that may follow this one as its like, with the length of its payload.
     #[inline(always)]
-    pub(crate) fn is_like(&self, last: &Entry) -> bool {
+    pub(crate) fn next_like(&self) -> EntryOf<usize> {
+        EntryOf { index: self.index.wrapping_add(1), ..self.with(self.data.as_ref().len()) }
+    }
+
+    /// Whether this is that entry: what stands before the payload differs from that of the last in the first byte of the
+    /// index only, which is one greater.
+    #[inline(always)]
+    pub(crate) fn is_like(&self, next: &EntryOf<usize>) -> bool {
         self.index & LOW_BITS != 0
-            && self.index.wrapping_sub(1) == last.index
-            && (self.term, self.entry_type) == (last.term, last.entry_type)
-            && self.data.len() == last.data.len()
+            && self.index == next.index
+            && (self.term, self.entry_type) == (next.term, next.entry_type)
+            && self.data.as_ref().len() == next.data
     }
 
     /// Puts that there; says where the index begins.
@@ -95,36 +122,42 @@ impl Entry {
         head.put(0x18);
         let index_at = head.len();
         head.varint(self.index);
-        if !self.data.is_empty() {
-            head.number(0x22, self.data.len() as u64);
+        let len = self.data.as_ref().len();
+        if len != 0 {
+            head.number(0x22, len as u64);
         }
         index_at
     }
+}
 
+impl Entry {
     /// Reads an entry from all of `buf`; the payload goes on sharing its memory.
     pub fn decode(buf: Bytes) -> Result<Self> {
-        Entry::decode_in(&buf, &buf)
+        let entry = EntryRef::read(&buf)?;
+        Ok(entry.with(buf.slice_ref(entry.data)))
     }
+}
 
-    /// Reads an entry from `part`, which lies in `whole`: the payload goes on sharing that.
+impl<'a> EntryRef<'a> {
+    /// Reads an entry from all of `part`.
     #[inline(always)]
-    pub(super) fn decode_in(whole: &Bytes, part: &[u8]) -> Result<Self> {
-        match Entry::decode_plain(whole, part) {
+    pub(super) fn read(part: &'a [u8]) -> Result<Self> {
+        match EntryRef::read_plain(part) {
             Some((entry, _)) => Ok(entry),
-            None => Entry::decode_any(whole, part),
+            None => EntryRef::read_any(part),
         }
     }
 
     /// The same, whatever the order of the fields; raft 3.7 leaves out those that are zero.
     #[inline(never)]
-    pub(super) fn decode_any(whole: &Bytes, part: &[u8]) -> Result<Self> {
-        let mut entry = Entry::default();
-        Field::each(whole, part, |field| {
+    pub(super) fn read_any(part: &'a [u8]) -> Result<Self> {
+        let mut entry = EntryRef::default();
+        Field::each(part, |field| {
             match field.number {
                 1 => entry.entry_type = EntryType::try_from(field.varint()?)?,
                 2 => entry.term = field.varint()?,
                 3 => entry.index = field.varint()?,
-                4 => entry.data = field.bytes()?,
+                4 => entry.data = field.part()?,
                 _ => field.skip()?,
             }
             Ok(())
@@ -135,7 +168,7 @@ impl Entry {
     /// Reads an entry whose fields stand in order, each of them once, as this library and raft up to 3.6 leave them; says
     /// where the index begins. None: it takes a closer look.
     #[inline(always)]
-    pub(super) fn decode_plain(whole: &Bytes, part: &[u8]) -> Option<(Self, usize)> {
+    pub(super) fn read_plain(part: &'a [u8]) -> Option<(Self, usize)> {
         let [0x08, entry_type, 0x10, rest @ ..] = part else { return None };
         let entry_type = EntryType::try_from(u64::from(*entry_type)).ok()?;
         let mut rest = rest;
@@ -145,87 +178,14 @@ impl Entry {
         }
         let index_at = part.len() - rest.len();
         let index = varint(&mut rest).ok()?;
-        let mut data = Bytes::new();
         if is_next(0x22, &mut rest) {
             if varint(&mut rest).ok()? != rest.len() as u64 {
                 return None;
             }
-            data = whole.slice_ref(rest);
         } else if !rest.is_empty() {
             return None;
         }
-        Some((Entry { entry_type, term, index, data }, index_at))
-    }
-}
-
-/// A part of one shared allocation of consecutive entries.
-#[derive(Clone)]
-pub struct Run {
-    entries: Arc<[Entry]>,
-    // Half-open. A run longer than u32::MAX entries cannot be built (`Run::new`).
-    lo: u32,
-    hi: u32,
-    // Whether the allocation holds anything but bytes of the host, and the payload of the part: known, so that a batch
-    // is not walked again at each step on its way.
-    has_changes: bool,
-    payload_len: usize,
-}
-
-impl Run {
-    fn new(entries: Arc<[Entry]>) -> Self {
-        let hi = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let has_changes = entries.iter().any(|entry| entry.entry_type != EntryType::Normal);
-        let payload_len = payload_len(&entries[..hi as usize]);
-        Run { entries, lo: 0, hi, has_changes, payload_len }
-    }
-
-    /// The entries at the half-open range `[lo, hi)` of this run, or of what there is of it.
-    pub fn slice(&self, lo: usize, hi: usize) -> Run {
-        let mut part = self.clone();
-        part.cut(lo, hi);
-        part
-    }
-
-    /// Keeps what [`slice`](Self::slice) would give.
-    pub(crate) fn cut(&mut self, lo: usize, hi: usize) {
-        let hi = hi.min(self.len());
-        let lo = lo.min(hi);
-        if (lo, hi) != (0, self.len()) {
-            self.hi = self.lo + hi as u32;
-            self.lo += lo as u32;
-            self.payload_len = payload_len(self);
-        }
-    }
-
-    /// Bytes of payload.
-    pub fn payload_len(&self) -> usize {
-        self.payload_len
-    }
-
-    /// At least what the entries encode to, without looking at each number in them.
-    pub(crate) fn encoded_bound(&self) -> u64 {
-        (self.payload_len + ENTRY_OVERHEAD * self.len()) as u64
-    }
-}
-
-/// A bound on the encoded length of an entry beyond its payload: type, term, index and length with their tags.
-const ENTRY_OVERHEAD: usize = 2 + 11 + 11 + 11;
-
-fn payload_len(entries: &[Entry]) -> usize {
-    entries.iter().map(|entry| entry.data.len()).sum()
-}
-
-impl fmt::Debug for Run {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
-    }
-}
-
-impl Deref for Run {
-    type Target = [Entry];
-
-    fn deref(&self) -> &[Entry] {
-        &self.entries[self.lo as usize..self.hi as usize]
+        Some((EntryRef { entry_type, term, index, data: rest }, index_at))
     }
 }
 
@@ -271,18 +231,25 @@ impl Entries {
     }
 
     /// The first entry.
-    pub fn first(&self) -> Option<&Entry> {
+    #[inline(always)]
+    pub fn first(&self) -> Option<EntryRef<'_>> {
         self.runs().first().and_then(|run| run.first())
     }
 
     /// The last entry.
-    pub fn last(&self) -> Option<&Entry> {
+    #[inline(always)]
+    pub fn last(&self) -> Option<EntryRef<'_>> {
         self.runs().last().and_then(|run| run.last())
     }
 
     /// Every entry, in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> + Clone {
-        self.runs().iter().flat_map(|run| run.iter())
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = EntryRef<'_>> + Clone {
+        self.runs().iter().flat_map(Run::iter)
+    }
+
+    /// Every entry by itself, in order. Its payload goes on sharing the memory it lies in.
+    pub fn owned(&self) -> impl Iterator<Item = Entry> {
+        self.runs().iter().flat_map(Run::owned)
     }
 
     /// The shared pieces, in order, none of them empty.
@@ -333,9 +300,15 @@ impl Entries {
     }
 
     /// The entries that are no bytes of the host but changes of the membership.
-    pub fn changes(&self) -> impl Iterator<Item = &Entry> {
-        let runs = self.runs().iter().filter(|run| run.has_changes);
-        runs.flat_map(|run| run.iter()).filter(|entry| entry.entry_type != EntryType::Normal)
+    pub fn changes(&self) -> impl Iterator<Item = EntryRef<'_>> {
+        let runs = self.runs().iter().filter(|run| run.has_changes());
+        runs.flat_map(Run::iter).filter(|entry| entry.entry_type != EntryType::Normal)
+    }
+
+    /// Whether these are those of `other`, in the same memory.
+    pub(super) fn is_same(&self, other: &Entries) -> bool {
+        let (runs, others) = (self.runs(), other.runs());
+        runs.len() == others.len() && runs.iter().zip(others).all(|(run, other)| run.is_same(other))
     }
 
     /// At least what the entries encode to, without looking at each number in them.
@@ -346,22 +319,12 @@ impl Entries {
     /// Gives the entries `term` and the indices from `first_index` on: what a leader does when it appends.
     /// The memory is reused where nobody else holds it.
     pub fn number(mut self, term: u64, first_index: u64) -> Self {
-        let mut index = first_index;
-        let mut set = |entry: &mut Entry| {
-            entry.term = term;
-            entry.index = index;
-            index += 1;
-        };
         if let Runs::One(run) = &mut self.runs
-            && run.len() == run.entries.len()
-            && let Some(entries) = Arc::get_mut(&mut run.entries)
+            && run.number(term, first_index)
         {
-            entries.iter_mut().for_each(&mut set);
             return self;
         }
-        let mut entries: Vec<Entry> = self.iter().cloned().collect();
-        entries.iter_mut().for_each(&mut set);
-        Entries::from(entries)
+        (first_index..).zip(self.owned()).map(|(index, entry)| Entry { term, index, ..entry }).collect()
     }
 }
 
@@ -373,7 +336,7 @@ impl From<Run> for Entries {
 
 impl From<Arc<[Entry]>> for Entries {
     fn from(entries: Arc<[Entry]>) -> Self {
-        Entries::from(Run::new(entries))
+        Entries::from(Run::apart(entries))
     }
 }
 
@@ -420,9 +383,9 @@ mod tests {
     #[test]
     fn numbering_reuses_memory_that_nobody_shares() {
         let proposals = Entries::proposals(vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")]);
-        let before = proposals.first().map(|e| e as *const Entry);
+        let before = proposals.first().map(|entry| entry.data.as_ptr());
         let numbered = proposals.number(3, 7);
-        assert_eq!(numbered.first().map(|e| e as *const Entry), before);
+        assert_eq!(numbered.first().map(|entry| entry.data.as_ptr()), before);
         assert_eq!(numbered.iter().map(|e| (e.term, e.index)).collect::<Vec<_>>(), [(3, 7), (3, 8)]);
     }
 
@@ -433,15 +396,6 @@ mod tests {
         let numbered = proposals.number(9, 1);
         assert_eq!(shared.last().map(|e| e.term), Some(1));
         assert_eq!(numbered.last().map(|e| e.term), Some(9));
-    }
-
-    #[test]
-    fn a_slice_is_clipped_to_its_run() {
-        let all = Entries::from(entries(5));
-        let run = all.runs()[0].slice(1, 99);
-        assert_eq!(run.iter().map(|e| e.index).collect::<Vec<_>>(), [2, 3, 4, 5]);
-        assert_eq!(run.slice(1, 3).iter().map(|e| e.index).collect::<Vec<_>>(), [3, 4]);
-        assert!(run.slice(9, 12).is_empty());
     }
 
     #[test]

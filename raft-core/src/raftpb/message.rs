@@ -5,8 +5,9 @@ use prost::Message as _;
 use prost::encoding::encode_varint;
 
 use super::conf_change::ConfState;
-use super::entry::{Entries, Entry};
+use super::entry::{Entries, EntryRef};
 use super::row::{entries_len, put_entries, take_entries};
+use super::run::{Run, Span};
 use super::wire::{Field, Fields, NUMBER_LEN_MAX, is_next, malformed, varint, varint_len};
 use crate::error::{Error, Result};
 
@@ -208,6 +209,9 @@ const STORES_KEY: [u8; 2] = [0xb2, 0x06];
 const GROUP_KEY: [u8; 2] = [0xb8, 0x06];
 const QUIET: [u8; 3] = [0xc0, 0x06, 1];
 
+/// More than all fields take but for what a snapshot, a context, entries and stores hold.
+const FIELDS_LEN_MAX: usize = 17 * (1 + NUMBER_LEN_MAX);
+
 impl Message {
     /// A message of kind `msg_type` to `to`, all else empty.
     pub fn new(msg_type: MessageType, to: u64) -> Self {
@@ -234,8 +238,28 @@ impl Message {
         4 + scalars + entries + snapshot + context + store + stores + group + quiet
     }
 
+    /// At least [`encoded_len`](Self::encoded_len), without looking at each entry.
+    pub fn encoded_bound(&self) -> usize {
+        let snapshot = self.snapshot.as_ref().map_or(0, |snapshot| snapshot.encoded_len());
+        let stores = self.stores.as_ref().map_or(0, |stores| 16 * stores.len());
+        let entries = usize::try_from(self.entries.encoded_bound()).unwrap_or(usize::MAX);
+        let parts = [entries, snapshot, self.context.len(), stores];
+        parts.into_iter().fold(FIELDS_LEN_MAX, usize::saturating_add)
+    }
+
     /// Appends the encoded message to `buf`, without a length before it.
     pub fn encode(&self, buf: &mut impl BufMut) {
+        self.encode_around(buf, |buf| self.encode_entries(buf));
+    }
+
+    /// What stands where the entries belong.
+    pub(super) fn encode_entries(&self, buf: &mut impl BufMut) {
+        put_entries(0x3a, &self.entries, buf);
+    }
+
+    /// The same, with what `put_entries` puts in the place of the entries.
+    #[inline(always)]
+    pub(super) fn encode_around<B: BufMut>(&self, buf: &mut B, put_entries: impl FnOnce(&mut B)) {
         let mut front = Fields::<{ 6 * NUMBER_LEN_MAX }>::new();
         front.number(0x08, self.msg_type as u64);
         front.number(0x10, self.to);
@@ -244,7 +268,7 @@ impl Message {
         front.number(0x28, self.log_term);
         front.number(0x30, self.index);
         front.copy_to(buf);
-        put_entries(0x3a, &self.entries, buf);
+        put_entries(buf);
         let mut middle = Fields::<{ 5 * NUMBER_LEN_MAX }>::new();
         middle.number(0x40, self.commit);
         if let Some(snapshot) = &self.snapshot {
@@ -292,8 +316,17 @@ impl Message {
     ///
     /// Field 14, `responses`, belongs to etcd's storage messages, which never leave a process: it is passed over.
     pub fn decode(buf: Bytes) -> Result<Self> {
+        Message::read_with(&buf, |part| buf.slice_ref(part))
+    }
+
+    /// The same from memory that is only lent: payloads, of which most messages have none, are copied.
+    pub fn read(buf: &[u8]) -> Result<Self> {
+        Message::read_with(buf, Bytes::copy_from_slice)
+    }
+
+    fn read_with(buf: &[u8], keep: impl Fn(&[u8]) -> Bytes) -> Result<Self> {
         let mut message = Message::default();
-        let mut rest = &buf[..];
+        let mut rest = buf;
         // The way it mostly comes, straight ahead; whatever comes another way is found below.
         if is_next(0x08, &mut rest) {
             message.msg_type = MessageType::try_from(varint(&mut rest)?)?;
@@ -304,7 +337,7 @@ impl Message {
                 *number = varint(&mut rest)?;
             }
         }
-        let mut entries = take_entries(0x3a, 7, &buf, &mut rest)?;
+        let mut entries = take_entries(0x3a, 7, buf, &mut rest)?;
         if is_next(0x40, &mut rest) {
             message.commit = varint(&mut rest)?;
         }
@@ -317,7 +350,7 @@ impl Message {
         if is_next(0x68, &mut rest) {
             message.vote = varint(&mut rest)?;
         }
-        Field::each(&buf, rest, |field| {
+        Field::each(rest, |field| {
             match field.number {
                 1 => message.msg_type = MessageType::try_from(field.varint()?)?,
                 2 => message.to = field.varint()?,
@@ -325,15 +358,18 @@ impl Message {
                 4 => message.term = field.varint()?,
                 5 => message.log_term = field.varint()?,
                 6 => message.index = field.varint()?,
-                7 => entries.push(Entry::decode_in(&buf, field.part()?)?),
+                7 => {
+                    let entry = EntryRef::read(field.part()?)?;
+                    entries.push(entry.with(Span::of(buf, entry.data)));
+                }
                 8 => message.commit = field.varint()?,
-                9 => message.snapshot = read_snapshot(field.bytes()?)?,
+                9 => message.snapshot = read_snapshot(keep(field.part()?))?,
                 10 => message.reject = field.varint()? != 0,
                 11 => message.reject_hint = field.varint()?,
-                12 => message.context = field.bytes()?,
+                12 => message.context = keep(field.part()?),
                 13 => message.vote = field.varint()?,
                 101 => message.store = field.varint()?,
-                102 => message.stores = Some(read_stores(&field.bytes()?)?),
+                102 => message.stores = Some(read_stores(field.part()?)?),
                 103 => message.group = field.varint()?,
                 104 => message.quiet = field.varint()? != 0,
                 _ => field.skip()?,
@@ -341,7 +377,7 @@ impl Message {
             Ok(())
         })?;
         if !entries.is_empty() {
-            message.entries = Entries::from(entries);
+            message.entries = Entries::from(Run::joined(entries, keep(buf))?);
         }
         Ok(message)
     }
@@ -364,6 +400,7 @@ fn read_snapshot(bytes: Bytes) -> Result<Option<Box<Snapshot>>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::Entry;
     use super::*;
 
     fn unhex(text: &str) -> Bytes {
@@ -458,6 +495,8 @@ mod tests {
         for message in [message, plain] {
             let bytes = message.to_vec();
             assert_eq!(bytes.len(), message.encoded_len());
+            assert!(bytes.len() <= message.encoded_bound());
+            assert_eq!(Message::read(&bytes).as_ref(), Ok(&message));
             assert_eq!(Message::decode(bytes.into()), Ok(message));
         }
     }

@@ -7,8 +7,10 @@
 
 pub mod arena;
 pub mod conf_change;
+pub mod encoder;
 pub mod entry;
 pub mod message;
 mod row;
+pub mod run;
 pub mod store_number;
 mod wire;

@@ -1,9 +1,10 @@
 //! Entries one behind the other, as a message carries them. Those of a batch mostly have one length, and what stands before
 //! their payloads differs only in the index, which is one more each time: in one byte, but at each 128th entry.
 
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 
-use super::entry::{ENTRY_HEAD_LEN_MAX, Entries, Entry, EntryType, LOW_BITS};
+use super::entry::{ENTRY_HEAD_LEN_MAX, Entries, EntryOf, EntryRef, LOW_BITS};
+use super::run::Span;
 use super::wire::{Fields, NUMBER_LEN_MAX, is_next, part, varint_len};
 use crate::error::Result;
 
@@ -12,51 +13,52 @@ const GUESSED_MAX: usize = 128;
 
 /// Bytes of what [`put_entries`] puts, with a key of one byte.
 pub(super) fn entries_len(entries: &Entries) -> usize {
-    let mut last: Option<&Entry> = None;
+    let mut next = EntryOf::default(); // which no entry is
     let (mut len, mut all) = (0, 0);
-    for run in entries.runs() {
-        for entry in &run[..] {
-            if !last.is_some_and(|last| entry.is_like(last)) {
-                let own = entry.encoded_len();
-                len = 1 + varint_len(own as u64) + own;
-            }
-            all += len;
-            last = Some(entry);
+    entries.iter().for_each(|entry| {
+        if !entry.is_like(&next) {
+            let own = entry.encoded_len();
+            len = 1 + varint_len(own as u64) + own;
+            next = entry.next_like();
+        } else {
+            next.index = next.index.wrapping_add(1);
         }
-    }
+        all += len;
+    });
     all
 }
 
 /// Appends `entries` as the repeated field with this key of a message.
 pub(super) fn put_entries(key: u8, entries: &Entries, buf: &mut impl BufMut) {
-    let mut last: Option<&Entry> = None;
+    let mut next = EntryOf::default(); // which no entry is
     let mut front = Fields::<{ NUMBER_LEN_MAX + ENTRY_HEAD_LEN_MAX }>::new();
     let mut index_at = 0;
     for run in entries.runs() {
-        for entry in &run[..] {
-            if last.is_some_and(|last| entry.is_like(last)) {
+        run.iter().for_each(|entry| {
+            if entry.is_like(&next) {
                 front.bytes_mut()[index_at] += 1;
+                next.index = next.index.wrapping_add(1);
             } else {
                 front = Fields::new();
                 front.number(key, entry.encoded_len() as u64);
                 index_at = entry.put_head(&mut front);
+                next = entry.next_like();
             }
             front.copy_to(buf);
-            buf.put_slice(&entry.data);
-            last = Some(entry);
-        }
+            buf.put_slice(entry.data);
+        });
     }
 }
 
 /// Reads what [`put_entries`] has put at the beginning of `rest`, with which `whole` ends.
-pub(super) fn take_entries(key: u8, number: u32, whole: &Bytes, rest: &mut &[u8]) -> Result<Vec<Entry>> {
+pub(super) fn take_entries(
+    key: u8,
+    number: u32,
+    whole: &[u8],
+    rest: &mut &[u8],
+) -> Result<Vec<EntryOf<Span>>> {
     let mut entries = Vec::new();
-    let mut like = None;
     loop {
-        if let Some(entry) = like.as_mut().and_then(|like: &mut Like| like.take(whole, rest)) {
-            entries.push(entry);
-            continue;
-        }
         let begun = *rest;
         if !is_next(key, rest) {
             return Ok(entries);
@@ -67,13 +69,17 @@ pub(super) fn take_entries(key: u8, number: u32, whole: &Bytes, rest: &mut &[u8]
             let all = begun.len() / (begun.len() - rest.len());
             entries.reserve_exact(all.clamp(1, GUESSED_MAX));
         }
-        entries.push(match Entry::decode_plain(whole, part) {
-            Some((entry, index_at)) => {
-                like = Like::to(&entry, begun, rest.len(), part.len() - index_at);
-                entry
-            }
-            None => Entry::decode_any(whole, part)?,
-        });
+        let plain = EntryRef::read_plain(part);
+        let entry = match plain {
+            Some((entry, _)) => entry,
+            None => EntryRef::read_any(part)?,
+        };
+        entries.push(entry.with(Span::of(whole, entry.data)));
+        if let Some((entry, index_at)) = plain
+            && let Some(like) = Like::to(entry, begun, rest.len(), part.len() - index_at)
+        {
+            like.take(whole, rest, &mut entries);
+        }
     }
 }
 
@@ -86,15 +92,14 @@ struct Like {
     step: u128,
     front_len: usize,
     data_len: usize,
-    entry_type: EntryType,
-    term: u64,
-    index: u64,
+    // The last one.
+    entry: EntryOf<()>,
 }
 
 impl Like {
     /// Those that are like `entry`, which was read from the beginning of `begun` and left `rest_len` bytes, with so many of
     /// its own from its index on. None if it has too much before its payload.
-    fn to(entry: &Entry, begun: &[u8], rest_len: usize, from_index: usize) -> Option<Like> {
+    fn to(entry: EntryRef<'_>, begun: &[u8], rest_len: usize, from_index: usize) -> Option<Like> {
         let all = begun.len() - rest_len;
         let (front_len, index_at) = (all - entry.data.len(), all - from_index);
         let front = u128::from_le_bytes(*begun.first_chunk()?);
@@ -106,30 +111,35 @@ impl Like {
             step: 1 << (8 * index_at),
             front_len,
             data_len: entry.data.len(),
-            entry_type: entry.entry_type,
-            term: entry.term,
-            index: entry.index,
+            entry: entry.with(()),
         })
     }
 
-    /// Takes the next one from `rest`, with which `whole` ends, if that is what comes.
-    #[inline(always)]
-    fn take(&mut self, whole: &Bytes, rest: &mut &[u8]) -> Option<Entry> {
-        let found = u128::from_le_bytes(*rest.first_chunk()?) & self.mask;
-        let index = self.index.wrapping_add(1);
-        if index & LOW_BITS == 0 || found != self.front + self.step {
-            return None;
+    /// Takes those that come next at the beginning of `rest`, with which `whole` ends.
+    fn take(mut self, whole: &[u8], rest: &mut &[u8], entries: &mut Vec<EntryOf<Span>>) {
+        let each = self.front_len + self.data_len;
+        while let Some(begin) = rest.first_chunk()
+            && each <= rest.len()
+        {
+            let front = u128::from_le_bytes(*begin) & self.mask;
+            let index = self.entry.index.wrapping_add(1);
+            if index & LOW_BITS == 0 || front != self.front + self.step {
+                return;
+            }
+            (self.front, self.entry.index) = (front, index);
+            let data = Span::new(whole.len() - rest.len() + self.front_len, self.data_len);
+            entries.push(self.entry.with(data));
+            *rest = &rest[each..];
         }
-        let behind = rest.get(self.front_len + self.data_len..)?;
-        let at = whole.len() - behind.len() - self.data_len;
-        (*rest, self.front, self.index) = (behind, found, index);
-        let data = whole.slice(at..at + self.data_len);
-        Some(Entry { entry_type: self.entry_type, term: self.term, index, data })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
+    use super::super::entry::{Entry, EntryType};
+    use super::super::run::Run;
     use super::*;
 
     const KEY: u8 = 0x3a;
@@ -146,6 +156,12 @@ mod tests {
         buf
     }
 
+    /// What `take_entries` finds.
+    fn taken(whole: &Bytes, rest: &mut &[u8]) -> Result<Vec<Entry>> {
+        let entries = take_entries(KEY, 7, whole, rest)?;
+        Ok(Run::joined(entries, whole.clone())?.owned().collect())
+    }
+
     fn check(entries: Vec<Entry>) {
         let plain = plainly(&entries);
         let mut buf = Vec::new();
@@ -155,7 +171,7 @@ mod tests {
         buf.extend_from_slice(&[0x40, 7]);
         let whole = Bytes::from([&[9, 9][..], &buf].concat());
         let mut rest = &whole[2..];
-        assert_eq!(take_entries(KEY, 7, &whole, &mut rest).unwrap(), entries);
+        assert_eq!(taken(&whole, &mut rest).unwrap(), entries);
         assert_eq!(rest, [0x40, 7]);
     }
 
@@ -193,14 +209,15 @@ mod tests {
         buf.extend_from_slice(&second[8..]);
         buf.extend_from_slice(&plainly(&entries[2..]));
         let whole = Bytes::from(buf);
-        assert_eq!(take_entries(KEY, 7, &whole, &mut &whole[..]).unwrap(), entries);
+        assert_eq!(taken(&whole, &mut &whole[..]).unwrap(), entries);
     }
 
-    /// What `take_entries` is to find, found field by field.
+    /// The same, found field by field.
     fn taken_plainly(whole: &Bytes) -> Result<(Vec<Entry>, usize)> {
         let (mut rest, mut entries) = (&whole[..], Vec::new());
         while is_next(KEY, &mut rest) {
-            entries.push(Entry::decode_any(whole, part(&mut rest, 7)?)?);
+            let entry = EntryRef::read_any(part(&mut rest, 7)?)?;
+            entries.push(entry.with(whole.slice_ref(entry.data)));
         }
         Ok((entries, rest.len()))
     }
@@ -215,7 +232,7 @@ mod tests {
                 bytes[at] = byte;
                 let whole = Bytes::from(bytes);
                 let mut rest = &whole[..];
-                let found = take_entries(KEY, 7, &whole, &mut rest).map(|entries| (entries, rest.len()));
+                let found = taken(&whole, &mut rest).map(|entries| (entries, rest.len()));
                 assert_eq!(found, taken_plainly(&whole), "byte {at} is {byte:#x}");
             }
         }
@@ -227,7 +244,7 @@ mod tests {
         let each = whole.len() / 3;
         for len in (0..whole.len()).filter(|len| len % each != 0) {
             let cut = whole.slice(..len);
-            assert!(take_entries(KEY, 7, &cut, &mut &cut[..]).is_err(), "{len}");
+            assert!(taken(&cut, &mut &cut[..]).is_err(), "{len}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The few pieces of the protobuf format that the hand-written codecs share.
 
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, encoded_len_varint, skip_field};
 
 use crate::error::{Error, Result};
@@ -76,21 +76,16 @@ pub(super) fn varint_len(value: u64) -> usize {
 pub(super) struct Field<'a, 'b> {
     pub(super) number: u32,
     wire_type: WireType,
-    whole: &'b Bytes,
     rest: &'a mut &'b [u8],
 }
 
 impl<'b> Field<'_, 'b> {
-    /// Calls `visit` for each field in `rest`, which lies in `whole`.
+    /// Calls `visit` for each field in `rest`.
     #[inline(always)]
-    pub(super) fn each(
-        whole: &'b Bytes,
-        mut rest: &'b [u8],
-        mut visit: impl FnMut(Field<'_, '_>) -> Result<()>,
-    ) -> Result<()> {
+    pub(super) fn each(mut rest: &'b [u8], mut visit: impl FnMut(Field<'_, 'b>) -> Result<()>) -> Result<()> {
         while !rest.is_empty() {
             let (number, wire_type) = key(&mut rest)?;
-            visit(Field { number, wire_type, whole, rest: &mut rest })?;
+            visit(Field { number, wire_type, rest: &mut rest })?;
         }
         Ok(())
     }
@@ -99,12 +94,6 @@ impl<'b> Field<'_, 'b> {
     pub(super) fn varint(self) -> Result<u64> {
         self.expect(WireType::Varint)?;
         varint(self.rest)
-    }
-
-    /// The bytes of a length-delimited field, sharing the buffer they arrived in.
-    pub(super) fn bytes(self) -> Result<Bytes> {
-        let whole = self.whole;
-        self.part().map(|part| whole.slice_ref(part))
     }
 
     /// The bytes of a length-delimited field.

@@ -127,7 +127,7 @@ impl World {
     /// and nobody else knows; or in a while, and they know and have not got to applying it.
     fn rift(&mut self, id: u64, ready: &Ready) {
         let Some(ticket) = &ready.apply else { return };
-        let Some(change) = ticket.entries().iter().find_map(read_change) else { return };
+        let Some(change) = ticket.entries().owned().find_map(|entry| read_change(&entry)) else { return };
         let Ok(after) = conf_state_after(&self.up(id).membership, &change) else { return };
         let stays = |other: &u64| *other == id || after.voters.contains(other);
         let side: Vec<u64> = after.voters_outgoing.iter().copied().filter(|other| !stays(other)).collect();

@@ -69,7 +69,7 @@ impl Disk {
         if let Some(snapshot) = ticket.snapshot() {
             self.push(Record::Received(snapshot.clone()));
         }
-        ticket.entries().iter().for_each(|entry| self.push(Record::Entry(entry.clone())));
+        ticket.entries().owned().for_each(|entry| self.push(Record::Entry(entry)));
         if let Some(state) = ticket.hard_state() {
             self.push(Record::State(*state));
         }

@@ -441,25 +441,25 @@ impl World {
     }
 
     fn apply(&mut self, id: u64, ticket: &ApplyTicket) -> Check {
-        for entry in ticket.entries().iter() {
+        for entry in ticket.entries().owned() {
             // A snapshot may have overtaken the ticket.
             if entry.index <= self.up(id).machine.applied {
                 continue;
             }
             let up = self.up(id);
             ensure!(entry.index == up.machine.applied + 1, "node {id} applies {} too early", entry.index);
-            let write = up.machine.apply(entry);
+            let write = up.machine.apply(&entry);
             if let Some(Ok(membership)) =
-                read_change(entry).map(|change| conf_state_after(&up.membership, &change))
+                read_change(&entry).map(|change| conf_state_after(&up.membership, &change))
             {
                 up.membership = membership;
             }
             let (machine, commit) = (up.machine.clone(), up.seen.commit);
-            self.oracle.check_applied(entry, &machine, commit)?;
+            self.oracle.check_applied(&entry, &machine, commit)?;
             self.trace.note(&[id, entry.index, machine.hash]);
-            self.cover_change(id, entry);
+            self.cover_change(id, &entry);
             if let Some(write) = write {
-                self.write_done(id, write, entry)?;
+                self.write_done(id, write, &entry)?;
             }
         }
         Ok(())

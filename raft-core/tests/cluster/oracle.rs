@@ -109,7 +109,7 @@ impl Oracle {
                 self.check_snapshot(snapshot)?;
                 seen.restore(snapshot);
             }
-            self.observe_entries(seen, ticket.entries().iter(), leads_on, coverage)?;
+            self.observe_entries(seen, ticket.entries().owned(), leads_on, coverage)?;
         }
         self.observe_commit(seen, commit)?;
         if seen.role == RoleKind::Leader {
@@ -118,15 +118,15 @@ impl Oracle {
         Ok(())
     }
 
-    fn observe_entries<'a>(
+    fn observe_entries(
         &mut self,
         seen: &mut Seen,
-        entries: impl Iterator<Item = &'a Entry>,
+        entries: impl Iterator<Item = Entry>,
         leads_on: bool,
         coverage: &mut Coverage,
     ) -> Check {
         for entry in entries {
-            let (mark, index) = (Mark::from(entry), entry.index);
+            let (mark, index) = (Mark::from(&entry), entry.index);
             ensure!(
                 index > seen.offset() && index <= seen.last() + 1,
                 "node {} has a gap at {index}",
@@ -305,6 +305,6 @@ impl Oracle {
 pub(crate) fn read_change(entry: &Entry) -> Option<ConfChangeV2> {
     match entry.entry_type {
         EntryType::Normal => None,
-        _ => ConfChangeV2::read(entry.data.clone()).ok(),
+        _ => ConfChangeV2::read(&entry.data).ok(),
     }
 }

@@ -24,7 +24,7 @@ use raft_core::disk::os::OsVolume;
 use raft_core::disk::recovered::{Identity, Recovered};
 use raft_core::disk::store::{Store, StoreOptions};
 use raft_core::raftpb::conf_change::ConfState;
-use raft_core::raftpb::entry::{Entries, Entry, EntryType};
+use raft_core::raftpb::entry::{Entries, Entry, EntryRef, EntryType};
 use raft_core::raftpb::message::{HardState, SnapshotMetadata};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -95,8 +95,8 @@ fn tell(store: &Store, recovered: &Recovered) -> Outcome<String> {
     }
     let HardState { term, vote, commit } = recovered.hard_state;
     answer += &format!("state {term} {vote} {commit}\n");
-    for Entry { entry_type, term, index, data } in recovered.entries.iter() {
-        answer += &format!("entry {term}:{index}:{}:{}\n", *entry_type as u8, hex(data));
+    for EntryRef { entry_type, term, index, data } in recovered.entries.iter() {
+        answer += &format!("entry {term}:{index}:{}:{}\n", entry_type as u8, hex(data));
     }
     Ok(answer)
 }

@@ -1,12 +1,15 @@
 //! Three nodes in one thread, driven as the engine drives them: tickets, and one shared buffer for a batch. Time stands
 //! still, so that only proposals move them.
 
+use std::ops::Range;
+
 use bytes::{Bytes, BytesMut};
 use raft_core::consensus::config::Config;
 use raft_core::consensus::log::memory_storage::MemoryStorage;
 use raft_core::consensus::log::storage::Storage;
 use raft_core::consensus::raw_node::RawNode;
 use raft_core::raftpb::conf_change::ConfState;
+use raft_core::raftpb::encoder::Encoder;
 use raft_core::raftpb::message::Message;
 
 /// A group whose first node leads.
@@ -22,6 +25,9 @@ pub(crate) struct Trio {
     payload: Vec<u8>,
     /// Whether every message is encoded and decoded on its way.
     wire: bool,
+    /// What a batch of messages is encoded to, and where in it the message for a node lies.
+    encoded: Vec<u8>,
+    parts: Vec<(usize, Range<usize>)>,
     /// Logs are compacted when they hold this many entries, so that a run of any length keeps one size.
     compact_every: u64,
     keep: u64,
@@ -43,7 +49,20 @@ impl Trio {
         let applied = vec![(1, 0); size as usize];
         let (mail, spare, proposed, payload) = (Vec::new(), Vec::new(), (1, 0), vec![0x55; 1 << 20]);
         let keep = 0;
-        let mut group = Trio { nodes, mail, spare, applied, proposed, payload, wire, compact_every, keep };
+        let (encoded, parts) = (Vec::new(), Vec::new());
+        let mut group = Trio {
+            nodes,
+            mail,
+            spare,
+            applied,
+            proposed,
+            payload,
+            wire,
+            encoded,
+            parts,
+            compact_every,
+            keep,
+        };
         group.nodes[0].campaign().unwrap();
         group.pump();
         group.proposed = group.applied[0];
@@ -106,17 +125,30 @@ impl Trio {
                 }
             }
             let mut mail = std::mem::replace(&mut self.mail, std::mem::take(&mut self.spare));
+            quiet &= mail.is_empty();
+            if self.wire {
+                self.deliver(&mail);
+                mail.clear();
+            }
             for message in mail.drain(..) {
-                quiet = false;
                 let to = message.to as usize - 1;
-                let message =
-                    if self.wire { Message::decode(Bytes::from(message.to_vec())).unwrap() } else { message };
                 self.nodes[to].step(message).unwrap();
             }
             self.spare = mail;
             if quiet {
                 return;
             }
+        }
+    }
+
+    /// Delivers messages as bytes, of which each receiver gets its own.
+    fn deliver(&mut self, mail: &[Message]) {
+        self.encoded.clear();
+        let mut encoder = Encoder::new(&mut self.encoded);
+        self.parts.extend(mail.iter().map(|message| (message.to as usize - 1, encoder.put(message))));
+        for (to, part) in self.parts.drain(..) {
+            let message = Message::read(&self.encoded[part]).unwrap();
+            self.nodes[to].step(message).unwrap();
         }
     }
 
@@ -132,10 +164,10 @@ impl Trio {
         }
         if let Some(ticket) = ready.apply {
             let (index, bytes) = &mut self.applied[at];
-            for entry in ticket.entries().iter() {
+            ticket.entries().iter().for_each(|entry| {
                 *index = entry.index;
                 *bytes += entry.data.len() as u64;
-            }
+            });
             node.applied(ticket).unwrap();
         }
     }

@@ -134,8 +134,8 @@ impl Group {
             self.mail.extend(ready.messages);
             self.reads[id as usize - 1].extend(ready.read_states);
             if let Some(ticket) = ready.apply {
-                let normal = ticket.entries().iter().filter(|entry| entry.entry_type == EntryType::Normal);
-                let data = normal.map(|entry| entry.data.clone()).filter(|data| !data.is_empty());
+                let normal = ticket.entries().owned().filter(|entry| entry.entry_type == EntryType::Normal);
+                let data = normal.map(|entry| entry.data).filter(|data| !data.is_empty());
                 self.applied[id as usize - 1].extend(data);
                 self.node(id).applied(ticket).unwrap();
             }

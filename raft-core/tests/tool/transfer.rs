@@ -56,7 +56,7 @@ fn a_log_is_taken_over_and_comes_back_the_same() {
     let state = recovered.hard_state;
     assert_eq!((state.term, state.vote, state.commit), (201, 0, 2001));
     assert!(recovered.store_id != 0);
-    assert!(recovered.entries.iter().map(|entry| &entry.data[..]).eq(slices));
+    assert!(recovered.entries.iter().map(|entry| entry.data).eq(slices));
     assert!(
         recovered
             .entries
@@ -100,7 +100,7 @@ fn a_membership_is_refused_or_becomes_an_empty_entry() {
     assert_eq!(done.code, 0, "{}", done.errors);
     assert!(done.lines[0].ends_with("1 memberships are empty entries"), "{:?}", done.lines);
     let entries = open(&world).entries;
-    assert!(entries.iter().map(|entry| &entry.data[..]).eq([&b"a"[..], b"", b"c"]));
+    assert!(entries.iter().map(|entry| entry.data).eq([&b"a"[..], b"", b"c"]));
     // The way back counts without it.
     let done = rft(&["log", "export", "--json", world.dir(), &world.path("again")]);
     assert_eq!(done.objects(), [json!({ "commands": 2, "left_out": 1 })]);

@@ -46,13 +46,13 @@ impl Disk {
 
     /// Runs the state machine on committed entries.
     pub(crate) fn apply(&mut self, entries: Entries) -> Result<()> {
-        for entry in entries.iter() {
+        for entry in entries.owned() {
             let old = self.state();
             // A snapshot may have come in between that holds it already.
             if entry.index <= old.metadata.index {
                 continue;
             }
-            let (addition, conf_state) = effect(entry, &old.metadata.conf_state)?;
+            let (addition, conf_state) = effect(&entry, &old.metadata.conf_state)?;
             let data = [old.data.as_ref(), addition.as_ref()].concat().into();
             let metadata = SnapshotMetadata { conf_state, index: entry.index, term: entry.term };
             self.history.push(Snapshot { data, metadata });
@@ -108,8 +108,8 @@ fn log_behind(metadata: &SnapshotMetadata, entries: Entries) -> MemoryStorage {
 fn effect(entry: &Entry, conf_state: &ConfState) -> Result<(Bytes, ConfState)> {
     let change = match entry.entry_type {
         EntryType::Normal => return Ok((entry.data.clone(), conf_state.clone())),
-        EntryType::ConfChange => ConfChange::read(entry.data.clone())?.into(),
-        EntryType::ConfChangeV2 => ConfChangeV2::read(entry.data.clone())?,
+        EntryType::ConfChange => ConfChange::read(&entry.data)?.into(),
+        EntryType::ConfChangeV2 => ConfChangeV2::read(&entry.data)?,
     };
     match conf_state_after(conf_state, &change) {
         Ok(after) => Ok((change.context, after)),

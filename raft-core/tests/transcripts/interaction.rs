@@ -289,8 +289,8 @@ fn read_conf_change(command: &Command<'_>) -> Outcome<Entry> {
 
 fn conf_change_of(entry: Entry) -> Outcome<ConfChangeV2> {
     Ok(match entry.entry_type {
-        EntryType::ConfChange => ConfChange::read(entry.data)?.into(),
-        _ => ConfChangeV2::read(entry.data)?,
+        EntryType::ConfChange => ConfChange::read(&entry.data)?.into(),
+        _ => ConfChangeV2::read(&entry.data)?,
     })
 }
 

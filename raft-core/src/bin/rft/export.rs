@@ -64,13 +64,13 @@ fn write(recovered: &Recovered, draft: &Path, file: &Path) -> Outcome<(u64, u64)
     let to: File = OpenOptions::new().write(true).create_new(true).open(draft).map_err(io("open"))?;
     let mut writer = CommandLogWriter::new(BufWriter::with_capacity(1 << 20, to), draft);
     let (mut commands, mut left_out) = (0, 0);
-    for entry in recovered.entries.iter().take_while(|entry| entry.index <= recovered.hard_state.commit) {
+    for entry in recovered.entries.owned().take_while(|entry| entry.index <= recovered.hard_state.commit) {
         if entry.entry_type != EntryType::Normal || entry.data.is_empty() {
             left_out += 1;
             continue;
         }
         commands += 1;
-        writer.append(&Command { term: entry.term, index: commands, command: entry.data.clone() })?;
+        writer.append(&Command { term: entry.term, index: commands, command: entry.data })?;
     }
     let mut buffered = writer.into_inner();
     buffered.flush().map_err(io("write"))?;

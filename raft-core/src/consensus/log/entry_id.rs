@@ -1,6 +1,6 @@
 //! [`EntryId`]: term and index always travel as a pair.
 
-use crate::raftpb::entry::Entry;
+use crate::raftpb::entry::EntryOf;
 use crate::raftpb::message::SnapshotMetadata;
 
 /// Which entry, of all that any leader may ever have appended. By log matching (thesis 3.5) two logs that hold the
@@ -25,8 +25,8 @@ impl EntryId {
     }
 }
 
-impl From<&Entry> for EntryId {
-    fn from(entry: &Entry) -> Self {
+impl<D> From<&EntryOf<D>> for EntryId {
+    fn from(entry: &EntryOf<D>) -> Self {
         EntryId::new(entry.term, entry.index)
     }
 }

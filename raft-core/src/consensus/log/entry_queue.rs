@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
-use crate::raftpb::entry::{Entries, Entry, Run};
+use crate::raftpb::entry::Entries;
+use crate::raftpb::run::Run;
 
 /// The entries of `[offset, next)`. Appending and slicing share memory: no entry is copied.
 #[derive(Clone, Debug, Default)]
@@ -49,13 +50,13 @@ impl EntryQueue {
         self.offset == self.next
     }
 
-    /// The entry at `index`, if it is here.
-    pub(crate) fn get(&self, index: u64) -> Option<&Entry> {
+    /// The term of the entry at `index`, if it is here.
+    pub(crate) fn term(&self, index: u64) -> Option<u64> {
         if index < self.offset || index >= self.next {
             return None;
         }
         let piece = self.pieces.get(self.piece_of(index))?;
-        piece.run.get((index - piece.first) as usize)
+        piece.run.term((index - piece.first) as usize)
     }
 
     /// The position of the piece that holds `index`, which lies in the queue. What is asked for is mostly in the last two.
@@ -173,21 +174,22 @@ impl EntryQueue {
 
 /// How many entries from the front encode to at most `bytes_max`, and to how many bytes; `one` lets the first pass
 /// whatever its size.
-fn fitting(entries: &[Entry], bytes_max: u64, one: bool) -> (usize, u64) {
+fn fitting(run: &Run, bytes_max: u64, one: bool) -> (usize, u64) {
     let mut bytes = 0u64;
-    for (count, entry) in entries.iter().enumerate() {
+    for (count, entry) in run.iter().enumerate() {
         let with = bytes.saturating_add(entry.encoded_len() as u64);
         if with > bytes_max && !(one && count == 0) {
             return (count, bytes);
         }
         bytes = with;
     }
-    (entries.len(), bytes)
+    (run.len(), bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raftpb::entry::Entry;
 
     fn run(indices: std::ops::Range<u64>) -> Entries {
         indices.map(|index| Entry { term: index / 10, index, ..Entry::default() }).collect()
@@ -213,9 +215,9 @@ mod tests {
                 for hi in lo..=9 {
                     assert_eq!(indices(&queue.slice(lo, hi, u64::MAX)), (lo..hi).collect::<Vec<_>>());
                 }
-                assert_eq!(queue.get(lo).map(|entry| entry.index), (lo < 9).then_some(lo));
+                assert_eq!(queue.term(lo), (lo < 9).then_some(lo / 10));
             }
-            assert!(queue.get(4).is_none());
+            assert!(queue.term(4).is_none());
         }
     }
 
@@ -238,7 +240,7 @@ mod tests {
     #[test]
     fn a_page_ends_at_its_size_and_holds_one_entry_at_the_least() {
         let queue = queue(&[5, 7, 12]);
-        let one = run(5..6).iter().map(Entry::encoded_len).sum::<usize>() as u64;
+        let one = run(5..6).iter().map(|entry| entry.encoded_len()).sum::<usize>() as u64;
         for (bytes, last) in
             [(0, 5), (1, 5), (one, 5), (2 * one - 1, 5), (2 * one, 6), (3 * one, 7), (99 * one, 11)]
         {

@@ -120,8 +120,8 @@ impl Storage for MemoryStorage {
     }
 
     fn term(&self, index: u64) -> Result<u64> {
-        match self.entries.get(index) {
-            Some(entry) => Ok(entry.term),
+        match self.entries.term(index) {
+            Some(term) => Ok(term),
             None if index == self.compacted.index => Ok(self.compacted.term),
             None if index < self.compacted.index => Err(Error::Compacted),
             None => Err(Error::Unavailable),

@@ -171,7 +171,7 @@ impl<S: Storage> RaftLog<S> {
         if prev.index < self.committed {
             // Late, or the leader does not know yet how far this log is.
             std::iter::once(prev)
-                .chain(entries.iter().map(EntryId::from))
+                .chain(entries.iter().map(|entry| EntryId::from(&entry)))
                 .take_while(|id| id.index <= self.committed)
                 .try_for_each(|id| self.check_committed(id))?;
             return Ok(Some(self.committed));
@@ -181,7 +181,7 @@ impl<S: Storage> RaftLog<S> {
         }
         let last = prev.index + entries.len() as u64;
         let truncates = is_planted(Mutant::TruncateWithoutConflict);
-        let mut news = entries.iter().filter(|entry| truncates || !self.contains(EntryId::from(*entry)));
+        let mut news = entries.iter().filter(|entry| truncates || !self.contains(EntryId::from(entry)));
         let from = news.next().map(|entry| entry.index);
         drop(news);
         if let Some(from) = from {

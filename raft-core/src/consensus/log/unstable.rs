@@ -53,7 +53,7 @@ impl Unstable {
     pub(super) fn term(&self, index: u64) -> Option<u64> {
         match &self.snapshot {
             Some(snapshot) if snapshot.metadata.index == index => Some(snapshot.metadata.term),
-            _ => self.entries.get(index).map(|entry| entry.term),
+            _ => self.entries.term(index),
         }
     }
 
@@ -80,7 +80,7 @@ impl Unstable {
 
     /// The log up to `id` is durable. Ignored if it has been replaced in the meantime.
     pub(super) fn stable_to(&mut self, id: EntryId) {
-        if self.entries.get(id.index).is_some_and(|entry| entry.term == id.term) {
+        if self.entries.term(id.index) == Some(id.term) {
             self.entries.drop_before(id.index + 1);
             self.in_progress = self.in_progress.max(self.entries.offset());
         }

@@ -46,7 +46,7 @@ pub(in crate::consensus) fn reconfigure<S: Storage>(raft: &mut Raft<S>, ticket: 
     let covered = raft.log.applied().max(raft.log.first_index().saturating_sub(1));
     let repeats = is_planted(Mutant::RepeatOvertakenChange);
     for entry in ticket.entries().changes().filter(|entry| entry.index > covered || repeats) {
-        let change = ConfChangeV2::of(entry)?;
+        let change = ConfChangeV2::of(&entry)?;
         raft.changed_at = raft.changed_at.max(entry.index);
         reconfigure::apply(raft, &change)?;
     }

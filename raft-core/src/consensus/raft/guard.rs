@@ -7,7 +7,7 @@ use super::state::Raft;
 use crate::consensus::log::storage::Storage;
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::{ConfChange, ConfChangeV2};
-use crate::raftpb::entry::{Entry, EntryType};
+use crate::raftpb::entry::{EntryRef, EntryType};
 use crate::raftpb::message::{Message, MessageType};
 
 /// Indices and terms beyond it are not reached in the life of a cluster; they would overflow what is added to them.
@@ -60,19 +60,20 @@ pub(in crate::consensus) fn check<S: Storage>(raft: &mut Raft<S>, message: &Mess
 /// Entries follow `index` without gap, in terms that do not fall and are not ahead of their leader's.
 fn check_append(message: &Message) -> Result<()> {
     let (mut index, mut term) = (message.index, message.log_term);
-    for entry in message.entries.iter() {
+    let (mut is_ordered, mut is_possible) = (true, true);
+    message.entries.iter().for_each(|entry| {
         index += 1;
-        if entry.index != index {
-            return Err(malformed(message, "holds entries out of order"));
-        }
-        if entry.term < term || entry.term > message.term {
-            return Err(malformed(message, "holds an entry of an impossible term"));
-        }
+        is_ordered &= entry.index == index;
+        is_possible &= term <= entry.term && entry.term <= message.term;
         term = entry.term;
-        if entry.entry_type != EntryType::Normal {
-            check_payload(entry)?;
-        }
+    });
+    if !is_ordered {
+        return Err(malformed(message, "holds entries out of order"));
     }
+    if !is_possible {
+        return Err(malformed(message, "holds an entry of an impossible term"));
+    }
+    message.entries.changes().try_for_each(check_payload)?;
     if message.log_term > message.term {
         return Err(malformed(message, "follows an entry of an impossible term"));
     }
@@ -80,11 +81,11 @@ fn check_append(message: &Message) -> Result<()> {
 }
 
 /// A membership change that nobody can read must not get into the log, where everybody has to apply it.
-fn check_payload(entry: &Entry) -> Result<()> {
+fn check_payload(entry: EntryRef<'_>) -> Result<()> {
     match entry.entry_type {
         EntryType::Normal => Ok(()),
-        EntryType::ConfChange => ConfChange::read(entry.data.clone()).map(|_| ()),
-        EntryType::ConfChangeV2 => ConfChangeV2::read(entry.data.clone())?.enter_joint().map(|_| ()),
+        EntryType::ConfChange => ConfChange::read(entry.data).map(|_| ()),
+        EntryType::ConfChangeV2 => ConfChangeV2::read(entry.data)?.enter_joint().map(|_| ()),
     }
 }
 

@@ -46,7 +46,7 @@ fn admit_conf_changes<S: Storage>(raft: &mut Raft<S>, entries: Entries) -> Resul
         return Ok(entries);
     }
     let last_index = raft.log.last_index();
-    let mut admitted: Vec<Entry> = entries.iter().cloned().collect();
+    let mut admitted: Vec<Entry> = entries.owned().collect();
     for (at, entry) in admitted.iter_mut().enumerate() {
         if entry.entry_type == EntryType::Normal {
             continue;

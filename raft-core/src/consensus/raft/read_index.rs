@@ -82,7 +82,7 @@ pub(super) fn release_confirmed<S: Storage>(raft: &mut Raft<S>) {
 
 fn answer<S: Storage>(raft: &mut Raft<S>, index: u64, request: ReadRequest) {
     if request.from == 0 || request.from == raft.id() {
-        let context = request.entries.first().map(|entry| entry.data.clone()).unwrap_or_default();
+        let context = request.entries.owned().next().unwrap_or_default().data;
         raft.read_states.push(ReadState { index, context });
         return;
     }
@@ -106,7 +106,7 @@ pub(super) fn forward<S: Storage>(raft: &mut Raft<S>, mut request: Message) -> R
 
 /// The leader has answered a follower.
 pub(super) fn handle_response<S: Storage>(raft: &mut Raft<S>, response: &Message) {
-    if let Some(entry) = response.entries.first() {
-        raft.read_states.push(ReadState { index: response.index, context: entry.data.clone() });
+    if let Some(entry) = response.entries.owned().next() {
+        raft.read_states.push(ReadState { index: response.index, context: entry.data });
     }
 }

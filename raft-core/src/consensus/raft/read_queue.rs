@@ -69,9 +69,9 @@ impl ReadQueue {
             self.sent.push_back((self.round, now));
         }
         if is_planted(Mutant::ReadByContext)
-            && let Some(entry) = self.unconfirmed.back().and_then(|read| read.request.entries.first())
+            && let Some(entry) = self.unconfirmed.back().and_then(|read| read.request.entries.owned().next())
         {
-            return entry.data.clone();
+            return entry.data;
         }
         Bytes::copy_from_slice(&self.round.to_le_bytes())
     }
