@@ -213,7 +213,7 @@ impl<S: Storage> RawNode<S> {
                     must_sync: !entries.is_empty()
                         || (hard_state.term, hard_state.vote) != (old_hard_state.term, old_hard_state.vote),
                     stable: stable.transpose().map_err(|error| self.fail(error))?,
-                    snapshot: snapshot.map(Box::new),
+                    snapshot,
                     entries,
                     messages: after_append,
                 })

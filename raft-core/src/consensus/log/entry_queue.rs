@@ -13,6 +13,8 @@ pub(crate) struct EntryQueue {
     offset: u64,
     // One past the last entry; pieces cover [offset, next) without gap, none is empty.
     next: u64,
+    // That of the last entry, if there is one: what is asked for most.
+    last_term: u64,
     pieces: VecDeque<Piece>,
 }
 
@@ -32,7 +34,7 @@ impl Piece {
 impl EntryQueue {
     /// Nothing, with room from `offset` on.
     pub(crate) fn new(offset: u64) -> Self {
-        EntryQueue { offset, next: offset, pieces: VecDeque::new() }
+        EntryQueue { offset, next: offset, last_term: 0, pieces: VecDeque::new() }
     }
 
     /// The index at which the queue starts.
@@ -54,6 +56,9 @@ impl EntryQueue {
     pub(crate) fn term(&self, index: u64) -> Option<u64> {
         if index < self.offset || index >= self.next {
             return None;
+        }
+        if index + 1 == self.next {
+            return Some(self.last_term);
         }
         let piece = self.pieces.get(self.piece_of(index))?;
         piece.run.term((index - piece.first) as usize)
@@ -80,11 +85,13 @@ impl EntryQueue {
     }
 
     fn push(&mut self, run: Run) -> Result<()> {
-        let Some(first) = run.first().map(|entry| entry.index) else { return Ok(()) };
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+        let (first, last_term) = (first.index, last.term);
         if first != self.next {
             return Err(Error::Invariant(format!("entry {first} appended where {} is due", self.next)));
         }
         self.next += run.len() as u64;
+        self.last_term = last_term;
         self.pieces.push_back(Piece { first, run });
         Ok(())
     }
@@ -92,6 +99,9 @@ impl EntryQueue {
     /// Drops the entries from `from` on.
     pub(crate) fn truncate(&mut self, from: u64) {
         let from = from.max(self.offset);
+        if from >= self.next {
+            return;
+        }
         while self.next > from {
             let Some(piece) = self.pieces.back_mut() else { break };
             if piece.first < from {
@@ -102,6 +112,7 @@ impl EntryQueue {
                 self.pieces.pop_back();
             }
         }
+        self.last_term = self.pieces.back().and_then(|piece| piece.run.last()).map_or(0, |last| last.term);
     }
 
     /// Drops the entries before `index`, at the most all; the queue then starts there.
@@ -192,7 +203,7 @@ mod tests {
     use crate::raftpb::entry::Entry;
 
     fn run(indices: std::ops::Range<u64>) -> Entries {
-        indices.map(|index| Entry { term: index / 10, index, ..Entry::default() }).collect()
+        indices.map(|index| Entry { term: index / 3, index, ..Entry::default() }).collect()
     }
 
     fn queue(ends: &[u64]) -> EntryQueue {
@@ -215,7 +226,7 @@ mod tests {
                 for hi in lo..=9 {
                     assert_eq!(indices(&queue.slice(lo, hi, u64::MAX)), (lo..hi).collect::<Vec<_>>());
                 }
-                assert_eq!(queue.term(lo), (lo < 9).then_some(lo / 10));
+                assert_eq!(queue.term(lo), (lo < 9).then_some(lo / 3));
             }
             assert!(queue.term(4).is_none());
         }
@@ -228,10 +239,12 @@ mod tests {
                 let mut front = queue(ends);
                 front.truncate(at);
                 assert_eq!((front.offset(), front.next()), (5, at.clamp(5, 9)));
+                assert!((5..9).all(|index| front.term(index) == (index < at).then_some(index / 3)));
                 assert_eq!(indices(&front.slice(5, 9, u64::MAX)), (5..at.clamp(5, 9)).collect::<Vec<_>>());
                 let mut back = queue(ends);
                 back.drop_before(at);
                 assert_eq!((back.offset(), back.next()), (at.clamp(5, 9), 9));
+                assert!((5..9).all(|index| back.term(index) == (index >= at).then_some(index / 3)));
                 assert_eq!(indices(&back.slice(0, 9, u64::MAX)), (at.clamp(5, 9)..9).collect::<Vec<_>>());
             }
         }

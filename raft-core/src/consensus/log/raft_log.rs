@@ -121,7 +121,7 @@ impl<S: Storage> RaftLog<S> {
 
     /// Whether this log holds `id`.
     pub(crate) fn contains(&self, id: EntryId) -> bool {
-        id.index <= self.last_index() && self.term(id.index) == Ok(id.term)
+        id.index <= self.last_index() && self.term(id.index).is_ok_and(|term| term == id.term)
     }
 
     /// The entries from `lo` on as far as they encode to `bytes_max`, one at the least if there is one.
@@ -281,7 +281,7 @@ impl<S: Storage> RaftLog<S> {
     }
 
     /// Takes what is to be saved and not on its way yet.
-    pub(crate) fn accept_unstable(&mut self) -> (Option<Snapshot>, Entries) {
+    pub(crate) fn accept_unstable(&mut self) -> (Option<Box<Snapshot>>, Entries) {
         self.unstable.accept()
     }
 

@@ -70,8 +70,8 @@ impl Unstable {
     }
 
     /// Takes what is to be saved and not on its way yet.
-    pub(super) fn accept(&mut self) -> (Option<Snapshot>, Entries) {
-        let snapshot = if self.has_next_snapshot() { self.snapshot.clone() } else { None };
+    pub(super) fn accept(&mut self) -> (Option<Box<Snapshot>>, Entries) {
+        let snapshot = if self.has_next_snapshot() { self.snapshot.clone().map(Box::new) } else { None };
         self.snapshot_in_progress = self.snapshot.is_some();
         let entries = self.entries.slice(self.in_progress, self.entries.next(), u64::MAX);
         self.in_progress = self.entries.next();

@@ -66,21 +66,16 @@ impl Outbox {
             _ => message.term = term,
         }
         self.trace.queued(&message);
-        match message.msg_type {
-            MsgAppResp if message.to != self.id && is_planted(Mutant::AckBeforeDurable) => {
-                self.messages.push(message)
-            }
-            MsgVoteResp if message.to != self.id && is_planted(Mutant::VoteBeforeDurable) => {
-                self.messages.push(message)
-            }
+        let promises = match message.msg_type {
+            MsgAppResp if message.to != self.id && is_planted(Mutant::AckBeforeDurable) => false,
+            MsgVoteResp if message.to != self.id && is_planted(Mutant::VoteBeforeDurable) => false,
             // "I hold these entries" and "you have my vote" must not be said before they survive a crash. The
             // node's own answers to itself take the same way.
-            MsgAppResp | MsgVoteResp | MsgPreVoteResp => self.after_append.push(message),
+            MsgAppResp | MsgVoteResp | MsgPreVoteResp => true,
             // After a crash a node keeps a promise that it may have given only if it finds that it was in a term.
-            MsgHeartbeatResp if self.gives_leases && term > self.durable_term => {
-                self.after_append.push(message)
-            }
-            _ => self.messages.push(message),
-        }
+            MsgHeartbeatResp => self.gives_leases && term > self.durable_term,
+            _ => false,
+        };
+        if promises { self.after_append.push(message) } else { self.messages.push(message) }
     }
 }
