@@ -12,9 +12,15 @@ import (
 	"time"
 
 	rft "github.com/raft-ffi/raft-ffi/bindings/go"
+	"github.com/raft-ffi/raft-ffi/bindings/go/internal/kit"
 )
 
-const patience = 30 * time.Second
+const patience = kit.Patience
+
+var (
+	must  = kit.Must
+	until = kit.Until
+)
 
 // list is a state machine that keeps commands, and answers with how many it has.
 type list struct {
@@ -120,18 +126,6 @@ func lead(t testing.TB, engine *rft.Engine) {
 	})
 }
 
-// until waits until a condition holds.
-func until(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !holds() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited for: %s", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
 func within(t testing.TB, limit time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
@@ -144,13 +138,6 @@ func wants(t testing.TB, code rft.Code, err error) {
 	var known *rft.Error
 	if !errors.Is(err, code) || !errors.As(err, &known) || known.Code != code {
 		t.Errorf("got %v, want %s", err, code.Name())
-	}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

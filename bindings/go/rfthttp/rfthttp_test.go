@@ -18,55 +18,15 @@ import (
 	"time"
 
 	rft "github.com/raft-ffi/raft-ffi/bindings/go"
+	"github.com/raft-ffi/raft-ffi/bindings/go/internal/kit"
 )
 
-const patience = 30 * time.Second
+const patience = kit.Patience
 
-// counter is a state machine that counts bytes.
-type counter struct {
-	lock  sync.Mutex
-	bytes int
-}
-
-func (c *counter) Apply(entries []rft.Entry) error {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	for at := range entries {
-		c.bytes += len(entries[at].Data)
-		entries[at].Answer = fmt.Append(nil, c.bytes)
-	}
-	return nil
-}
-
-func (c *counter) Snapshot(to io.Writer) error {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	_, err := fmt.Fprintln(to, c.bytes)
-	return err
-}
-
-func (c *counter) Restore(from io.Reader) error {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	_, err := fmt.Fscanln(from, &c.bytes)
-	return err
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited for: %s", what)
-		}
-	}
-}
+var (
+	must  = kit.Must
+	until = kit.Until
+)
 
 // node is an engine behind a server of its own.
 type node struct {
@@ -97,7 +57,7 @@ func serveTLS(t *testing.T, config *tls.Config, id uint64, voters ...uint64) *no
 	}
 	n.engine, err = rft.Open(context.Background(), rft.Config{
 		Dir: t.TempDir(), ID: id, Voters: voters, TickInterval: 50 * time.Millisecond,
-	}, &counter{}, transport)
+	}, &kit.Counter{}, transport)
 	must(t, err)
 	t.Cleanup(n.close)
 	return n
@@ -334,7 +294,7 @@ func TestTransportForgets(t *testing.T) {
 	defer transport.Close()
 	dir := t.TempDir()
 	func() {
-		_, err := rft.Open(context.Background(), rft.Config{Dir: dir, ID: 1, Voters: []uint64{1}}, &counter{}, transport)
+		_, err := rft.Open(context.Background(), rft.Config{Dir: dir, ID: 1, Voters: []uint64{1}}, &kit.Counter{}, transport)
 		must(t, err)
 	}()
 	until(t, "it is gone", func() bool { runtime.GC(); return transport.attached() == nil })

@@ -10,61 +10,20 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	rft "github.com/raft-ffi/raft-ffi/bindings/go"
+	"github.com/raft-ffi/raft-ffi/bindings/go/internal/kit"
 	"github.com/raft-ffi/raft-ffi/bindings/go/rfthttp"
 )
 
-const patience = 30 * time.Second
+const patience = kit.Patience
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited for: %s", what)
-		}
-	}
-}
-
-// counter is a state machine that counts entries.
-type counter struct {
-	lock sync.Mutex
-	n    int
-}
-
-func (c *counter) Apply(entries []rft.Entry) error {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	for at := range entries {
-		c.n++
-		entries[at].Answer = fmt.Append(nil, c.n)
-	}
-	return nil
-}
-
-func (c *counter) Snapshot(to io.Writer) error {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	_, err := fmt.Fprintln(to, c.n)
-	return err
-}
-
-func (c *counter) Restore(from io.Reader) error {
-	c.lock.Lock()
-	defer c.lock.Unlock()
-	_, err := fmt.Fscanln(from, &c.n)
-	return err
-}
+var (
+	must  = kit.Must
+	until = kit.Until
+)
 
 type node struct {
 	server    *httptest.Server
@@ -91,7 +50,7 @@ func (n *node) open(t *testing.T, voters ...uint64) {
 	var err error
 	n.engine, err = rft.Open(context.Background(), rft.Config{
 		Dir: t.TempDir(), ID: n.transport.options.ID, Voters: voters, TickInterval: 50 * time.Millisecond,
-	}, &counter{}, n.transport)
+	}, &kit.Counter{}, n.transport)
 	must(t, err)
 }
 
@@ -280,7 +239,7 @@ func TestWhoHoldsAStreamIsChecked(t *testing.T) {
 	})
 	must(t, err)
 	defer transport.Close()
-	engine, err := rft.Open(context.Background(), rft.Config{Dir: t.TempDir(), ID: 1, Voters: []uint64{1, 2}}, &counter{}, transport)
+	engine, err := rft.Open(context.Background(), rft.Config{Dir: t.TempDir(), ID: 1, Voters: []uint64{1, 2}}, &kit.Counter{}, transport)
 	must(t, err)
 	defer engine.Close()
 	if <-held; !<-asked {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	rft "github.com/raft-ffi/raft-ffi/bindings/go"
+	"github.com/raft-ffi/raft-ffi/bindings/go/internal/kit"
 	"github.com/raft-ffi/raft-ffi/bindings/go/rfthttp"
 	"github.com/raft-ffi/raft-ffi/bindings/go/rfthttp/etcdhttp"
 )
@@ -19,24 +20,13 @@ import (
 const (
 	clusterID = 0x1000
 	tick      = 100 * time.Millisecond
-	patience  = 60 * time.Second
+	patience  = kit.Patience
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func until(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited for: %s", what)
-		}
-	}
-}
+var (
+	must  = kit.Must
+	until = kit.Until
+)
 
 // listen serves at an address; one that was left a moment ago may need a moment.
 func listen(t *testing.T, address string, handler http.Handler) *httptest.Server {
