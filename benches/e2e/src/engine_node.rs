@@ -14,7 +14,6 @@ use raft_core::engine::host::{Applied, Host, SnapshotRead, SnapshotView};
 use raft_core::engine::node::Engine;
 use raft_core::engine::options::Options;
 use raft_core::engine::outcome::Outcome;
-use raft_core::raftpb::encoder::Encoder;
 use raft_core::raftpb::message::Message;
 
 use crate::Fallible;
@@ -38,22 +37,22 @@ const MESSAGE_MAX: usize = 64 << 20;
 #[derive(Default)]
 struct Machine {
     peers: OnceLock<Vec<(u64, Arc<Outgoing>)>>,
-    encoded: Mutex<Vec<u8>>,
     window: Window,
     bytes: Mutex<u64>,
 }
 
 impl Host for Machine {
     fn send(&self, messages: &[Message]) {
-        let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
-        encoded.clear();
-        let mut encoder = Encoder::new(&mut encoded);
-        let parts: Vec<_> = messages.iter().map(|message| (message.to, encoder.put(message))).collect();
         for (id, peer) in self.peers.get().into_iter().flatten() {
-            let mut buf = Vec::new();
-            for (_, part) in parts.iter().filter(|(to, _)| to == id) {
-                buf.extend_from_slice(&(part.len() as u32).to_le_bytes());
-                buf.extend_from_slice(&encoded[part.clone()]);
+            let own = || messages.iter().filter(|message| message.to == *id);
+            let room: usize = own().map(|message| 4 + message.encoded_bound()).sum();
+            let mut buf = Vec::with_capacity(room);
+            for message in own() {
+                let begin = buf.len();
+                buf.extend_from_slice(&[0; 4]);
+                message.encode(&mut buf);
+                let len = (buf.len() - begin - 4) as u32;
+                buf[begin..begin + 4].copy_from_slice(&len.to_le_bytes());
             }
             if !buf.is_empty() {
                 peer.send(&buf);
