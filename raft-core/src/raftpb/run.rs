@@ -35,7 +35,8 @@ enum Block {
 }
 
 struct Joined {
-    entries: Vec<EntryOf<Span>>,
+    // Without room for more: the log may keep it for long.
+    entries: Box<[EntryOf<Span>]>,
     buffer: Bytes,
 }
 
@@ -90,7 +91,7 @@ impl Run {
         }
         let hi = entries.len() as u32;
         let has_changes = entries.iter().any(|entry| entry.entry_type != EntryType::Normal);
-        Ok(Run::of(Block::Joined(Arc::new(Joined { entries, buffer })), hi, has_changes))
+        Ok(Run::of(Block::Joined(Arc::new(Joined { entries: entries.into(), buffer })), hi, has_changes))
     }
 
     fn of(block: Block, hi: u32, has_changes: bool) -> Self {
