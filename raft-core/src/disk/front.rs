@@ -13,7 +13,10 @@ const CRC_AT: usize = frame::WORD + 3;
 /// The most bytes that stand before a payload: word, record's head, entry's head.
 const LEN_MAX: usize = frame::WORD + HEAD_LEN_MAX + ENTRY_HEAD_LEN_MAX;
 
-/// What stands before a record's payload, with room for the length word and for a crc of the usual length.
+/// What stands before a record's payload, with room for a crc of the usual length.
+///
+/// Nothing is changed in it from one record to the next but a byte that is not read before the next: what has only just been
+/// written is slow to copy.
 pub(super) struct Front {
     bytes: [u8; LEN_MAX],
     len: usize,
@@ -29,6 +32,7 @@ impl Front {
         let tag_at = CRC_AT + CRC_LEN_MAX;
         bytes[tag_at] = 0x1a;
         let data_at = tag_at + 1 + put_varint(&mut bytes[tag_at + 1..], data_len as u64);
+        put_word(&mut bytes, data_at + data_len);
         Front { bytes, len: data_at, data_at }
     }
 
@@ -43,36 +47,43 @@ impl Front {
     }
 
     /// Appends a framed record to `buf`: this, then `payload`. `chain` takes in its data.
-    pub(super) fn put(&mut self, buf: &mut Vec<u8>, chain: &mut Crc, payload: &[u8]) {
-        // Of where they come from: what has only just been written is slow to read.
+    pub(super) fn put(&self, buf: &mut Vec<u8>, chain: &mut Crc, payload: &[u8]) {
+        // Of where they come from: the copies have only just been written.
         chain.update(&self.bytes[self.data_at..self.len]);
         let crc = chain.update(payload);
-        if crc >> 28 != 0 {
-            let seven_bits = [crc, crc >> 7, crc >> 14, crc >> 21].map(|bits| bits as u8 | 0x80);
-            self.bytes[CRC_AT..CRC_AT + 4].copy_from_slice(&seven_bits);
-            self.bytes[CRC_AT + 4] = (crc >> 28) as u8;
-            return put_framed(buf, &mut self.bytes, self.len, payload);
-        }
-        // A shorter one, and all behind it moves up.
-        let mut bytes = self.bytes;
-        let end = CRC_AT + put_varint(&mut bytes[CRC_AT..], u64::from(crc));
-        bytes.copy_within(CRC_AT + CRC_LEN_MAX..self.len, end);
-        put_framed(buf, &mut bytes, self.len - (CRC_AT + CRC_LEN_MAX - end), payload);
+        let start = buf.len();
+        buf.reserve(LEN_MAX + payload.len() + frame::WORD);
+        // A copy of a length that is known costs little, even if it is too long.
+        buf.extend_from_slice(&self.bytes);
+        let len = if crc >> 28 != 0 {
+            let [first, second, third, fourth] =
+                [crc, crc >> 7, crc >> 14, crc >> 21].map(|bits| bits as u8 | 0x80);
+            let place = start + CRC_AT..start + CRC_AT + CRC_LEN_MAX;
+            buf[place].copy_from_slice(&[first, second, third, fourth, (crc >> 28) as u8]);
+            self.len
+        } else {
+            self.shorten(&mut buf[start..], crc, payload.len())
+        };
+        buf.truncate(start + len);
+        buf.extend_from_slice(payload);
+        buf.extend_from_slice(&[0; frame::WORD]);
+        let record_len = len - frame::WORD + payload.len();
+        buf.truncate(start + frame::WORD + record_len + frame::padding(record_len));
+    }
+
+    /// Puts a shorter crc into a copy, where all behind it moves up; says how long it is then.
+    fn shorten(&self, copy: &mut [u8], crc: u32, payload_len: usize) -> usize {
+        let end = CRC_AT + put_varint(&mut copy[CRC_AT..], u64::from(crc));
+        copy.copy_within(CRC_AT + CRC_LEN_MAX..self.len, end);
+        let len = self.len - (CRC_AT + CRC_LEN_MAX - end);
+        put_word(copy, len + payload_len);
+        len
     }
 }
 
-/// Appends the first `len` bytes of `front`, the length word among them, then `payload` and the padding.
-fn put_framed(buf: &mut Vec<u8>, front: &mut [u8; LEN_MAX], len: usize, payload: &[u8]) {
-    let record_len = len - frame::WORD + payload.len();
-    front[..frame::WORD].copy_from_slice(&frame::word(record_len).to_le_bytes());
-    let start = buf.len();
-    buf.reserve(LEN_MAX + payload.len() + frame::WORD);
-    // A copy of a length that is known costs little, even if it is too long.
-    buf.extend_from_slice(front);
-    buf.truncate(start + len);
-    buf.extend_from_slice(payload);
-    buf.extend_from_slice(&[0; frame::WORD]);
-    buf.truncate(start + frame::WORD + record_len + frame::padding(record_len));
+/// Puts the length word of a record that ends at `end` where it begins.
+fn put_word(record: &mut [u8], end: usize) {
+    record[..frame::WORD].copy_from_slice(&frame::word(end - frame::WORD).to_le_bytes());
 }
 
 /// Puts a number at the beginning of `to`; says how long it is.
@@ -104,13 +115,14 @@ impl EntryRow {
     /// Appends a framed record of this entry, which `chain` takes in.
     pub(super) fn put(&mut self, buf: &mut Vec<u8>, chain: &mut Crc, entry: EntryRef<'_>) {
         if entry.is_like(&self.next) {
-            self.front.bytes[self.index_at] += 1;
             self.next.index = self.next.index.wrapping_add(1);
         } else {
             (self.front, self.index_at) = Front::of(entry);
             self.next = entry.next_like();
         }
         self.front.put(buf, chain, entry.data);
+        // Long before it is read. Where it wraps, no like follows.
+        self.front.bytes[self.index_at] = self.front.bytes[self.index_at].wrapping_add(1);
     }
 }
 

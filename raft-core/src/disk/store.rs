@@ -333,14 +333,15 @@ impl Store {
                 ));
             }
             let (mut index, mut term) = (first.index, first.term.max(1));
-            for entry in entries.iter() {
+            entries.iter().try_for_each(|entry| {
                 if entry.index != index || entry.term < term {
                     return refuse(format!("entry {} of term {} out of order", entry.index, entry.term));
                 }
                 last = index;
                 index = index.saturating_add(1);
                 term = entry.term;
-            }
+                Ok(())
+            })?;
         }
         if let Some(state) = hard_state
             && (state.term < known.term || state.commit < known.commit || state.commit > last)

@@ -199,11 +199,11 @@ impl WalWriter {
             self.synced_index = self.synced_index.min(first.index.saturating_sub(1));
         }
         let mut row = EntryRow::new();
-        for entry in entries.iter() {
+        entries.iter().try_for_each(|entry| {
             row.put(self.tail.buffer(), &mut self.chain, entry);
             self.position.last_index = entry.index;
-            self.tail.relieve()?;
-        }
+            self.tail.relieve()
+        })?;
         if let Some(state) = hard_state {
             let last = self.position.hard_state;
             let commit = state.commit.min(self.synced_index);
