@@ -111,8 +111,9 @@ impl Driver {
     fn work(&mut self) -> Result<()> {
         let mut completions = Vec::new();
         loop {
-            let time = self.clock.wait(Uptime::now()).min(self.words.wait(Instant::now()));
-            self.shared.inbox.wait(time, self.waits_for_applier());
+            let now = Instant::now();
+            let moment = self.words.wait(now).min(self.in_hand.gathering.wait(now));
+            self.shared.inbox.wait(self.clock.wait(Uptime::now()).min(moment), self.waits_for_applier());
             let open = self.shared.inbox.take(&mut self.in_hand.inputs, &mut completions);
             self.look_at_clocks()?;
             // First: what a thread learned from a completion is to be known here before what it asks next.

@@ -15,6 +15,7 @@ mod driver;
 pub mod event;
 mod force;
 mod forward;
+mod gathering;
 mod handover;
 mod heard;
 mod hold_ups;

@@ -12,6 +12,7 @@ use super::courier::header::Header;
 use super::driver::{Driver, snapshot_index};
 use super::event::Level;
 use super::forward::{self, Kind};
+use super::gathering::Gathering;
 use super::handover::Handover;
 use super::inbox::Input;
 use super::metrics::Counter;
@@ -42,6 +43,8 @@ pub(super) struct InHand {
     payloads: Vec<Bytes>,
     payload_bytes: u64,
     replies: VecDeque<Reply>,
+    // Since when they wait for others.
+    pub(super) gathering: Gathering,
     reads: Vec<Reply>,
     pub(super) replacements: Vec<Replacement>,
     pub(super) handovers: Vec<Handover>,
@@ -112,9 +115,18 @@ impl Driver {
                 self.propose()?;
             }
         }
-        self.propose()?;
+        if !self.gathers() {
+            self.propose()?;
+        }
         let reads = std::mem::take(&mut self.in_hand.reads);
         self.ask_for_reads(reads, false)
+    }
+
+    /// Whether the proposals in hand wait for others. They are fewer than what is under way, which the log bounds.
+    fn gathers(&mut self) -> bool {
+        let (_, committed, last) = self.node.cursors();
+        let under_way = if self.role == RoleKind::Leader { last - committed } else { 0 };
+        self.in_hand.gathering.holds(self.in_hand.payloads.len(), under_way, self.now)
     }
 
     /// Appends the proposals in hand, if this node leads.
