@@ -1,6 +1,7 @@
 //! What is acknowledged is everywhere, in one order, and stays.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use raft_core::engine::code::Code;
 use raft_core::engine::event::Event;
 use raft_core::engine::metrics::{Counter, Timer};
 use raft_core::raftpb::conf_change::ConfChangeType;
+use raft_core::raftpb::message::MessageType;
 
 use crate::world::{PATIENCE, World, wait_for, wait_until};
 
@@ -46,6 +48,28 @@ fn writes_are_applied_everywhere_in_the_same_order() {
     let machine = &world.node(leader).machine;
     wait_until("outcomes", || machine.outcomes.lock().len() == 100);
     assert!(machine.outcomes.lock().values().all(|all| all.len() == 1 && all[0].code == Code::Ok));
+}
+
+#[test]
+fn proposals_that_gather_leave_though_nothing_is_acknowledged() {
+    let world = World::new(&[1, 2, 3], |_| {});
+    let leader = world.node(world.leader());
+    world.write("first");
+    world.set_filter(|message| message.msg_type != MessageType::MsgAppResp);
+    let last = || leader.engine.status().status.last_index;
+    let before = last();
+    let propose = |numbers: RangeInclusive<u64>| {
+        leader.engine.propose(numbers.map(|n| (Bytes::from(format!("{n}")), n)).collect()).unwrap();
+    };
+    propose(1..=4);
+    wait_until("what is under way", || last() == before + 4);
+    // Fewer than these, one by one.
+    (5..=7).for_each(|n| propose(n..=n));
+    wait_until("what has gathered", || last() == before + 7);
+    assert!(leader.machine.outcomes.lock().is_empty());
+    world.set_filter(|_| true);
+    wait_until("outcomes", || leader.machine.outcomes.lock().len() == 7);
+    assert_eq!(world.agreed(8), ["first", "1", "2", "3", "4", "5", "6", "7"]);
 }
 
 #[test]
