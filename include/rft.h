@@ -700,7 +700,7 @@ enum {
    */
   RFT_CONFIG_TRACE = 29,
   /**
-   * Whether the write-ahead log is written past the system's cache, each write durable when it returns: 0 or 1, default 0.
+   * Whether the write-ahead log is written past the system's cache, each write durable when it returns: 0 or 1, default 1.
    * It is less work for the processor and, on most disks, less waiting. The log is the same, and the setting may change
    * from one start to the next. What was committed last is then written with the next entries only: a process that is
    * killed starts from before it, and hears of it again. Where the file system refuses such writes the log goes through

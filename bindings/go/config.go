@@ -94,11 +94,12 @@ type Config struct {
 	// Trace has the logger of an engine get a line of LevelTrace for each step of consensus, a JSON object in the form that
 	// etcd's TLA+ specification of Raft reads. Many, and not free.
 	Trace bool
-	// DirectWrites has the write-ahead log written past the system's cache, each write durable when it returns: less work for
-	// the processor and, on most disks, less waiting. It may change from one start to the next. What was committed last is
-	// then written with the next entries only: a process that is killed starts from before it, and hears of it again. Where
-	// the file system refuses such writes the log goes through the cache, and [EventRecovered] and the logger say so.
-	DirectWrites bool
+	// NoDirectWrites has the write-ahead log written through the system's cache. By default it is written past it, each
+	// write durable when it returns: less work for the processor and, on most disks, less waiting. It may change from one
+	// start to the next. What was committed last is by default written with the next entries only: a process that is killed
+	// starts from before it, and hears of it again. Where the file system refuses such writes the log goes through the
+	// cache, and [EventRecovered] and the logger say so.
+	NoDirectWrites bool
 	// Seed decides the election timeouts. By default a node takes its id, and an engine its id and the clock.
 	Seed uint64
 }
@@ -197,7 +198,7 @@ func (c *Config) settings() []setting {
 		{C.RFT_CONFIG_SNAPSHOT_BYTES, plain{&c.SnapshotBytes}},
 		{C.RFT_CONFIG_SNAPSHOT_SEND_BYTES_PER_SECOND, plain{&c.SnapshotSendBytesPerSecond}},
 		{C.RFT_CONFIG_TRACE, with{&c.Trace}},
-		{C.RFT_CONFIG_DIRECT_WRITES, with{&c.DirectWrites}},
+		{C.RFT_CONFIG_DIRECT_WRITES, without{&c.NoDirectWrites}},
 	}
 }
 

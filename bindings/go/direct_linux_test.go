@@ -36,11 +36,11 @@ func directLogs(t *testing.T, dir string) int {
 	return found
 }
 
-// It is done, or said that it cannot be, and only where it is asked for. The log is the same.
+// It is done, or said that it cannot be, but not where nobody wants it. The log is the same.
 func TestTheLogIsWrittenPastTheCache(t *testing.T) {
 	config := alone(t)
-	for round, asked := range []bool{true, false, true} {
-		config.DirectWrites = asked
+	for round, wanted := range []bool{true, false, true} {
+		config.NoDirectWrites = !wanted
 		log, machine := &lines{}, &list{}
 		logger := slog.New(slog.NewTextHandler(log, nil))
 		engine := openAlone(t, config, machine, rft.WithLogger(logger))
@@ -51,9 +51,9 @@ func TestTheLogIsWrittenPastTheCache(t *testing.T) {
 			t.Errorf("%d commands after %d", got, round+1)
 		}
 		must(t, engine.Close())
-		until(t, "the log", func() bool { return !asked || direct || log.have("past the system's cache") })
-		if !asked && (direct || log.have("past the system's cache")) {
-			t.Error("nobody asked for it")
+		until(t, "the log", func() bool { return !wanted || direct || log.have("past the system's cache") })
+		if !wanted && (direct || log.have("past the system's cache")) {
+			t.Error("nobody wanted it")
 		}
 	}
 }

@@ -45,7 +45,7 @@ const RANGES: [(&str, u64, u64, u64); 28] = [
     ("snapshot_bytes", 0, 0, u64::MAX),
     ("snapshot_send_bytes_per_second", 0, 0, TIB),
     ("trace", 0, 0, 1),
-    ("direct_writes", 0, 0, 1),
+    ("direct_writes", 0, 1, 1),
 ];
 
 /// The ranges for the module: name to least, default and greatest value.

@@ -67,13 +67,14 @@ impl StoreOptions {
     }
 
     /// The options of a node that goes on as a member, whatever its disk has lost: every segment is written with zeros
-    /// before it is used, and a fresh directory gets a number.
+    /// before it is used, and then past the system's cache, and a fresh directory gets a number.
     pub fn of_member(identity: Identity, segment_bytes: u64, reserve_bytes: u64) -> Self {
         StoreOptions {
             segment_bytes,
             zeroed_bytes: segment_bytes,
             reserve_bytes,
             store_id: drawn_store_id(),
+            direct_writes: true,
             on_damage: OnDamage::Recover,
             ..StoreOptions::new(identity)
         }

@@ -45,7 +45,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Whether the write-ahead log is written past the system's cache where the file system can do that, each write durable
     /// when it returns: less work for the processor, and less waiting. What was committed last is then written with
-    /// the next entries only, and a process that is killed hears of it from the others again. Default no.
+    /// the next entries only, and a process that is killed hears of it from the others again. Default yes.
     pub direct_writes: bool,
     /// Bytes of the disk that are kept for the log; default 64 MiB, 0 is none. With less left, this node as leader takes
     /// no proposals, but goes on with what it has, answers reads and follows a leader, until there is room again.
@@ -86,7 +86,7 @@ impl Options {
             trace: false,
             wait_for_room: false,
             segment_bytes: 64_000_000,
-            direct_writes: false,
+            direct_writes: true,
             disk_reserve_bytes: 64 << 20,
             cluster_id: 1,
             voters: Vec::new(),

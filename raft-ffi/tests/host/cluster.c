@@ -14,7 +14,6 @@ static void tune(rft_config_t *config)
   OK(rft_config_set(config, RFT_CONFIG_SNAPSHOT_TRAILING, 10, ERR));
   OK(rft_config_set(config, RFT_CONFIG_SNAPSHOT_CHUNK_BYTES, 1024, ERR));
   OK(rft_config_set(config, RFT_CONFIG_TRACE, 1, ERR));
-  OK(rft_config_set(config, RFT_CONFIG_DIRECT_WRITES, 1, ERR));
 }
 
 /* How many engines write past the system's cache, or have said that they cannot. */
