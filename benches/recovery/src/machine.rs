@@ -76,5 +76,11 @@ impl Host for Machine {
 
 /// What is measured is taken when it is asked for, and never besides.
 pub fn options(id: u64, voters: &[u64]) -> Options {
-    Options { voters: voters.to_vec(), snapshot_entries: 0, snapshot_trailing: 0, ..Options::new(id) }
+    Options {
+        voters: voters.to_vec(),
+        snapshot_entries: 0,
+        snapshot_trailing: 0,
+        wait_for_room: true,
+        ..Options::new(id)
+    }
 }
