@@ -195,7 +195,7 @@ impl Settings {
             .ok_or_else(|| Failure::invalid(format!("there is no setting {key}")))
     }
 
-    fn set(&mut self, key: i32, value: u64) -> Checked<()> {
+    pub(crate) fn set(&mut self, key: i32, value: u64) -> Checked<()> {
         let at = Settings::find(key)?;
         let (key, least, _, greatest) = KEYS[at];
         if key == RFT_CONFIG_ID {

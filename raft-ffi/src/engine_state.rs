@@ -160,3 +160,21 @@ fn status_of(outcome: &Outcome) -> Checked<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_sets_is_as_in_rust() {
+        let mut settings = Settings::default();
+        settings.set(RFT_CONFIG_ID as i32, 7).unwrap();
+        let set = options(&settings);
+        let mut expected = Options::new(7);
+        // Drawn from the clock.
+        expected.consensus.seed = set.consensus.seed;
+        // There 0 is as much as a message takes.
+        expected.consensus.apply_bytes_max = expected.consensus.message_bytes_max;
+        assert_eq!(set, expected);
+    }
+}
