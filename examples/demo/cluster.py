@@ -146,7 +146,7 @@ class Node:
             process.wait()
             raise Failure(f"node {self.id} did not stop within {seconds:g} s:\n{self.log_tail()}") from None
         # A program that has only just been started may not have come to hear signals yet.
-        if code != 0 and not (code == -signal.SIGTERM and not self._has_answered()):
+        if code != 0 and not (code == -signal.SIGTERM and not self.has_said(" answers on ")):
             raise Failure(f"node {self.id} stopped with code {code}:\n{self.log_tail()}")
 
     def run_beside(self, flags: List[str]) -> subprocess.CompletedProcess:
@@ -210,11 +210,11 @@ class Node:
         draft.write_text(f"{text}\n")
         draft.rename(self.fault_file)
 
-    def _has_answered(self) -> bool:
-        """Whether the process, or the last one that there was, has come so far as to say where it answers."""
+    def has_said(self, text: str) -> bool:
+        """Whether this is in the log of the process, or of the last one that there was."""
         with open(self._log, "rb") as log:
             log.seek(self._log_start)
-            return b" answers on " in log.read()
+            return text.encode() in log.read()
 
     def log_tail(self, lines: int = 15) -> str:
         try:

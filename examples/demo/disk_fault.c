@@ -1,10 +1,13 @@
 /* Faults of a disk, to be preloaded into a node: LD_PRELOAD=disk_fault.so DISK_FAULT=FILE. As long as FILE is
- * not there, nothing happens. It holds three words: what fails (write, fdatasync, fsync), how (EIO, ENOSPC,
- * EINTR, short, slow), and at which call from then on. Only files of a log or of snapshots are meant. EINTR
- * and short come at every other call, the rest at all from the first one on. */
+ * not there, nothing happens. It holds three words: what fails (write, sync, fsync), how (EIO, ENOSPC, EINTR,
+ * short, slow), and at which call from then on. A sync is an fdatasync, or a write that is durable by itself.
+ * Only files of a log or of snapshots are meant. EINTR and short come at every other call, the rest at all from
+ * the first one on. With NO_DIRECT in the environment, no file can be written past the system's cache. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -62,16 +65,46 @@ static int error_number(const char *how) {
                                         : 0;
 }
 
+typedef int open_file(const char *, int, ...);
 typedef ssize_t write_at(int, const void *, size_t, off64_t);
 typedef int sync_file(int);
 
+int open64(const char *path, int flags, ...) {
+    if ((flags & O_DIRECT) != 0 && getenv("NO_DIRECT") != NULL) {
+        errno = EINVAL;
+        return -1;
+    }
+    va_list rest;
+    va_start(rest, flags);
+    bool has_mode = (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+    mode_t mode = has_mode ? va_arg(rest, mode_t) : 0;
+    va_end(rest);
+    return ((open_file *)dlsym(RTLD_NEXT, "open64"))(path, flags, mode);
+}
+
+/* The error of this sync, or 0, perhaps after a while. */
+static int sync_error(const char *operation, int fd) {
+    const char *how = fault(operation, fd);
+    int number = how == NULL ? 0 : error_number(how);
+    if (how != NULL && number == 0) {
+        nanosleep(&(struct timespec){.tv_nsec = SLOW_MS * 1000000L}, NULL);
+    }
+    return number;
+}
+
 ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t offset) {
     write_at *real = (write_at *)dlsym(RTLD_NEXT, "pwrite64");
+    bool is_durable = (fcntl(fd, F_GETFL) & O_DSYNC) != 0;
+    int number = is_durable ? sync_error("sync", fd) : 0;
+    if (number != 0) {
+        errno = number;
+        return -1;
+    }
     const char *how = fault("write", fd);
     if (how == NULL) {
         return real(fd, bytes, len, offset);
     }
-    int number = error_number(how);
+    number = error_number(how);
     if (number == 0) {
         return real(fd, bytes, len > 1 ? len / 2 : len, offset);
     }
@@ -84,24 +117,19 @@ ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t offset) {
     return -1;
 }
 
-static int sync_with(const char *operation, int fd) {
-    sync_file *real = (sync_file *)dlsym(RTLD_NEXT, operation);
-    const char *how = fault(operation, fd);
-    int number = how == NULL ? 0 : error_number(how);
+static int sync_with(const char *name, const char *operation, int fd) {
+    int number = sync_error(operation, fd);
     if (number != 0) {
         errno = number;
         return -1;
     }
-    if (how != NULL) {
-        nanosleep(&(struct timespec){.tv_nsec = SLOW_MS * 1000000L}, NULL);
-    }
-    return real(fd);
+    return ((sync_file *)dlsym(RTLD_NEXT, name))(fd);
 }
 
 int fdatasync(int fd) {
-    return sync_with("fdatasync", fd);
+    return sync_with("fdatasync", "sync", fd);
 }
 
 int fsync(int fd) {
-    return sync_with("fsync", fd);
+    return sync_with("fsync", "fsync", fd);
 }

@@ -4,8 +4,9 @@
 usage: disk_faults.py SHIM [--server PATH]      SHIM is disk_fault.c as a shared library
 
 Three nodes, of which one gets a fault while clients write. The other two go on, the faulty one says why it ended or
-goes on too, and after its restart every acknowledged write is there. The disk that fills up is a small one of its own,
-which only root can mount; without that it is skipped, in words."""
+goes on too, and after its restart every acknowledged write is there. All of that twice: with logs that are written past
+the system's cache, and where no file can be. The disk that fills up is a small one of its own, which only root can
+mount; without that it is skipped, in words."""
 
 import argparse
 import json
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Dict, List, NamedTuple, Tuple
 
 from cluster import DEFAULT_SERVER, Cluster, Failure, Node, end_on_signals, wait_for
 from history import History
@@ -25,6 +26,7 @@ from report import Progress, print_table, skip
 FLAGS = ["--tick-ms", "20", "--segment-bytes", str(1 << 18), "--snapshot-entries", "1000"]
 WRITERS = 4
 KEYS = 50
+NO_DIRECT = "cannot be written past the system's cache"  # what a node's log says then
 SECONDS = 30.0  # more than any wait takes
 MIB = 1 << 20
 
@@ -38,14 +40,14 @@ class Fault(NamedTuple):
 
 
 FAULTS = [
-    Fault("fdatasync", "EIO", 3, True, "Input/output error"),
-    Fault("fdatasync", "EIO", 20, False, "Input/output error"),
+    Fault("sync", "EIO", 3, True, "Input/output error"),
+    Fault("sync", "EIO", 20, False, "Input/output error"),
     Fault("write", "EIO", 5, True, "Input/output error"),
     Fault("write", "ENOSPC", 5, False, "No space left"),
     Fault("write", "short", 1, True),
     Fault("write", "EINTR", 1, False),
-    Fault("fdatasync", "EINTR", 1, True),
-    Fault("fdatasync", "slow", 1, False),
+    Fault("sync", "EINTR", 1, True),
+    Fault("sync", "slow", 1, False),
     # With the next segment or snapshot.
     Fault("fsync", "EIO", 1, False, "Input/output error"),
 ]
@@ -67,11 +69,11 @@ class Faults:
         for node in self._cluster.running:
             node.stop()
 
-    def rows(self):
+    def rows(self, logs: str) -> List[Tuple[str, str]]:
         return [
-            ("faults that ended a node", str(self.ended)),
-            ("faults that a node survived", str(self.survived)),
-            ("writes acknowledged, and found again", str(self._history.count())),
+            (f"{logs}: faults that ended a node", str(self.ended)),
+            (f"{logs}: faults that a node survived", str(self.survived)),
+            (f"{logs}: writes acknowledged, and found again", str(self._history.count())),
         ]
 
     def _try(self, fault: Fault) -> None:
@@ -95,7 +97,7 @@ class Faults:
 
     def _wait_end(self, node: Node, fault: Fault) -> None:
         wait_for(f"the end of node {node.id}", SECONDS, lambda: raw_status(node)["failure"] == "RFT_E_IO")
-        wait_for(f"the reason in the log of node {node.id}", SECONDS, lambda: fault.text in node.log_tail(200))
+        wait_for(f"the reason in the log of node {node.id}", SECONDS, lambda: node.has_said(fault.text))
         # It is there and says no: nothing is taken, nothing is read as if it were the newest.
         for method, path, body in [("PUT", "/kv/refused", b"x"), ("GET", "/kv/c0-0", b"")]:
             response = node.request(method, path, body)
@@ -120,6 +122,20 @@ class Faults:
         for node in self._cluster.running:
             self._history.read_back(node, stale=True)
         self._history.go_on()
+
+
+def faults_of(args: argparse.Namespace, logs: str, environment: Dict[str, str], progress: Progress) -> List[Tuple[str, str]]:
+    progress.phase(f"logs {logs}")
+    cluster = Cluster(3, FLAGS, args.server, shim=args.shim)
+    for node in cluster.nodes.values():
+        node.run_with(environment)
+    faults = Faults(cluster, progress)
+    with cluster:
+        faults.run()
+        for node in cluster.nodes.values():
+            if environment and not node.has_said(NO_DIRECT):
+                raise Failure(f"node {node.id} writes past the cache")
+    return faults.rows(logs)
 
 
 def raw_status(node: Node) -> dict:
@@ -204,11 +220,8 @@ def main() -> int:
     began = time.monotonic()
     rows = []
     try:
-        cluster = Cluster(3, FLAGS, args.server, shim=args.shim)
-        faults = Faults(cluster, progress)
-        with cluster:
-            faults.run()
-        rows += faults.rows()
+        rows += faults_of(args, "past the cache", {}, progress)
+        rows += faults_of(args, "through the cache", {"NO_DIRECT": "1"}, progress)
         if can_mount():
             rows.append(("writes until the small disk was full", str(fill_up(args.server, progress))))
         else:

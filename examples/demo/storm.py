@@ -145,7 +145,7 @@ class Storm:
         nodes = list(self._cluster.nodes.values())
         victims = self._chance.sample(nodes, self._chance.choice([1, 1, 2, len(nodes)]))
         for victim in victims:
-            victim.disk_fault(f"{self._chance.choice(['fdatasync', 'fdatasync', 'fsync'])} slow 1")
+            victim.disk_fault(f"{self._chance.choice(['sync', 'sync', 'fsync'])} slow 1")
         return lambda: [victim.disk_fault(None) for victim in victims]
 
     def change_members(self) -> Undo:
