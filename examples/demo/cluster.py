@@ -187,10 +187,6 @@ class Node:
         else:
             self.resume()
 
-    def run_program(self, server: Path) -> None:
-        """From the next start on, this program goes on with its directory."""
-        self._command[0] = str(server)
-
     def run_with_flags(self, flags: List[str]) -> None:
         """From the next start on, with these too: the last of a kind counts."""
         self._arguments = self._arguments + flags

@@ -248,12 +248,14 @@ class Story:
         for make, other in ((OURS, THEIRS), (THEIRS, OURS)):
             node = next(node for node in self.cluster.running if self.makes[node.id] == make)
             node.stop()
-            node.run_program(self.programs[other])
+            node.run_by(self.programs[other])
             node.start()
             self.caught_up(node)
+            if not node.program.startswith(node.status()["program"]):
+                raise Failure(f"node {node.id} is run by {node.status()['program']}, not by {node.program}")
             self.go_on(self.chance.uniform(0, 0.3))
             node.kill()
-            node.run_program(self.programs[make])
+            node.run_by(self.programs[make])
             node.start()
             self.caught_up(node)
             self.count(f"directories of {make} in the hands of {other}, and back")
