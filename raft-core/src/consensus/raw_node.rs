@@ -331,6 +331,12 @@ impl<S: Storage> RawNode<S> {
         self.raft.stores.known()
     }
 
+    /// Whether member `id` told its disk when it was last heard of, as a node of this library does: one of another make
+    /// that goes on with its directory tells nothing.
+    pub fn tells_store(&self, id: u64) -> bool {
+        self.raft.stores.is_told(id)
+    }
+
     /// Takes up what [`known_stores`](Self::known_stores) said before a restart.
     pub fn learn_stores(&mut self, stores: &[(u64, u64)]) {
         self.raft.stores.learn(stores);

@@ -345,7 +345,7 @@ impl Driver {
     fn dispatch(&mut self, mut messages: Vec<Message>) -> Result<()> {
         let mut effects = Effects::default();
         for message in messages.extract_if(.., |message| message.msg_type == MessageType::MsgSnap) {
-            let takes_pieces = self.node.known_stores().iter().any(|(id, _)| *id == message.to);
+            let takes_pieces = self.node.tells_store(message.to);
             self.sender.begin(message, takes_pieces, &mut effects);
         }
         if self.role == RoleKind::Leader {

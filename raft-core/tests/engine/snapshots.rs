@@ -194,6 +194,30 @@ fn a_snapshot_longer_than_the_queue_of_its_receiver_arrives() {
 }
 
 #[test]
+fn a_node_of_another_make_that_took_over_a_directory_is_given_a_snapshot_in_one_message() {
+    let world = World::new(&[1, 2, 3], |options| {
+        often(options);
+        options.snapshot_chunk_bytes = 1024;
+    });
+    world.write("first");
+    let leader = world.leader();
+    let away = leader % 3 + 1;
+    world.set_cut(away, true);
+    (0..120).for_each(|n| world.write(&format!("entry {n} {}", "x".repeat(50))));
+    wait_until("compaction", || world.node(leader).engine.status().status.first_index > 80);
+    // It tells no number of its disk any more, which all have heard, and takes no pieces.
+    world.set_filter(move |message| {
+        if message.from == away {
+            message.store = 0;
+        }
+        message.to != away || message.msg_type != MessageType::MsgSnap || message.context.is_empty()
+    });
+    world.set_cut(away, false);
+    world.agreed(121);
+    assert!(world.node(away).machine.has_event(|event| matches!(event, Event::SnapshotRestored { .. })));
+}
+
+#[test]
 fn a_transfer_goes_on_where_it_was_broken_off() {
     let mut world = World::new(&[1, 2, 3], |options| {
         often(options);

@@ -43,8 +43,8 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     wait_for(what, || condition().then_some(()));
 }
 
-/// Whether a message gets through.
-type Filter = Box<dyn FnMut(&Message) -> bool + Send>;
+/// Whether a message gets through, and as what.
+type Filter = Box<dyn FnMut(&mut Message) -> bool + Send>;
 
 /// The way of a message: encoded, sent through a channel, decoded, stepped.
 #[derive(Default)]
@@ -58,7 +58,7 @@ struct Switchboard {
 
 impl Switchboard {
     fn run(&self, messages: &Receiver<Message>) {
-        while let Ok(message) = messages.recv() {
+        while let Ok(mut message) = messages.recv() {
             let (from, to) = (message.from, message.to);
             if to == 0 {
                 return; // the world ends
@@ -67,7 +67,7 @@ impl Switchboard {
                 continue;
             }
             if let Some(filter) = self.filter.lock().as_mut()
-                && !filter(&message)
+                && !filter(&mut message)
             {
                 continue;
             }
@@ -226,7 +226,7 @@ impl World {
     }
 
     /// Lets only those messages through for which `filter` says so.
-    pub(crate) fn set_filter(&self, filter: impl FnMut(&Message) -> bool + Send + 'static) {
+    pub(crate) fn set_filter(&self, filter: impl FnMut(&mut Message) -> bool + Send + 'static) {
         *self.board.filter.lock() = Some(Box::new(filter));
     }
 

@@ -198,6 +198,21 @@ fn bring_back(group: &mut Group, count: u64) {
 }
 
 #[test]
+fn a_member_that_stops_to_tell_its_disk_is_known_by_it_all_the_same() {
+    let mut group = group();
+    let term = group.term(1);
+    let answer = |store| Message { store, ..message(MsgHeartbeatResp, 2, 1, term) };
+    assert!(group.node(1).tells_store(2) && !group.node(1).tells_store(4));
+    for (store, is_taken, tells) in
+        [(0, true, false), (0, true, false), (run(1), true, true), (0, true, false), (disk(7), false, true)]
+    {
+        let result = group.node(1).step(answer(store));
+        assert_eq!(result, if is_taken { Ok(()) } else { Err(Error::ReplacedStore(2)) }, "{store:x}");
+        assert_eq!(group.node(1).tells_store(2), tells, "{store:x}");
+    }
+}
+
+#[test]
 fn a_later_run_of_a_disk_is_taken_and_an_earlier_one_is_not() {
     let mut group = group();
     let term = group.term(1);

@@ -19,12 +19,14 @@ pub(in crate::consensus) struct Stores {
     own: (u64, u64),
     // By ascending id.
     known: Vec<(u64, u64)>,
+    // Those of them that told none with the last message: a program of another make goes on with their directories.
+    silent: Vec<u64>,
     is_replaced: bool,
 }
 
 impl Stores {
     pub(super) fn new(id: u64, store: u64) -> Self {
-        Stores { own: (id, store), known: Vec::new(), is_replaced: false }
+        Stores { own: (id, store), known: Vec::new(), silent: Vec::new(), is_replaced: false }
     }
 
     /// Whether the group knows this node by another disk, or by a later run of it.
@@ -37,10 +39,22 @@ impl Stores {
         &self.known
     }
 
+    /// Whether member `id` told the number of its disk when it was last heard of.
+    pub(in crate::consensus) fn is_told(&self, id: u64) -> bool {
+        self.known.binary_search_by_key(&id, |(id, _)| *id).is_ok() && !self.silent.contains(&id)
+    }
+
     /// Checks the number in a message of member `id`, and keeps it if it is the first or a later one, and the message
     /// `is_new`.
     pub(super) fn check(&mut self, id: u64, store: u64, is_new: bool) -> Result<()> {
-        if store == 0 || is_planted(Mutant::TrustLostDisk) {
+        if store == 0 {
+            if self.is_told(id) {
+                self.silent.push(id);
+            }
+            return Ok(());
+        }
+        self.silent.retain(|silent| *silent != id);
+        if is_planted(Mutant::TrustLostDisk) {
             return Ok(());
         }
         match self.known.binary_search_by_key(&id, |(id, _)| *id) {
@@ -85,6 +99,7 @@ impl Stores {
     pub(super) fn retain(&mut self, is_member: impl Fn(u64) -> bool) {
         let own = self.own.0;
         self.known.retain(|(id, _)| *id == own || is_member(*id));
+        self.silent.retain(|id| is_member(*id));
     }
 
     /// What a heartbeat carries: nothing from a node that tells no number itself. Who leads has been taken by a quorum.
