@@ -133,3 +133,66 @@ impl BareStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::bare::node::BareNode;
+    use crate::consensus::config::Config;
+    use crate::disk::recovered::Identity;
+
+    use crate::raftpb::conf_change::ConfState;
+    use crate::raftpb::message::Message;
+    use crate::raftpb::message::MessageType::{MsgHeartbeat, MsgSnap};
+
+    fn open(dir: &Path, direct_writes: bool) -> BareStore {
+        let identity = Identity { cluster_id: 1, node_id: 2 };
+        let options = StoreOptions { direct_writes, ..StoreOptions::of_member(identity, 1 << 16, 0) };
+        BareStore::open(dir, options, &[]).unwrap()
+    }
+
+    /// What a process that is killed now leaves behind.
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+            let to = to.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_of_a_leader_is_there_after_a_kill_as_soon_as_it_is_saved() {
+        for direct_writes in [false, true] {
+            let dirs = tempfile::tempdir().unwrap();
+            let (live, left) = (dirs.path().join("live"), dirs.path().join("left"));
+            let mut store = open(&live, direct_writes);
+            let mut node = BareNode::recovered(Config::new(2), &mut store, 0).unwrap();
+            let of_leader = |msg_type| Message { from: 1, term: 1, ..Message::new(msg_type, 2) };
+            node.step(of_leader(MsgHeartbeat)).unwrap();
+            node.ready().unwrap();
+            node.save(&mut store).unwrap();
+            node.advance().unwrap();
+
+            // Neither term nor vote changes with it.
+            let metadata = SnapshotMetadata { index: 20, term: 1, conf_state: ConfState::of_voters([1, 2]) };
+            let snapshot = Some(Box::new(Snapshot { data: Bytes::from_static(b"state"), metadata }));
+            node.step(Message { snapshot, ..of_leader(MsgSnap) }).unwrap();
+            let wanted = node.ready().unwrap();
+            assert!(wanted.append.unwrap().must_sync());
+            node.save(&mut store).unwrap();
+            copy(&live, &left);
+
+            let mut store = open(&left, direct_writes);
+            assert_eq!(store.snapshot().unwrap().data.as_ref(), b"state", "direct: {direct_writes}");
+            let node = BareNode::recovered(Config::new(2), &mut store, 0).unwrap();
+            assert_eq!(node.raw().status().hard_state.commit, 20);
+        }
+    }
+}

@@ -176,7 +176,8 @@ pub fn ready_with<M: Display>(
     if body.is_empty() {
         return out.write_str("<empty Ready>");
     }
-    write!(out, "Ready MustSync={}:{body}", append.is_some_and(|ticket| ticket.must_sync()))
+    // etcd's word leaves out snapshots: its hosts sync them by themselves.
+    write!(out, "Ready MustSync={}:{body}", append.is_some_and(|ticket| ticket.must_sync))
 }
 
 /// A title and a line for each item, or nothing.

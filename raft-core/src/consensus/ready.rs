@@ -54,6 +54,7 @@ pub struct AppendTicket {
     // Rare, and large: out of line, so that moving a ticket stays cheap.
     pub(super) snapshot: Option<Box<Snapshot>>,
     pub(super) entries: Entries,
+    // For the sake of the hard state and the entries.
     pub(super) must_sync: bool,
     // The end of the log when it was handed out: once this is durable, so is all before.
     pub(super) stable: Option<EntryId>,
@@ -78,7 +79,7 @@ impl AppendTicket {
 
     /// Whether the write must be synced before the ticket goes back. A snapshot always must.
     pub fn must_sync(&self) -> bool {
-        self.must_sync
+        self.must_sync || self.snapshot.is_some()
     }
 
     /// What `appended` will release or count, for display.

@@ -238,8 +238,7 @@ impl Driver {
     /// the log is committed is only good to know after a restart, and is written with what comes next, at the next tick, or
     /// before a snapshot is recorded.
     fn save(&mut self, ticket: AppendTicket) -> Result<()> {
-        let is_word = !ticket.must_sync() && ticket.snapshot().is_none() && ticket.entries().is_empty();
-        if is_word && self.writing_since.is_empty() {
+        if !ticket.must_sync() && self.writing_since.is_empty() {
             self.unwritten = ticket.hard_state().copied().or(self.unwritten);
             let messages = self.node.appended(ticket)?;
             return self.dispatch(messages);

@@ -117,8 +117,7 @@ impl Writer {
         if group.is_empty() {
             return Ok(());
         }
-        let must_sync = !is_planted(Mutant::AckBeforeFsync)
-            && group.iter().any(|ticket| ticket.must_sync() || ticket.snapshot().is_some());
+        let must_sync = !is_planted(Mutant::AckBeforeFsync) && group.iter().any(AppendTicket::must_sync);
         // Some tickets only carry messages, and writing nothing syncs nothing.
         let last =
             group.iter().rposition(|ticket| ticket.hard_state().is_some() || !ticket.entries().is_empty());
