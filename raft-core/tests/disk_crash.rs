@@ -246,6 +246,8 @@ struct History {
     author: Author,
     count: Count,
     moments: u64,
+    // How the life that is lived now writes its log, and so whoever opens what a crash has left.
+    direct_writes: bool,
 }
 
 /// Where a life may end.
@@ -259,7 +261,7 @@ impl History {
     /// Some lives of a store, each ended by a stop, by a kill or by a power cut.
     fn run(seed: u64) -> Count {
         let author = Author::new(seed ^ 0x5bd1_e995_0000);
-        let mut history = History { seed, author, count: Count::default(), moments: 0 };
+        let mut history = History { seed, author, count: Count::default(), moments: 0, direct_writes: false };
         let mut volume = MemoryVolume::default();
         let mut world = World::default();
         for _ in 0..3 {
@@ -275,7 +277,8 @@ impl History {
         if self.author.chance().below(2) == 0 {
             options.zeroed_bytes = options.segment_bytes + 4096;
         }
-        options.direct_writes = self.author.chance().below(2) == 0;
+        self.direct_writes = self.author.chance().below(2) == 0;
+        options.direct_writes = self.direct_writes;
         if self.author.chance().below(8) == 0 {
             volume.set_direct(Direct::RefusedLate);
         }
@@ -315,6 +318,10 @@ impl History {
         }
         self.author.owe(end.owed);
         (volume, end.world)
+    }
+
+    fn way(&self) -> StoreOptions {
+        StoreOptions { direct_writes: self.direct_writes, ..options() }
     }
 
     fn here(&self) -> String {
@@ -364,7 +371,7 @@ impl History {
     /// crash inside of the first opening is recovered from as well.
     fn recover(&mut self, crashed: MemoryVolume, world: &World, what: &str, seen: &mut HashSet<u64>) {
         crashed.remember();
-        let (store, first) = self.opened(&crashed, options(), world, what);
+        let (store, first) = self.opened(&crashed, self.way(), world, what);
         drop(store);
         let inside = crashed.take_moments();
         self.again(&crashed.now(), &first, what);
@@ -378,7 +385,7 @@ impl History {
             return;
         }
         self.count.points[DAMAGE.len() + 1] += 1;
-        let (mut store, second) = self.opened(&crashed, options(), world, what);
+        let (mut store, second) = self.opened(&crashed, self.way(), world, what);
         if self.author.chance().below(4) > 0 || self.author.owed().is_some() {
             drop(store);
             return self.again(&crashed.now(), &second, what);
@@ -388,13 +395,13 @@ impl History {
         assert_eq!(went_on, Ok(()), "{}, {what}", self.here());
         drop(store);
         let crashed = crashed.now().crashed(Damage::ALL_LOST, self.author.chance());
-        self.opened(&crashed, options(), &world, &format!("{what}, going on"));
+        self.opened(&crashed, self.way(), &world, &format!("{what}, going on"));
     }
 
     fn again(&mut self, moment: &Moment, first: &Recovered, what: &str) {
         let crashed = moment.crashed(Damage::ALL_LOST, self.author.chance());
         let what = format!("{what}, for the second time");
-        let (_, second) = self.opened(&crashed, options(), &World::of(first), &what);
+        let (_, second) = self.opened(&crashed, self.way(), &World::of(first), &what);
         assert_eq!(
             Recovered { notes: Vec::new(), ..second },
             Recovered { notes: Vec::new(), ..first.clone() },

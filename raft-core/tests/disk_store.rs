@@ -5,6 +5,8 @@
 #[path = "support/memory_volume.rs"]
 #[allow(dead_code)]
 mod memory_volume;
+#[path = "support/skipped.rs"]
+mod skipped;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::entry::{Entries, Entry};
 use raft_core::raftpb::message::{HardState, SnapshotMetadata};
 use raft_core::raftpb::store_number::{compare, is_same_disk, next_run};
+use skipped::skipped;
 
 const DIR: &str = "/node";
 
@@ -622,6 +625,9 @@ fn past_the_cache_of_a_real_disk_a_log_comes_back() {
         StoreOptions { direct_writes: true, segment_bytes: 1 << 20, zeroed_bytes: 1 << 20, ..options() };
     for round in 0..3 {
         let (mut store, recovered) = Store::open(Arc::new(OsVolume), dir.path(), options.clone()).unwrap();
+        if recovered.notes.iter().any(|note| note.contains("past the system's cache")) {
+            return skipped("logs past the cache of a real disk, which cannot be written so here");
+        }
         if round == 0 {
             store.bootstrap(&ConfState::of_voters([1, 2])).unwrap();
         } else {

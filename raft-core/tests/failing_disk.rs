@@ -7,6 +7,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "support/skipped.rs"]
+mod skipped;
+
 use std::env;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,6 +27,7 @@ use raft_core::engine::node::Engine;
 use raft_core::engine::options::Options;
 use raft_core::error::{Error, Result};
 use raft_core::raftpb::message::Message;
+use skipped::skipped;
 
 const DIR: &str = "RFT_DISK_DIR";
 const PLAN: &str = "RFT_DISK";
@@ -54,13 +58,26 @@ fn every_call_can_be_the_last() {
         return;
     }
     for way in ["", "direct:"] {
-        let whole = run(&root.join(format!("whole-{}", way.trim_end_matches(':'))), way);
+        let dir = root.join(format!("whole-{}", way.trim_end_matches(':')));
+        std::fs::create_dir_all(&dir).unwrap();
+        if way == "direct:" && OsVolume.open_direct(&probe(&dir), true).unwrap().is_none() {
+            skipped("a disk that fails under a log past the cache, which cannot be written so here");
+            continue;
+        }
+        let whole = run(&dir.join("node"), way);
         assert_eq!(whole.acknowledged, COMMANDS, "{}", whole.text);
         for how in ["kill", "fail"] {
             every_call(&root, &format!("{way}{how}"), whole.calls);
         }
         println!("{way} {} calls, each of them the last once and failing once", whole.calls);
     }
+}
+
+/// An empty file.
+fn probe(dir: &Path) -> PathBuf {
+    let path = dir.join("probe");
+    std::fs::write(&path, b"").unwrap();
+    path
 }
 
 /// Tries so many calls, several at a time.
@@ -92,8 +109,11 @@ fn attempt(root: &Path, plan: &str) -> u64 {
     let replay = format!("{PLAN}={plan} cargo test -p raft-core --test failing_disk");
     let first = run(&dir, plan);
     assert!(first.had.unwrap_or_default() == 0, "{replay}\n{}", first.text);
-    let second = run(&dir, "");
-    assert!(second.is_clean, "{replay}\n{}", second.text);
+    assert!(first.is_clean || plan.contains("kill"), "{replay}\n{}", first.text);
+    let way = if plan.starts_with("direct:") { "direct:" } else { "" };
+    let second = run(&dir, way);
+    // The calls are told at the end only, behind the last command.
+    assert!(second.is_clean && second.calls > 0, "{replay}\n{}", second.text);
     let had = second.had.unwrap_or_default();
     let allowed = first.acknowledged..=first.acknowledged + 1;
     assert!(allowed.contains(&had), "{replay}\n{} acknowledged, {had} there", first.acknowledged);

@@ -73,6 +73,7 @@ fn every_planted_fault_is_caught() {
     let wanted = std::env::var("MUTANT").unwrap_or_default();
     let faults: Vec<_> =
         core.chain(hosts).filter(|(name, ..)| wanted.split(',').any(|part| name.contains(part))).collect();
+    assert!(!faults.is_empty(), "no fault is called like {wanted}");
     let (next, missed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     // A mutant is planted in one thread, so that each can hunt its own.
     std::thread::scope(|scope| {

@@ -104,6 +104,7 @@ fn each_act_passes_without_a_fault_and_fails_with_its_own() {
     let is_wanted = |name: String| wanted.split(',').any(|part| name.contains(part));
     let faults: Vec<(Mutant, Act)> =
         FAULTS.into_iter().filter(|(mutant, _)| is_wanted(format!("{mutant:?}"))).collect();
+    assert!(!faults.is_empty(), "no fault is called like {wanted}");
     let mut acts: Vec<Act> = faults.iter().map(|&(_, act)| act).collect();
     acts.sort_unstable_by_key(|act| *act as usize);
     acts.dedup_by_key(|act| *act as usize);

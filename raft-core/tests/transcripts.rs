@@ -1,8 +1,8 @@
 //! Runs the transcripts: text files of commands with the output that is expected of each.
 //!
 //! A folder of transcripts has a subfolder for each kind of them, see [`kinds`]. These folders are run: the one
-//! beside this file; etcd's, where a checkout has them next to the project; and those named in `RFT_TRANSCRIPTS`,
-//! separated by colons. `UPDATE=1` writes what came out into the project's own files, for the next diff to show.
+//! beside this file, and those named in `RFT_TRANSCRIPTS`, separated by colons (`scripts/test-etcd.sh` has those of
+//! etcd's raft run). `UPDATE=1` writes what came out into the project's own files, for the next diff to show.
 //! An argument runs only the files whose path holds it.
 
 // A test program: its output is its report.

@@ -41,14 +41,15 @@ fn failed(world: &World, id: u64, fault: Fault) -> Error {
 fn every_place_of_a_single_node_can_fail_and_nothing_acknowledged_is_lost() {
     let log = ["write", "fdatasync", "rename", "fsync"].map(|operation| (operation, "wal"));
     let snapshots = ["write", "rename", "fsync"].map(|operation| (operation, "snap"));
-    for (operation, part) in log.into_iter().chain(snapshots) {
-        let fault = Fault { operation, part };
-        let mut world = World::new(&[1], small);
+    let faults = log.into_iter().chain(snapshots).map(|(operation, part)| Fault { operation, part });
+    // One node writes past the system's cache, the other one through it.
+    for (fault, id) in faults.flat_map(|fault| [(fault, 1), (fault, 2)]) {
+        let mut world = World::new(&[id], small);
         (0..3).for_each(|n| world.write(&command(n)));
         let mut acknowledged = 3;
-        let node = world.node(1);
+        let node = world.node(id);
         *node.volume.fault.lock() = Some(fault);
-        if part == "snap" {
+        if fault.part == "snap" {
             node.engine.snapshot(9).unwrap();
             assert_eq!(wait_for("an outcome", || node.machine.outcome(9)).code, Code::Io, "{fault:?}");
         } else {
@@ -63,15 +64,15 @@ fn every_place_of_a_single_node_can_fail_and_nothing_acknowledged_is_lost() {
                 }
             }
         }
-        failed(&world, 1, fault);
+        failed(&world, id, fault);
         // A disk that works again changes nothing for this handle.
         *node.volume.fault.lock() = None;
-        failed(&world, 1, fault);
+        failed(&world, id, fault);
         let applied = node.engine.status().status.applied;
         assert!(applied > acknowledged as u64, "{fault:?}: the status can still be read");
-        world.stop(1);
+        world.stop(id);
 
-        world.start(1, &[1]);
+        world.start(id, &[id]);
         world.write("last");
         let commands = world.agreed(acknowledged + 1);
         (0..acknowledged).for_each(|n| assert_eq!(commands[n], command(n), "{fault:?}"));

@@ -79,7 +79,8 @@ pub(crate) fn sixty_four_engines_share_a_process() {
         assert!(world.nodes.values().all(|node| node.engine.status().failure.is_none()));
     }
     drop(groups);
-    assert_eq!(engine_threads(), 0, "a thread outlives its engine");
+    // The system takes a thread that was joined off its list a moment later.
+    wait_until("the end of all threads", || engine_threads() == 0);
     let left = METER.held().saturating_sub(before);
     assert!(left < IDLE_BYTES_MAX, "{left} bytes outlive their engines");
 }

@@ -299,7 +299,18 @@ fn fig3_leader_append_only_a_leader_never_changes_what_it_has() {
     let mut group = Group::with_logs(&[(3, &[2, 3]), (3, &[2]), (3, &[])]);
     group.elect(1);
     assert_eq!(group.terms(1), [2, 3, 4]);
-    group.elect(1);
+    // Whoever claims to lead, in its own term or in an earlier one.
+    for term in [3, 4] {
+        let append = Message {
+            index: FIRST - 1,
+            log_term: 1,
+            entries: entries(FIRST, &[term, term]),
+            ..message(MsgApp, 2, 1, term)
+        };
+        let _ = group.node(1).step(append);
+        group.settle();
+        assert_eq!(group.terms(1), [2, 3, 4]);
+    }
 }
 
 #[test]

@@ -18,17 +18,12 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn from_environment() -> Result<Self, String> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut others: Vec<PathBuf> = env::var("RFT_TRANSCRIPTS")
+        let others: Vec<PathBuf> = env::var("RFT_TRANSCRIPTS")
             .unwrap_or_default()
             .split(':')
             .filter(|folder| !folder.is_empty())
             .map(PathBuf::from)
             .collect();
-        if let Some(missing) = others.iter().find(|folder| !folder.is_dir()) {
-            return Err(format!("RFT_TRANSCRIPTS names {}, which is no folder", missing.display()));
-        }
-        let beside = manifest.join("../../shared/etcd-raft-testdata");
-        others.extend(beside.is_dir().then_some(beside));
         // The flags are the test harness's, which passes them to every test program.
         let filters = env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
         let update = env::var_os("UPDATE").is_some_and(|value| value == "1");
@@ -49,16 +44,18 @@ impl fmt::Display for Totals {
     }
 }
 
-/// Runs every file of every folder, and prints a line a file. It is an error if there is none.
+/// Runs every file of every folder, and prints a line a file. It is an error if a folder has none, or if the filters
+/// leave none.
 pub(crate) fn run(options: &Options) -> Result<Totals, String> {
     check_the_comparison()?;
     let mut totals = Totals::default();
-    let (mut seen, mut found) = (BTreeSet::new(), 0);
+    let mut seen = BTreeSet::new();
     for folder in std::iter::once(&options.own).chain(&options.others) {
         let folder = folder.canonicalize().map_err(|why| format!("{}: {why}", folder.display()))?;
         if !seen.insert(folder.clone()) {
             continue;
         }
+        let mut found = 0;
         for kind in &KINDS {
             let files = files_of(&folder.join(kind.folder))?;
             found += files.len();
@@ -80,9 +77,12 @@ pub(crate) fn run(options: &Options) -> Result<Totals, String> {
                 }
             }
         }
+        if found == 0 {
+            return Err(format!("{} has no transcript", folder.display()));
+        }
     }
-    if found == 0 {
-        return Err("no transcript was found".to_owned());
+    if totals == Totals::default() {
+        return Err(format!("no transcript is called like {}", options.filters.join(" or ")));
     }
     Ok(totals)
 }
