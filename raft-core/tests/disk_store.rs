@@ -362,6 +362,27 @@ fn what_a_restart_would_refuse_is_refused_at_once() {
 }
 
 #[test]
+fn terms_never_fall_along_a_log() {
+    let volume = MemoryVolume::default();
+    let (mut store, _) = open(&volume).unwrap();
+    store.bootstrap(&ConfState::of_voters([1, 2])).unwrap();
+    let refuses = |store: &mut Store, term, index| {
+        let falling = store.append(None, &entries(term, index..=index), true);
+        assert!(matches!(falling, Err(Error::Invariant(_))), "{falling:?}");
+    };
+    // Not behind what was written, nor behind what was read, nor behind a leader's snapshot.
+    store.append(None, &entries(2, 2..=6), true).unwrap();
+    refuses(&mut store, 1, 7);
+    drop(store);
+    let (mut store, _) = open(&volume).unwrap();
+    refuses(&mut store, 1, 7);
+    let metadata = SnapshotMetadata { conf_state: ConfState::of_voters([1, 2]), index: 7, term: 3 };
+    store.record_snapshot(&metadata).unwrap();
+    refuses(&mut store, 2, 8);
+    store.append(Some(&state(3, 7)), &entries(3, 8..=8), true).unwrap();
+}
+
+#[test]
 fn snapshots_without_a_log_are_not_taken_for_a_fresh_store() {
     let volume = with_snapshots();
     for name in volume.list(&path("wal")).unwrap() {

@@ -141,12 +141,15 @@ fn go_on(
 
     let snapshot = &found.chosen.metadata;
     let entries = entries_behind(saved, snapshot.index, snapshot.term);
+    let (last_index, last_term) =
+        entries.last().map_or((snapshot.index, snapshot.term), |entry| (entry.index, entry.term));
     let position = Position {
         segments: log.segments.clone(),
         metadata: metadata.clone(),
         crc: end.crc,
         hard_state: log.replay.hard_state,
-        last_index: entries.last().map_or(snapshot.index, |entry| entry.index),
+        last_index,
+        last_term,
         offset: end.offset,
     };
     let is_recorded = snapshot.index <= log.replay.hard_state.commit

@@ -333,7 +333,9 @@ impl Store {
                     "entry {index} does not go between commit {commit} and last index {last}"
                 ));
             }
-            let (mut index, mut term) = (first.index, first.term.max(1));
+            // Of what is overwritten only the reader knows the terms.
+            let before = if first.index > last { self.wal.last_term() } else { 0 };
+            let (mut index, mut term) = (first.index, before.max(1));
             entries.iter().try_for_each(|entry| {
                 if entry.index != index || entry.term < term {
                     return refuse(format!("entry {} of term {} out of order", entry.index, entry.term));

@@ -33,7 +33,10 @@ impl Author {
     /// One step, or a few that belong together.
     pub(crate) fn next(&mut self, world: &World) -> Vec<Step> {
         let model = world.now();
-        let (term, commit) = (model.state.term, model.state.commit);
+        // Of a write that a crash has cut off, entries can be there without the term that came behind them. Who leads has
+        // the last of them as well, or has them overwritten.
+        let of_log = model.log.last_key_value().map_or(0, |(_, term)| *term);
+        let (term, commit) = (model.state.term.max(of_log), model.state.commit);
         if term == 0 {
             return vec![Step::Bootstrap];
         }

@@ -60,6 +60,8 @@ pub(in crate::disk) struct Position {
     pub(in crate::disk) hard_state: HardState,
     /// The last entry's index, or that of a snapshot beyond it.
     pub(in crate::disk) last_index: u64,
+    /// Its term.
+    pub(in crate::disk) last_term: u64,
     /// Where the last record of the last segment ends.
     pub(in crate::disk) offset: u64,
 }
@@ -106,6 +108,7 @@ impl WalWriter {
             crc: chain.value(),
             hard_state: HardState::default(),
             last_index: 0,
+            last_term: 0,
             offset: buffer.len() as u64,
         };
         Self::new(volume, dir, sizes, position, file, zeroed)
@@ -188,6 +191,11 @@ impl WalWriter {
         self.position.last_index
     }
 
+    /// Its term.
+    pub(in crate::disk) fn last_term(&self) -> u64 {
+        self.position.last_term
+    }
+
     /// Appends entries, then the HardState.
     pub(in crate::disk) fn append(
         &mut self,
@@ -201,7 +209,7 @@ impl WalWriter {
         let mut row = EntryRow::new();
         entries.iter().try_for_each(|entry| {
             row.put(self.tail.buffer(), &mut self.chain, entry);
-            self.position.last_index = entry.index;
+            (self.position.last_index, self.position.last_term) = (entry.index, entry.term);
             self.tail.relieve()
         })?;
         if let Some(state) = hard_state {
@@ -249,7 +257,9 @@ impl WalWriter {
             self.sync()?;
         }
         put_snapshot(self.tail.buffer(), &mut self.chain, snapshot);
-        self.position.last_index = self.position.last_index.max(snapshot.index);
+        if snapshot.index > self.position.last_index {
+            (self.position.last_index, self.position.last_term) = (snapshot.index, snapshot.term);
+        }
         self.sync()
     }
 
