@@ -18,7 +18,7 @@ int main(void) {
     rft_engine_campaign(engine, NULL);
     rft_status_t status = RFT_E_NOT_LEADER;
     while (status == RFT_E_NOT_LEADER) /* until it leads; then on disk and applied */
-        status = rft_engine_propose_wait(engine, (const uint8_t *)"hello", 5, 1000, NULL, NULL);
+        status = rft_engine_propose_wait(engine, (const uint8_t *)"hello", 5, 5000, NULL, NULL);
     puts(text);
     rft_engine_free(engine);
     rft_config_free(config);
