@@ -188,7 +188,9 @@ impl Node {
         })
     }
 
-    /// Writes the last ready into the store, durably. Without a store it does nothing.
+    /// Writes the last ready into the store, durably where its `must_sync` says so: a commit index alone may be written
+    /// only with what follows, or when the store is closed. After a `DiskFullError` there is no room for the ready's
+    /// snapshot, and it may be saved again when there is. Without a store it does nothing.
     fn save(&self, py: Python<'_>) -> PyResult<()> {
         self.with(py, |node| match &self.store {
             None => Ok(()),

@@ -144,6 +144,71 @@ def test_closing_ends_what_is_under_way(tmp_path: Path) -> None:
     run(work())
 
 
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_closing_beside_a_callback_ends_what_is_under_way(tmp_path: Path, cut_off: bool) -> None:
+    async def work() -> None:
+        entered, release = threading.Event(), threading.Event()
+
+        class Stuck(Commands):
+            def apply(self, entries: list[rft.Entry]) -> Any:
+                entered.set()
+                release.wait(20)
+                return super().apply(entries)
+
+        engine = rft.aio.Engine(quick(), tmp_path, Stuck())
+        await lead(engine)
+        waiting = asyncio.create_task(engine.propose(b"x", timeout=None))
+        assert await asyncio.to_thread(entered.wait, 20)
+        if cut_off:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(engine.close(timeout=0.2), 0.05)
+        else:
+            with pytest.raises(rft.TimedOutError):
+                await engine.close(timeout=0.05)
+        with pytest.raises(rft.ClosedError):
+            await asyncio.wait_for(waiting, 10)
+        release.set()
+        await engine.close()
+
+    run(work())
+
+
+class Full:
+    """An engine whose queue is full for the first requests."""
+
+    def __init__(self, native: Any) -> None:
+        self.native = native
+        self.refused = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.native, name)
+
+    def start_replace(self, *arguments: Any) -> int:
+        if self.refused < 3:
+            self.refused += 1
+            raise rft.BusyError("full")
+        number: int = self.native.start_replace(*arguments)
+        return number
+
+
+def test_a_replacement_waits_for_room_if_requests_do(tmp_path: Path) -> None:
+    async def work() -> None:
+        for waits in (True, False):
+            config = quick(wait_for_room=waits)
+            async with rft.aio.Engine(config, tmp_path, Commands()) as engine:
+                await lead(engine)
+                full: Any = Full(engine._native)
+                engine._native = full
+                if waits:
+                    assert (await engine.replace(None, 1)).term == 0
+                else:
+                    with pytest.raises(rft.BusyError):
+                        await engine.replace(None, 1)
+                assert full.refused == (3 if waits else 1)
+
+    run(work())
+
+
 def test_an_open_that_is_cancelled_closes_what_it_opens(tmp_path: Path) -> None:
     async def work() -> None:
         opening = asyncio.create_task(rft.aio.Engine.open(quick(), tmp_path, Commands()))

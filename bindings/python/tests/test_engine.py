@@ -12,7 +12,7 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -145,8 +145,9 @@ def test_a_state_machine_need_not_answer(tmp_path: Path) -> None:
             engine.snapshot()
         assert isinstance(caught.value.__cause__, NotImplementedError)
         assert engine.propose(b"goes on").answer == b""
-    with pytest.raises(rft.InvalidArgumentError, match="no save"):
-        rft.Engine(quick(), tmp_path, Silent())
+    for config in (quick(), quick(snapshot_entries=0, snapshot_bytes=1000)):
+        with pytest.raises(rft.InvalidArgumentError, match="no save"):
+            rft.Engine(config, tmp_path, Silent())
 
 
 @pytest.mark.parametrize(
@@ -277,6 +278,67 @@ def test_a_listener_that_raises_harms_nothing(tmp_path: Path, caplog: pytest.Log
     with rft.Engine(quick(), tmp_path, Commands(), on_event=listen) as engine:
         assert lead(engine).propose(b"x").answer == b"1"
         assert "do not tell me of role" in caplog.text
+
+
+class Wild(logging.Handler):
+    """A filter and a handler that raise."""
+
+    calls = 0
+
+    def _raise(self) -> bool:
+        self.calls += 1
+        raise RuntimeError("in the log")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._raise()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        return self._raise()
+
+
+@pytest.fixture(params=["filter", "handler"])
+def wild(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[Wild]:
+    wild, logger = Wild(), logging.getLogger("rft")
+    with caplog.at_level(5, "rft"):
+        if request.param == "filter":
+            logger.addFilter(wild)
+        else:
+            logger.addHandler(wild)
+        yield wild
+        logger.removeFilter(wild)
+        logger.removeHandler(wild)
+
+
+def test_a_log_that_raises_mutes_no_node(tmp_path: Path, wild: Wild) -> None:
+    sent: list[object] = []
+
+    class Recording(rft.Transport):
+        def send(self, messages: list[tuple[int, bytes]]) -> None:
+            sent.append(messages)
+            raise RuntimeError("no network")
+
+    with rft.Engine(quick(voters=(1, 2, 3), trace=True), tmp_path, Commands(), Recording()) as engine:
+        wait_for(lambda: wild.calls > 0)
+        engine.campaign()
+        # It comes from here again, though the log has raised of the first batch, too.
+        wait_for(lambda: len(sent) > 2)
+
+
+def test_a_log_that_raises_stops_no_state_machine(tmp_path: Path, wild: Wild) -> None:
+    def listen(event: rft.Event) -> None:
+        raise RuntimeError("do not tell me")
+
+    machine = Faulty(save=OSError("no room"))
+    with rft.Engine(quick(), tmp_path, machine, on_event=listen) as engine:
+        lead(engine).propose(b"x")
+        with pytest.raises(rft.CallbackError):
+            engine.snapshot()
+        assert engine.propose(b"goes on").answer == b"2"
+        assert wild.calls > 2
+        machine.faults["apply"] = error = LookupError("not here")
+        with pytest.raises((rft.CallbackError, rft.ClosedError)) as caught:
+            engine.propose(b"y")
+        assert caught.value.__cause__ is error
 
 
 def test_events_tell_what_happens(tmp_path: Path) -> None:

@@ -149,6 +149,7 @@ def test_ranges_are_those_of_the_header() -> None:
             checked += 1
         else:
             assert "any number" in words, name
+            assert (least, greatest) == (0, 2**64 - 1), name
     assert checked >= 14
 
 

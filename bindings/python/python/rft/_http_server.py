@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import io
+import logging
 import socket
 import ssl
 import threading
@@ -11,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from rft.host import logger
+from rft.host import log
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -103,7 +104,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say little: whoever has no certificate, or goes away, must not fill the log."""
-        logger.debug("a connection from %s has ended", client_address, exc_info=True)
+        log(logging.DEBUG, "a connection from %s has ended", client_address, exc_info=True)
 
 
 class _Timed(io.RawIOBase):

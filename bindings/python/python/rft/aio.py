@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
@@ -12,7 +13,7 @@ from rft._native import Event, Outcome
 from rft.config import Config
 from rft.engine import TIMEOUT, Bytes, ChangeKind, EngineBase, Transition
 from rft.errors import BusyError, ClosedError, RaftError, TimedOutError
-from rft.host import StateMachine, Transport, logger
+from rft.host import StateMachine, Transport, log
 
 __all__ = ["Engine"]
 
@@ -64,7 +65,7 @@ class _Pending:
         try:
             self.loop.call_soon_threadsafe(self.settle, outcomes)
         except RuntimeError:
-            logger.debug("the event loop is closed, %d outcomes are lost", len(outcomes))
+            log(logging.DEBUG, "the event loop is closed, %d outcomes are lost", len(outcomes))
 
     def settle(self, outcomes: dict[int, Outcome | RaftError]) -> None:
         for number, outcome in outcomes.items():
@@ -212,8 +213,10 @@ class Engine(EngineBase):
         self, old: int | None, new: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT
     ) -> Outcome:
         """Put a node in the place of a member, see `rft.Engine.replace`."""
-        number = self._native.start_replace(old, new, context, timeout)
-        return await self._wait(number, None if timeout is None else timeout + 1.0)
+        return await self._request(
+            lambda: self._native.start_replace(old, new, context, timeout),
+            None if timeout is None else timeout + 1.0,
+        )
 
     async def add_voter(self, id: int, *, context: Bytes = b"", timeout: float | None = TIMEOUT) -> Outcome:
         """Make a node a voter. A newcomer is better added as a learner, and promoted when it has caught up."""
@@ -245,9 +248,11 @@ class Engine(EngineBase):
 
     async def close(self, timeout: float | None = 30.0) -> None:
         """Stop the engine, see `rft.Engine.close`. May be called again."""
+        stopping = asyncio.ensure_future(asyncio.to_thread(self._stop, timeout))
+        # Also when a callback is still at work: nobody is told anything from then on.
+        stopping.add_done_callback(lambda _: self._pending.end() if self._closed else None)
         # Not cut off by a cancellation: the threads have to be waited for.
-        await asyncio.shield(asyncio.to_thread(self._stop, timeout))
-        self._pending.end()
+        await asyncio.shield(stopping)
 
     async def __aenter__(self) -> Engine:
         """Return the engine."""

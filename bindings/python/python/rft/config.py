@@ -58,7 +58,9 @@ class Config:
     `message_bytes_max`."""
 
     uncommitted_bytes_max: int = _default("uncommitted_bytes_max")
-    """Bytes of entries that a leader holds uncommitted before it refuses more by `DroppedError`; 0 is unlimited."""
+    """Bytes of entries that a leader holds uncommitted before it refuses more by `DroppedError`; 0 is unlimited.
+    Engine: of what is committed and not applied as much, before a follower passes over what its leader sends, which
+    comes again."""
 
     apply_bytes_max: int = _default("apply_bytes_max")
     """Bytes of entries handed to the state machine at once, always at least one entry: 1 to 1 GiB."""
@@ -67,8 +69,8 @@ class Config:
     """Bytes of one proposal: 1 to 1 GiB. More is a `TooLargeError`."""
 
     queue_items_max: int = _default("queue_items_max")
-    """Engine: requests and messages waiting for the driver: 1 to 16777216. More is a `BusyError`, and so are sixteen
-    times as many that wait to be applied or told."""
+    """Engine: requests and messages waiting for the driver: 1 to 16777216. More is a `BusyError`, and so are as many
+    on their way to the leader, and sixteen times as many that wait to be applied or told."""
 
     queue_bytes_max: int = _default("queue_bytes_max")
     """Engine: bytes waiting for the driver: 1 to 1 TiB. More is a `BusyError`. Not less than `proposal_bytes_max`."""
@@ -124,15 +126,16 @@ class Config:
 
     trace: bool = bool(_default("trace"))
     """Engine: whether the logger `rft` gets a line of level 5 for each step of consensus, a JSON object in the form
-    that etcd's TLA+ specification of Raft reads. Many, and not free."""
+    that etcd's TLA+ specification of Raft reads. Many, and not free. The handlers run on the thread that sends, so a
+    slow one delays heartbeats; where more than 1024 lines wait for it, the oldest are dropped."""
 
     direct_writes: bool = bool(_default("direct_writes"))
     """Whether the write-ahead log is written past the system's cache, each write durable when it returns: less work for
     the processor and, on most disks, less waiting. It may change from one start to the next.
 
     What was committed last is then written with the next entries only: a process that is killed starts from before it,
-    and hears of it again. Where the file system refuses such writes the log goes through the cache, and the event
-    "recovered" and the logger `rft` say so."""
+    and hears of it again. Where the file system refuses such writes the log goes through the cache, and an engine's
+    event "recovered" and the logger `rft` say so."""
 
     def __post_init__(self) -> None:
         check_config(self)

@@ -174,10 +174,13 @@ def _check_machine(config: Config, machine: StateMachine) -> None:
         raise TypeError(f"state_machine has no method apply: {machine!r}")
     if not isinstance(config, Config):
         raise TypeError(f"config must be an rft.Config, not {type(config).__name__}")
+    if config.snapshot_entries == 0 and config.snapshot_bytes == 0:
+        return
     for name in ("save", "restore"):
         method = getattr(type(machine), name, getattr(machine, name, None))
-        if config.snapshot_entries != 0 and method in (None, getattr(StateMachine, name)):
-            raise InvalidArgumentError(f"state_machine has no {name}, and snapshot_entries is not 0")
+        if method in (None, getattr(StateMachine, name)):
+            text = f"state_machine has no {name}, and snapshot_entries or snapshot_bytes is not 0"
+            raise InvalidArgumentError(text)
 
 
 class Engine(EngineBase):
@@ -185,8 +188,9 @@ class Engine(EngineBase):
 
     Requests wait for their outcome, for `timeout` seconds at the most (None is for ever), and Ctrl-C ends the wait. A
     request that fails raises a `NotAppliedError` if it certainly has not been carried out, an `UncertainError` if that
-    is not known. What a state machine's `apply` raises stops the engine, and is the `__cause__` of the `CallbackError`
-    that later calls raise.
+    is not known. It is not known either of one that was under way when the engine was closed, a `ClosedError`, or
+    failed: a `CallbackError`, `StorageError` or `InternalError`. What a state machine's `apply` raises stops the
+    engine, and is the `__cause__` of the `CallbackError` that later calls raise.
     """
 
     def propose(self, data: Bytes, *, timeout: float | None = TIMEOUT) -> Outcome:

@@ -6,6 +6,7 @@ applies, the other one sends, so that a slow state machine does not hold up hear
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import threading
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rft")
 # A program that sets up no logging does not want lines of ours on its standard error.
 logger.addHandler(logging.NullHandler())
+
+
+def log(level: int, text: str, *args: object, exc_info: bool = False) -> None:
+    """Write to the log: what a filter or a handler raises costs a line, and not the thread that writes it."""
+    with contextlib.suppress(BaseException):
+        logger.log(level, text, *args, exc_info=exc_info)
+
 
 Answers = Iterable["bytes | bytearray | None"] | None
 Told = Callable[["dict[int, Outcome | RaftError]"], None]
@@ -141,7 +149,7 @@ def _tell(listener: Callable[..., None] | None, what: object) -> None:
     try:
         listener(what)
     except BaseException:
-        logger.exception("a listener has raised")
+        log(logging.ERROR, "a listener has raised", exc_info=True)
 
 
 def _run(host: Host, task: Task, machine: StateMachine) -> None:
@@ -164,9 +172,10 @@ def _run(host: Host, task: Task, machine: StateMachine) -> None:
 
 def _failed(host: Host, task: Task, error: BaseException) -> None:
     host.raised(error, is_save=task.kind in ("save", "view"))
-    # As text: a handler that keeps its records must not keep the frames.
-    logger.error("the state machine's %s has raised %s", task.kind, repr(error))
+    # Not behind a handler that takes its time.
     task.failed()
+    # As text: a handler that keeps its records must not keep the frames.
+    log(logging.ERROR, "the state machine's %s has raised %s", task.kind, repr(error))
 
 
 def _save(task: Task, save: Callable[[BinaryIO], None]) -> None:
@@ -197,12 +206,13 @@ def send_all(host: Host, transport: Transport | None) -> None:
     while (batch := host.next_batch()) is not None:
         messages, lines = batch
         for level, text in lines:
-            logger.log(level, "%s", text)
+            log(level, "%s", text)
         if messages and transport is not None:
             try:
                 transport.send(messages)
             except BaseException:
-                logger.exception("the transport has raised, %d messages are lost", len(messages))
+                text = "the transport has raised, %d messages are lost"
+                log(logging.ERROR, text, len(messages), exc_info=True)
 
 
 def start_threads(

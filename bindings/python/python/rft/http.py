@@ -6,6 +6,7 @@ headers. Several messages at once go in frames, each behind its length, which ev
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 import threading
@@ -18,7 +19,7 @@ import httpx
 from rft import host
 from rft._http_server import Server
 from rft.errors import BusyError, RaftError
-from rft.host import Receiver, logger
+from rft.host import Receiver, log
 
 __all__ = ["Contexts", "Inbound", "Transport"]
 
@@ -300,8 +301,8 @@ class _Peer:
                     _report(self.engine, self._id)
                 if (why is None) != reachable:
                     reachable = why is None
-                    level = 20 if reachable else 30
-                    logger.log(level, "node %d at %s: %s", self._id, self._url, why or "reachable again")
+                    level = logging.INFO if reachable else logging.WARNING
+                    log(level, "node %d at %s: %s", self._id, self._url, why or "reachable again")
                 if not reachable:
                     # What is not there does not come back sooner for being asked all the time.
                     with self._changed:
@@ -327,7 +328,7 @@ def _report(engine: Receiver | None, id: int) -> None:
         try:
             engine.report_unreachable(id)
         except RaftError:
-            logger.debug("the engine is not there any more")
+            log(logging.DEBUG, "the engine is not there any more")
 
 
 def _hex(text: str | None) -> int | None:
