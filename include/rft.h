@@ -185,7 +185,10 @@ enum {
   RFT_E_LOCKED = -22,
   /** The directory belongs to another node or cluster. */
   RFT_E_FOREIGN = -23,
-  /** A callback of the host failed. The engine has stopped applying. */
+  /**
+   * A callback of the host failed. The engine has stopped; where that was the outcome of a snapshot, it goes on, and
+   * there is none this time.
+   */
   RFT_E_HOST = -24,
   /** A broken invariant. The node has stopped, for good. */
   RFT_E_INVARIANT = -25,
@@ -288,7 +291,8 @@ RFT_API uint8_t rft_error_is_retryable(const rft_error_t *error);
 
 /**
  * Whether the handle of the failed call will never work again: RFT_E_PANIC, RFT_E_STOPPED, RFT_E_IO,
- * RFT_E_CORRUPT, RFT_E_HOST, RFT_E_INVARIANT. What is left is to free it.
+ * RFT_E_CORRUPT, RFT_E_HOST, RFT_E_INVARIANT. What is left is to free it. Not of rft_engine_snapshot_wait where only
+ * the snapshot has failed, with any of them, and the engine goes on.
  *
  * @param error borrowed for the call; NULL gives 0
  * @return 1 or 0
@@ -604,7 +608,8 @@ enum {
   RFT_CONFIG_INFLIGHT_BYTES_MAX = 10,
   /**
    * Bytes of entries that a leader holds uncommitted before it refuses more with RFT_E_DROPPED: any number,
-   * default 64 MiB, 0 unlimited.
+   * default 64 MiB, 0 unlimited. Engine: of what is committed and not applied as much, before a follower passes over
+   * what its leader sends, which comes again.
    */
   RFT_CONFIG_UNCOMMITTED_BYTES_MAX = 11,
   /** Bytes of entries handed to the state machine at once, always at least one entry: 1 to 1 GiB, default 1 MiB. */
@@ -613,7 +618,8 @@ enum {
   RFT_CONFIG_PROPOSAL_BYTES_MAX = 13,
   /**
    * Engine: calls and messages waiting for the driver: 1 to 16777216, default 8192. More gives RFT_E_BUSY, and so do
-   * sixteen times as many entries that wait to be applied, reads that wait for their index, or outcomes to be told.
+   * as many requests on their way to the leader, and sixteen times as many entries that wait to be applied, reads
+   * that wait for their index, or outcomes to be told.
    */
   RFT_CONFIG_QUEUE_ITEMS_MAX = 14,
   /**
@@ -704,7 +710,7 @@ enum {
    * It is less work for the processor and, on most disks, less waiting. The log is the same, and the setting may change
    * from one start to the next. What was committed last is then written with the next entries only: a process that is
    * killed starts from before it, and hears of it again. Where the file system refuses such writes the log goes through
-   * the cache, and RFT_EVENT_RECOVERED and the log say so.
+   * the cache, and RFT_EVENT_RECOVERED and the log of an engine say so.
    */
   RFT_CONFIG_DIRECT_WRITES = 30,
 };
@@ -1023,7 +1029,7 @@ typedef struct rft_host_t {
   /**
    * Writes the state machine, as of the last apply, with rft_snapshot_write. Applier thread: applying waits, nothing
    * else does. Anything but RFT_OK: no snapshot this time. NULL only together with snapshot_restore, and with
-   * RFT_CONFIG_SNAPSHOT_ENTRIES 0.
+   * RFT_CONFIG_SNAPSHOT_ENTRIES and RFT_CONFIG_SNAPSHOT_BYTES 0.
    */
   rft_status_t (*snapshot_save)(void *user_data, rft_snapshot_writer_t *writer);
   /**
@@ -1122,7 +1128,8 @@ typedef struct rft_engine rft_engine_t;
  * @param out receives the engine, owned by the caller, who frees it with rft_engine_free
  * @param err see rft_error_t; may be NULL
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, a path that is none, a callback is missing; RFT_E_CONFIG; RFT_E_LOCKED;
- * RFT_E_FOREIGN; RFT_E_CORRUPT; RFT_E_IO; RFT_E_HOST: snapshot_restore failed; RFT_E_BUSY: the config is in use
+ * RFT_E_FOREIGN; RFT_E_CORRUPT; RFT_E_IO; RFT_E_DISK_FULL: no room for the first snapshot of a new directory;
+ * RFT_E_HOST: snapshot_restore failed; RFT_E_BUSY: the config is in use
  * @par Thread
  * Any, while no other call uses the config. Blocks for the disk and for snapshot_restore.
  * @since 0.1.0
@@ -1331,8 +1338,8 @@ RFT_API rft_status_t rft_engine_propose(rft_engine_t *engine,
  * not asked
  * @param err see rft_error_t; may be NULL
  * @return the outcome's status. RFT_OK: applied; RFT_E_NOT_LEADER: see rft_error_leader; RFT_E_DROPPED;
- * RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_TOO_LARGE; RFT_E_REENTRANT; RFT_E_STOPPED;
- * RFT_E_PANIC; or why the engine failed
+ * RFT_E_DISK_FULL; RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_TOO_LARGE; RFT_E_REENTRANT;
+ * RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
  * @since 0.1.0
@@ -1554,7 +1561,9 @@ RFT_API rft_status_t rft_engine_transfer_leader_wait(rft_engine_t *engine,
                                                      rft_error_t **err);
 
 /**
- * Has a snapshot taken now. The outcome carries its index once it is durable, and the log before it is dropped.
+ * Has a snapshot taken now. The outcome carries its index once it is durable, and the log before it is dropped. With
+ * RFT_E_HOST or RFT_E_IO there is none this time and the engine goes on, unless that is what its status says it has
+ * stopped of: a failed write or fsync is final also here.
  *
  * @param engine borrowed for the call
  * @param request a number of your own for the outcome; 0 wants none
@@ -1577,9 +1586,10 @@ RFT_API rft_status_t rft_engine_snapshot(rft_engine_t *engine,
  * @param out receives the outcome, with the last entry that the snapshot covers, also one that is not RFT_OK; untouched
  * when there is none; NULL: not asked
  * @param err see rft_error_t; may be NULL
- * @return the outcome's status. RFT_OK: durable; RFT_E_HOST: snapshot_save failed; RFT_E_DISK_FULL; RFT_E_IO;
- * RFT_E_SNAPSHOT_UNAVAILABLE: there is nothing to be saved yet; RFT_E_TIMED_OUT: it may come yet; RFT_E_INVALID_ARG;
- * RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * @return the outcome's status. RFT_OK: durable; RFT_E_HOST: snapshot_save failed; RFT_E_DISK_FULL; RFT_E_IO: the
+ * system refused; RFT_E_SNAPSHOT_UNAVAILABLE: there is nothing to be saved yet; RFT_E_TIMED_OUT: it may come yet; in
+ * all of these the engine goes on; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why
+ * the engine failed, which rft_error_is_fatal tells apart
  * @par Thread
  * Any but those of the callbacks. Blocks for timeout_ms at the most.
  * @since 0.1.0
@@ -2257,7 +2267,8 @@ RFT_API rft_status_t rft_node_advance(rft_node_t *node,
  * @param err see rft_error_t; may be NULL
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, or the store is of another node; RFT_E_SNAPSHOT_OLD: there is a newer
  * one; RFT_E_UNAVAILABLE: `index` is not applied yet; RFT_E_MISUSE: between a ready with a snapshot and its
- * advance; RFT_E_IO: final for the store; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+ * advance; RFT_E_DISK_FULL: no room for it, the last one stays and the node goes on; RFT_E_IO: final for the store;
+ * RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
  * @par Thread
  * One at a time on the same node and store. Blocks for the disk when there is a store.
  * @since 0.1.0
@@ -2335,7 +2346,7 @@ RFT_API void rft_node_free(rft_node_t *node);
  * @param out receives the store, owned by the caller, who frees it with rft_store_free
  * @param err see rft_error_t; may be NULL
  * @return RFT_OK; RFT_E_INVALID_ARG: NULL, not UTF-8, or empty; RFT_E_CONFIG; RFT_E_LOCKED; RFT_E_FOREIGN;
- * RFT_E_CORRUPT; RFT_E_IO; RFT_E_BUSY
+ * RFT_E_CORRUPT; RFT_E_IO; RFT_E_DISK_FULL: no room for the first snapshot of a new directory; RFT_E_BUSY
  * @par Thread
  * Any, while no other call uses the config. Blocks for the disk.
  * @since 0.1.0
@@ -2364,13 +2375,15 @@ RFT_API rft_status_t rft_store_snapshot(rft_store_t *store,
 
 /**
  * Writes the node's ready to the disk, and syncs it where that is needed. Call it between rft_node_ready and
- * rft_node_advance; a second time for the same ready it does nothing.
+ * rft_node_advance; a second time for the same ready it does nothing. What need not be synced, a commit index alone,
+ * may be written only with what follows, or by rft_store_free.
  *
  * @param store borrowed for the call: the one the node was created from
  * @param node borrowed for the call
  * @param err see rft_error_t; may be NULL
- * @return RFT_OK: durable; RFT_E_INVALID_ARG: NULL, or the node is of another store; RFT_E_MISUSE: there is no
- * ready; RFT_E_IO: final; RFT_E_BUSY; RFT_E_PANIC
+ * @return RFT_OK: taken, and durable if `must_sync` of the ready is 1; RFT_E_INVALID_ARG: NULL, or the node is of
+ * another store; RFT_E_MISUSE: there is no ready; RFT_E_DISK_FULL: no room for the snapshot of the ready, which may be
+ * saved again when there is; RFT_E_IO: final; RFT_E_BUSY; RFT_E_PANIC
  * @par Thread
  * One at a time on the same node and store. Blocks for the disk.
  * @since 0.1.0

@@ -284,6 +284,10 @@ void throwing_callbacks() {
         OK(engine.snapshot([&](rft::Result<rft::Outcome> result) { saved = result.ok() ? 1 : 2; }));
         until("no snapshot", [&] { return saved == 2; });
         OK(engine.call("z", patience));
+        const auto unsaved = engine.snapshot_wait(patience);
+        GIVES(host, unsaved);
+        CHECK(!unsaved.status().is_fatal() && !unsaved.status().is_retryable());
+        OK(engine.call("z", patience));
         CHECK(lines >= 2);
         apply_throws = true;
         CHECK(!engine.call("w", patience).ok());

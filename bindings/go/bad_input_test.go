@@ -303,10 +303,8 @@ func TestStoreSurvives(t *testing.T) {
 		must(t, store.Save(node))
 		applied = append(applied, "now")
 		must(t, node.Advance())
-		for _, read := range ready.Reads {
-			if read.Request != 7 {
-				t.Error(read)
-			}
+		if len(ready.Reads) != 1 || ready.Reads[0].Request != 7 {
+			t.Error(ready.Reads)
 		}
 	})
 	run(func(*rft.Node, *rft.Store) {})

@@ -116,13 +116,21 @@ func TestSnapshotThatFailsStopsNothing(t *testing.T) {
 	m := &machine{}
 	config := alone(t)
 	engine := openAlone(t, config, m)
-	for _, save := range []func(to io.Writer) error{
-		func(io.Writer) error { panic("in the snapshot") },
-		func(to io.Writer) error { late = to; return errors.New("not now") },
+	notNow := errors.New("not now")
+	var panicked *rft.PanicError
+	for _, row := range []struct {
+		save  func(to io.Writer) error
+		finds func(err error) bool
+	}{
+		{func(io.Writer) error { panic("in the snapshot") }, func(err error) bool { return errors.As(err, &panicked) }},
+		{func(to io.Writer) error { late = to; return notNow }, func(err error) bool { return errors.Is(err, notNow) }},
 	} {
-		m.save = save
-		if _, err := engine.Snapshot(within(t, patience)); err == nil {
-			t.Error("there is a snapshot")
+		m.save = row.save
+		_, err := engine.Snapshot(within(t, patience))
+		wants(t, rft.ErrHost, err)
+		var known *rft.Error
+		if !row.finds(err) || !errors.As(err, &known) || known.Fatal() {
+			t.Error(err)
 		}
 	}
 	m.save = func(to io.Writer) error {

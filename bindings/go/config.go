@@ -25,7 +25,7 @@ type Config struct {
 	// Voters are the first members of a new cluster, this node among them, the same at each of them. A node without
 	// waits until a leader adds it to a cluster that exists. A directory that is not new keeps the members it knows.
 	Voters []uint64
-	// ClusterID is the cluster's id, which a directory remembers. Default 1.
+	// ClusterID is the cluster's id, which a directory remembers. Default 1; 0, which is an id in C, cannot be said here.
 	ClusterID uint64
 	// TickInterval is the time between two ticks of an engine, in whole milliseconds up to a minute. Default 100 ms.
 	TickInterval time.Duration
@@ -47,7 +47,8 @@ type Config struct {
 	InflightMessagesMax uint64
 	// InflightBytesMax limits their bytes, not below MessageBytesMax. Default 16 MiB, negative unlimited.
 	InflightBytesMax int64
-	// UncommittedBytesMax is what a leader holds before it answers more with ErrDropped. Default 64 MiB, negative
+	// UncommittedBytesMax is what a leader holds before it answers more with ErrDropped, and what may be committed and not
+	// applied before a follower's engine passes over what its leader sends, which comes again. Default 64 MiB, negative
 	// unlimited.
 	UncommittedBytesMax int64
 	// ApplyBytesMax limits the entries given to the state machine at once: 1 to 1 GiB. Default 1 MiB.
@@ -55,7 +56,7 @@ type Config struct {
 	// ProposalBytesMax limits one proposal: 1 to 1 GiB. Default 8 MiB. More gives ErrTooLarge.
 	ProposalBytesMax uint64
 	// QueueItemsMax limits the calls and messages waiting in an engine: 1 to 16777216. Default 8192. More gives ErrBusy,
-	// and so do sixteen times as many that wait to be applied or told.
+	// and so do as many on their way to the leader, and sixteen times as many that wait to be applied or told.
 	QueueItemsMax uint64
 	// QueueBytesMax limits their bytes: 1 to 1 TiB, not below ProposalBytesMax. Default 64 MiB.
 	QueueBytesMax uint64
@@ -98,9 +99,10 @@ type Config struct {
 	// write durable when it returns: less work for the processor and, on most disks, less waiting. It may change from one
 	// start to the next. What was committed last is by default written with the next entries only: a process that is killed
 	// starts from before it, and hears of it again. Where the file system refuses such writes the log goes through the
-	// cache, and [EventRecovered] and the logger say so.
+	// cache, and [EventRecovered] and the logger of an engine say so.
 	NoDirectWrites bool
-	// Seed decides the election timeouts. By default a node takes its id, and an engine its id and the clock.
+	// Seed decides the election timeouts. By default a node takes its id, and an engine its id and the clock. The seed 0
+	// cannot be said here.
 	Seed uint64
 }
 

@@ -40,7 +40,8 @@ func (e *Error) Unwrap() []error {
 // Retryable says whether the same call may succeed later and had no effect now.
 func (e *Error) Retryable() bool { return e.retryable }
 
-// Fatal says whether what failed will never work again. What is left is to close it.
+// Fatal says whether what failed will never work again. What is left is to close it. It is false of a snapshot that
+// failed in an engine that goes on.
 func (e *Error) Fatal() bool { return e.fatal }
 
 // PanicError is a panic of the state machine, which has stopped the engine.

@@ -23,6 +23,7 @@ type host struct {
 	pending   pending
 	waits     bool                  // whether requests wait for room
 	failure   atomic.Pointer[error] // what the state machine failed with, the first time
+	unsaved   atomic.Pointer[error] // what the last snapshot failed with
 }
 
 // newHost makes a host, and the goroutine that writes its log until goDrop.

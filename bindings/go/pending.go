@@ -160,9 +160,14 @@ func (p *pending) close(to *call, request uint64, result Result) {
 	}
 }
 
-// explained adds what the state machine failed with to the error that the engine makes of it.
+// explained adds what the state machine failed with to the error that the engine makes of it. Without a failure that has
+// stopped the engine, it is the outcome of a snapshot.
 func (h *host) explained(err *Error) error {
-	if cause := h.failure.Load(); err.Code == ErrHost && cause != nil {
+	cause := h.failure.Load()
+	if cause == nil {
+		cause = h.unsaved.Load()
+	}
+	if err.Code == ErrHost && cause != nil {
 		err.cause = *cause
 	}
 	return err

@@ -145,11 +145,18 @@ func (e *Engine) ReadWithin(ctx context.Context, age time.Duration) (Outcome, er
 }
 
 // Snapshot has a snapshot taken now, and waits until it is durable and the log before it is dropped. It gives the last
-// entry the snapshot covers.
+// entry the snapshot covers. That there is none stops nothing, unless the error is fatal: then the disk has failed.
 func (e *Engine) Snapshot(ctx context.Context) (uint64, error) {
 	outcome, err := e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
 		return C.rft_engine_snapshot(engine, request, object)
 	})
+	var known *Error
+	if errors.As(err, &known) && known.fatal && known.Code != ErrStopped {
+		// The outcome alone does not tell whether only the snapshot has failed.
+		if status, failed := e.Status(); failed == nil && status.Failure == nil {
+			known.fatal = false
+		}
+	}
 	return outcome.Index, err
 }
 

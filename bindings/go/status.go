@@ -55,7 +55,8 @@ const (
 	ErrLocked = Code(C.RFT_E_LOCKED)
 	// ErrForeign says that the directory belongs to another node or cluster.
 	ErrForeign = Code(C.RFT_E_FOREIGN)
-	// ErrHost says that the state machine failed or panicked. errors.As finds what it returned, or a [*PanicError].
+	// ErrHost says that the state machine failed or panicked. errors.As finds what it returned, or a [*PanicError]. The
+	// engine has stopped; from [Engine.Snapshot] it may go on, see [Error.Fatal].
 	ErrHost = Code(C.RFT_E_HOST)
 	// ErrInvariant says that an invariant is broken. The node has stopped, for good.
 	ErrInvariant = Code(C.RFT_E_INVARIANT)
@@ -100,7 +101,8 @@ func (c Code) Retryable() bool {
 	}
 }
 
-// Fatal says whether what failed will never work again. What is left is to close it.
+// Fatal says whether what failed will never work again. What is left is to close it. Of a snapshot [Error.Fatal] knows
+// better.
 func (c Code) Fatal() bool {
 	switch c {
 	case ErrPanic, ErrStopped, ErrIO, ErrCorrupt, ErrHost, ErrInvariant:

@@ -73,7 +73,9 @@ func (s *Store) Snapshot() (*Snapshot, error) {
 }
 
 // Save writes the node's Ready to the disk, and syncs it where that is needed. Call it between [Node.Ready] and
-// [Node.Advance]; a second time for the same one it does nothing. It blocks for the disk.
+// [Node.Advance]; a second time for the same one it does nothing. What need not be synced, a commit index alone, may be
+// written only with what follows, or by Close. ErrDiskFull: no room for the Ready's snapshot; it may be saved again when
+// there is. It blocks for the disk.
 func (s *Store) Save(node *Node) error {
 	return node.call(func(from *C.rft_node_t, object **C.rft_error_t) C.rft_status_t {
 		if s == nil {

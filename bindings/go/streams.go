@@ -105,9 +105,11 @@ func (h *host) save(writer *C.rft_snapshot_writer_t, write func(io.Writer) error
 	return h.saved(err)
 }
 
-// saved is the status of a snapshot: that there is none this time stops nothing.
+// saved is the status of a snapshot: that there is none this time stops nothing. Its outcome is told before the next one
+// begins.
 func (h *host) saved(err error) C.rft_status_t {
 	if err != nil {
+		h.unsaved.Store(&err)
 		h.complain("snapshot", err)
 		return C.RFT_E_HOST
 	}

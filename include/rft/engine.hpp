@@ -223,7 +223,8 @@ class Engine {
             return rft_engine_snapshot(engine_.get(), number, error);
         });
     }
-    /// Has a snapshot taken now and waits until it is durable.
+    /// Has a snapshot taken now and waits until it is durable. That there is none stops nothing, unless the
+    /// status is fatal.
     Result<Outcome> snapshot_wait(Time time) {
         return wait([&](rft_outcome_t *out, rft_error_t **error) {
             return rft_engine_snapshot_wait(engine_.get(), detail::timeout(time), out, error);

@@ -110,8 +110,8 @@ using Done = Function<void(Result<Outcome>)>;
 using View = Function<Code(SnapshotWriter)>;
 
 /// The host's side of an engine: see rft_host_t for threads and duties. `apply` must be set, `save` and
-/// `restore` both or, with Setting::snapshot_entries 0, none. Those that return a Code may as well return
-/// nothing.
+/// `restore` both or, with Setting::snapshot_entries and Setting::snapshot_bytes 0, none. Those that return a
+/// Code may as well return nothing.
 struct Host {
     Function<void(Span<Message>)> send;     ///< Brings messages to their receivers. Must not block.
     Function<Code(Span<Entry>)> apply;      ///< Applies entries to the state machine.

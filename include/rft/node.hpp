@@ -54,7 +54,8 @@ class Store {
         }
         return std::optional<Snapshot>(Snapshot{out.index, out.term, Bytes(out.data, out.len)});
     }
-    /// Writes the node's ready to the disk. Between Node::ready and Node::advance. Blocks for the disk.
+    /// Writes the node's ready to the disk, see rft_store_save. Between Node::ready and Node::advance. Blocks
+    /// for the disk.
     inline Status save(Node &node) noexcept;
     /// The handle, lent.
     rft_store_t *c_handle() const noexcept {

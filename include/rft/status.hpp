@@ -68,7 +68,8 @@ class [[nodiscard]] Status {
     bool is_retryable() const noexcept {
         return rft_error_is_retryable(error_.get()) != 0;
     }
-    /// Whether what failed will never work again. Known only of a call, not of an outcome.
+    /// Whether what failed will never work again. Known only of a call, not of an outcome. False of a
+    /// snapshot that failed in an engine that goes on.
     bool is_fatal() const noexcept {
         return rft_error_is_fatal(error_.get()) != 0;
     }

@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     InvalidArg(Cow<'static, str>),
     /// An outcome that is not a success, with the leader it names and why.
     Outcome(rft_status, u64, String),
+    /// A snapshot that there is not, of an engine that goes on.
+    NoSnapshot(rft_status),
 }
 
 impl From<Error> for Failure {
@@ -41,8 +43,13 @@ impl Failure {
         match self {
             Failure::Core(error) => rft_status::from(error),
             Failure::InvalidArg(_) => rft_status::RFT_E_INVALID_ARG,
-            Failure::Outcome(status, ..) => *status,
+            Failure::Outcome(status, ..) | Failure::NoSnapshot(status) => *status,
         }
+    }
+
+    /// Whether the handle of the failed call will never work again.
+    pub(crate) fn is_fatal(&self) -> bool {
+        !matches!(self, Failure::NoSnapshot(_)) && self.status().is_fatal()
     }
 }
 

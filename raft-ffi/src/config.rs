@@ -46,14 +46,16 @@ pub enum rft_config_key {
     /// Not less than RFT_CONFIG_MESSAGE_BYTES_MAX.
     RFT_CONFIG_INFLIGHT_BYTES_MAX = 10,
     /// Bytes of entries that a leader holds uncommitted before it refuses more with RFT_E_DROPPED: any number,
-    /// default 64 MiB, 0 unlimited.
+    /// default 64 MiB, 0 unlimited. Engine: of what is committed and not applied as much, before a follower passes over
+    /// what its leader sends, which comes again.
     RFT_CONFIG_UNCOMMITTED_BYTES_MAX = 11,
     /// Bytes of entries handed to the state machine at once, always at least one entry: 1 to 1 GiB, default 1 MiB.
     RFT_CONFIG_APPLY_BYTES_MAX = 12,
     /// Bytes of one proposal: 1 to 1 GiB, default 8 MiB. More gives RFT_E_TOO_LARGE.
     RFT_CONFIG_PROPOSAL_BYTES_MAX = 13,
     /// Engine: calls and messages waiting for the driver: 1 to 16777216, default 8192. More gives RFT_E_BUSY, and so do
-    /// sixteen times as many entries that wait to be applied, reads that wait for their index, or outcomes to be told.
+    /// as many requests on their way to the leader, and sixteen times as many entries that wait to be applied, reads
+    /// that wait for their index, or outcomes to be told.
     RFT_CONFIG_QUEUE_ITEMS_MAX = 14,
     /// Engine: bytes waiting for the driver: 1 to 1 TiB, default 64 MiB. More gives RFT_E_BUSY. Not less than
     /// RFT_CONFIG_PROPOSAL_BYTES_MAX.
@@ -114,7 +116,7 @@ pub enum rft_config_key {
     /// It is less work for the processor and, on most disks, less waiting. The log is the same, and the setting may change
     /// from one start to the next. What was committed last is then written with the next entries only: a process that is
     /// killed starts from before it, and hears of it again. Where the file system refuses such writes the log goes through
-    /// the cache, and RFT_EVENT_RECOVERED and the log say so.
+    /// the cache, and RFT_EVENT_RECOVERED and the log of an engine say so.
     RFT_CONFIG_DIRECT_WRITES = 30,
 }
 

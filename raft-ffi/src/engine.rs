@@ -50,7 +50,8 @@ pub struct rft_engine_t {
 /// @param out receives the engine, owned by the caller, who frees it with rft_engine_free
 /// @param err see rft_error_t; may be NULL
 /// @return RFT_OK; RFT_E_INVALID_ARG: NULL, a path that is none, a callback is missing; RFT_E_CONFIG; RFT_E_LOCKED;
-/// RFT_E_FOREIGN; RFT_E_CORRUPT; RFT_E_IO; RFT_E_HOST: snapshot_restore failed; RFT_E_BUSY: the config is in use
+/// RFT_E_FOREIGN; RFT_E_CORRUPT; RFT_E_IO; RFT_E_DISK_FULL: no room for the first snapshot of a new directory;
+/// RFT_E_HOST: snapshot_restore failed; RFT_E_BUSY: the config is in use
 /// @par Thread
 /// Any, while no other call uses the config. Blocks for the disk and for snapshot_restore.
 #[unsafe(no_mangle)]

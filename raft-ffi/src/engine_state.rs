@@ -24,6 +24,7 @@ use crate::engine::rft_engine_t;
 use crate::host::rft_outcome_t;
 use crate::membership;
 use crate::payload;
+use crate::status::rft_status;
 
 /// An engine, and the host it works for.
 pub(crate) struct EngineState {
@@ -81,6 +82,15 @@ impl EngineState {
             disk_call_ms: milliseconds(status.in_disk),
             ..shown
         }
+    }
+
+    /// The result of a snapshot: that there is none is not the end of an engine which goes on.
+    pub(crate) fn of_snapshot(&self, result: Checked<()>) -> Checked<()> {
+        result.map_err(|failure| match failure.status() {
+            rft_status::RFT_E_STOPPED => failure,
+            status if self.engine.status().failure.is_none() => Failure::NoSnapshot(status),
+            _ => failure,
+        })
     }
 
     pub(crate) fn members(&self) -> Vec<rft_member_t> {

@@ -19,6 +19,7 @@ pub struct rft_error_t {
 
 struct ErrorObject {
     status: rft_status,
+    is_fatal: bool,
     leader: u64,
     message: CString,
 }
@@ -36,9 +37,10 @@ pub(crate) fn into_raw(failure: &Failure) -> *mut rft_error_t {
         Failure::InvalidArg(text) => (0, format!("bad argument: {text}")),
         Failure::Outcome(status, leader, why) if why.is_empty() => (*leader, status.text().to_owned()),
         Failure::Outcome(_, leader, why) => (*leader, why.clone()),
+        Failure::NoSnapshot(status) => (0, status.text().to_owned()),
     };
     let message = CString::new(text.replace('\0', "?")).unwrap_or_default();
-    Handle::into_raw(ErrorObject { status: failure.status(), leader, message })
+    Handle::into_raw(ErrorObject { status: failure.status(), is_fatal: failure.is_fatal(), leader, message })
 }
 
 /// The leader that an error names; 0 is none.
@@ -95,7 +97,8 @@ pub unsafe extern "C" fn rft_error_is_retryable(error: *const rft_error_t) -> u8
 }
 
 /// Whether the handle of the failed call will never work again: RFT_E_PANIC, RFT_E_STOPPED, RFT_E_IO,
-/// RFT_E_CORRUPT, RFT_E_HOST, RFT_E_INVARIANT. What is left is to free it.
+/// RFT_E_CORRUPT, RFT_E_HOST, RFT_E_INVARIANT. What is left is to free it. Not of rft_engine_snapshot_wait where only
+/// the snapshot has failed, with any of them, and the engine goes on.
 ///
 /// @param error borrowed for the call; NULL gives 0
 /// @return 1 or 0
@@ -104,7 +107,7 @@ pub unsafe extern "C" fn rft_error_is_retryable(error: *const rft_error_t) -> u8
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rft_error_is_fatal(error: *const rft_error_t) -> u8 {
     // SAFETY: the header demands it.
-    unsafe { read(error, 0, |object| u8::from(object.status.is_fatal())) }
+    unsafe { read(error, 0, |object| u8::from(object.is_fatal)) }
 }
 
 /// The leader to ask instead, with RFT_E_NOT_LEADER.

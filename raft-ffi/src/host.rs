@@ -144,7 +144,7 @@ pub struct rft_host_t {
     >,
     /// Writes the state machine, as of the last apply, with rft_snapshot_write. Applier thread: applying waits, nothing
     /// else does. Anything but RFT_OK: no snapshot this time. NULL only together with snapshot_restore, and with
-    /// RFT_CONFIG_SNAPSHOT_ENTRIES 0.
+    /// RFT_CONFIG_SNAPSHOT_ENTRIES and RFT_CONFIG_SNAPSHOT_BYTES 0.
     pub snapshot_save: Option<
         unsafe extern "C" fn(user_data: *mut c_void, writer: *mut rft_snapshot_writer_t) -> rft_status_t,
     >,

@@ -397,7 +397,8 @@ pub unsafe extern "C" fn rft_node_advance(node: *mut rft_node_t, err: *mut *mut 
 /// @param err see rft_error_t; may be NULL
 /// @return RFT_OK; RFT_E_INVALID_ARG: NULL, or the store is of another node; RFT_E_SNAPSHOT_OLD: there is a newer
 /// one; RFT_E_UNAVAILABLE: `index` is not applied yet; RFT_E_MISUSE: between a ready with a snapshot and its
-/// advance; RFT_E_IO: final for the store; RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
+/// advance; RFT_E_DISK_FULL: no room for it, the last one stays and the node goes on; RFT_E_IO: final for the store;
+/// RFT_E_BUSY; RFT_E_PANIC; RFT_E_INVARIANT
 /// @par Thread
 /// One at a time on the same node and store. Blocks for the disk when there is a store.
 #[unsafe(no_mangle)]

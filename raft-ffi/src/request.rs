@@ -76,8 +76,8 @@ pub unsafe extern "C" fn rft_engine_propose(
 /// not asked
 /// @param err see rft_error_t; may be NULL
 /// @return the outcome's status. RFT_OK: applied; RFT_E_NOT_LEADER: see rft_error_leader; RFT_E_DROPPED;
-/// RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_TOO_LARGE; RFT_E_REENTRANT; RFT_E_STOPPED;
-/// RFT_E_PANIC; or why the engine failed
+/// RFT_E_DISK_FULL; RFT_E_UNKNOWN; RFT_E_TIMED_OUT; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_TOO_LARGE; RFT_E_REENTRANT;
+/// RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
 /// @par Thread
 /// Any but those of the callbacks. Blocks for timeout_ms at the most.
 #[unsafe(no_mangle)]
@@ -393,7 +393,9 @@ pub unsafe extern "C" fn rft_engine_transfer_leader_wait(
     }
 }
 
-/// Has a snapshot taken now. The outcome carries its index once it is durable, and the log before it is dropped.
+/// Has a snapshot taken now. The outcome carries its index once it is durable, and the log before it is dropped. With
+/// RFT_E_HOST or RFT_E_IO there is none this time and the engine goes on, unless that is what its status says it has
+/// stopped of: a failed write or fsync is final also here.
 ///
 /// @param engine borrowed for the call
 /// @param request a number of your own for the outcome; 0 wants none
@@ -419,9 +421,10 @@ pub unsafe extern "C" fn rft_engine_snapshot(
 /// @param out receives the outcome, with the last entry that the snapshot covers, also one that is not RFT_OK; untouched
 /// when there is none; NULL: not asked
 /// @param err see rft_error_t; may be NULL
-/// @return the outcome's status. RFT_OK: durable; RFT_E_HOST: snapshot_save failed; RFT_E_DISK_FULL; RFT_E_IO;
-/// RFT_E_SNAPSHOT_UNAVAILABLE: there is nothing to be saved yet; RFT_E_TIMED_OUT: it may come yet; RFT_E_INVALID_ARG;
-/// RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+/// @return the outcome's status. RFT_OK: durable; RFT_E_HOST: snapshot_save failed; RFT_E_DISK_FULL; RFT_E_IO: the
+/// system refused; RFT_E_SNAPSHOT_UNAVAILABLE: there is nothing to be saved yet; RFT_E_TIMED_OUT: it may come yet; in
+/// all of these the engine goes on; RFT_E_INVALID_ARG; RFT_E_BUSY; RFT_E_REENTRANT; RFT_E_STOPPED; RFT_E_PANIC; or why
+/// the engine failed, which rft_error_is_fatal tells apart
 /// @par Thread
 /// Any but those of the callbacks. Blocks for timeout_ms at the most.
 #[unsafe(no_mangle)]
@@ -436,7 +439,8 @@ pub unsafe extern "C" fn rft_engine_snapshot_wait(
         call(err, || {
             let out = Out::optional(out, "out")?;
             let engine = shared::<EngineState>(engine)?;
-            answer(&engine.engine.snapshot_wait(milliseconds(timeout_ms))?, out)
+            let outcome = engine.engine.snapshot_wait(milliseconds(timeout_ms))?;
+            engine.of_snapshot(answer(&outcome, out))
         })
     }
 }

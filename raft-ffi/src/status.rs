@@ -74,7 +74,8 @@ pub enum rft_status {
     RFT_E_LOCKED = -22,
     /// The directory belongs to another node or cluster.
     RFT_E_FOREIGN = -23,
-    /// A callback of the host failed. The engine has stopped applying.
+    /// A callback of the host failed. The engine has stopped; where that was the outcome of a snapshot, it goes on, and
+    /// there is none this time.
     RFT_E_HOST = -24,
     /// A broken invariant. The node has stopped, for good.
     RFT_E_INVARIANT = -25,
@@ -165,7 +166,7 @@ impl rft_status {
         )
     }
 
-    /// Whether the handle will never work again.
+    /// Whether the handle will never work again, if it is not the outcome of a snapshot.
     pub(crate) fn is_fatal(self) -> bool {
         matches!(self, RFT_E_PANIC | RFT_E_STOPPED | RFT_E_IO | RFT_E_CORRUPT | RFT_E_HOST | RFT_E_INVARIANT)
     }
@@ -238,7 +239,7 @@ impl rft_status {
             RFT_E_CORRUPT => c"A file holds what cannot have been written.",
             RFT_E_LOCKED => c"The directory is open elsewhere.",
             RFT_E_FOREIGN => c"The directory belongs to another node or cluster.",
-            RFT_E_HOST => c"A callback of the host failed; the engine has stopped applying.",
+            RFT_E_HOST => c"A callback of the host failed.",
             RFT_E_INVARIANT => c"A broken invariant; the node has stopped, for good.",
             RFT_E_REENTRANT => c"This call may not be made from inside a callback.",
             RFT_E_MISUSE => c"Calls came out of order.",

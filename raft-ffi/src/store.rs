@@ -27,7 +27,7 @@ use crate::store_state::StoreState;
 /// @param out receives the store, owned by the caller, who frees it with rft_store_free
 /// @param err see rft_error_t; may be NULL
 /// @return RFT_OK; RFT_E_INVALID_ARG: NULL, not UTF-8, or empty; RFT_E_CONFIG; RFT_E_LOCKED; RFT_E_FOREIGN;
-/// RFT_E_CORRUPT; RFT_E_IO; RFT_E_BUSY
+/// RFT_E_CORRUPT; RFT_E_IO; RFT_E_DISK_FULL: no room for the first snapshot of a new directory; RFT_E_BUSY
 /// @par Thread
 /// Any, while no other call uses the config. Blocks for the disk.
 #[unsafe(no_mangle)]
@@ -76,13 +76,15 @@ pub unsafe extern "C" fn rft_store_snapshot(
 }
 
 /// Writes the node's ready to the disk, and syncs it where that is needed. Call it between rft_node_ready and
-/// rft_node_advance; a second time for the same ready it does nothing.
+/// rft_node_advance; a second time for the same ready it does nothing. What need not be synced, a commit index alone,
+/// may be written only with what follows, or by rft_store_free.
 ///
 /// @param store borrowed for the call: the one the node was created from
 /// @param node borrowed for the call
 /// @param err see rft_error_t; may be NULL
-/// @return RFT_OK: durable; RFT_E_INVALID_ARG: NULL, or the node is of another store; RFT_E_MISUSE: there is no
-/// ready; RFT_E_IO: final; RFT_E_BUSY; RFT_E_PANIC
+/// @return RFT_OK: taken, and durable if `must_sync` of the ready is 1; RFT_E_INVALID_ARG: NULL, or the node is of
+/// another store; RFT_E_MISUSE: there is no ready; RFT_E_DISK_FULL: no room for the snapshot of the ready, which may be
+/// saved again when there is; RFT_E_IO: final; RFT_E_BUSY; RFT_E_PANIC
 /// @par Thread
 /// One at a time on the same node and store. Blocks for the disk.
 #[unsafe(no_mangle)]

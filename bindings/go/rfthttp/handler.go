@@ -92,7 +92,7 @@ func (t *Transport) read(to http.ResponseWriter, request *http.Request) ([]byte,
 
 // step hands messages to the engine. Two kinds are passed over, since they say nothing about those behind them: of a node
 // unknown here, which may have been removed a moment ago; and of another sender than the one who brings them, which is
-// told in the end. A follower that passes on what was forwarded to it, when it still led, brings such.
+// told in the end. Requests are none of these: whoever leads no more passes them on.
 func step(engine *rft.Engine, from uint64, messages [][]byte) (refused error) {
 	for len(messages) > 0 {
 		done, err := engine.StepFrom(from, messages)

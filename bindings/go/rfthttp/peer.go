@@ -95,9 +95,7 @@ func (p *peer) run() {
 		}
 		lossy = lossy || err != nil
 		if lossy {
-			if engine := p.transport.attached(); engine != nil {
-				_ = engine.ReportUnreachable(p.id) // an engine that is closed needs no report
-			}
+			p.transport.report(p.id)
 		}
 		if len(batch) > 0 {
 			continue

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -250,6 +251,13 @@ func TestPeerThatIsAway(t *testing.T) {
 	defer server.Close()
 	transport, err := New(Options{ID: 1, QueueItemsMax: 10, QueueBytesMax: 100, Peers: map[uint64]string{2: server.URL}})
 	must(t, err)
+	var reported atomic.Bool
+	transport.report = func(id uint64) {
+		if id != 2 {
+			t.Errorf("node %d was reported", id)
+		}
+		reported.Store(true)
+	}
 	for at := range 50 {
 		transport.Send([]rft.Message{{To: 2, Data: []byte{byte(at)}}, {To: 3, Data: []byte("to nobody")}})
 	}
@@ -261,6 +269,7 @@ func TestPeerThatIsAway(t *testing.T) {
 		defer lock.Unlock()
 		return len(got) > 0 && string(got[len(got)-1]) == "later"
 	})
+	until(t, "a report", reported.Load)
 	lock.Lock()
 	// What was on its way, and a queue behind it, whenever that began; in order.
 	kept := 0

@@ -50,6 +50,7 @@ type Options struct {
 // Transport is an [rft.Transport] and the [http.Handler] for what peers send. Any goroutine may use it.
 type Transport struct {
 	options Options
+	report  func(id uint64) // that messages to a node are lost; the engine's, but in tests
 
 	lock   sync.Mutex
 	peers  map[uint64]*peer
@@ -82,6 +83,11 @@ func New(options Options) (*Transport, error) {
 		options.Client = NewClient(options.TLS)
 	}
 	t := &Transport{options: options, peers: make(map[uint64]*peer)}
+	t.report = func(id uint64) {
+		if engine := t.attached(); engine != nil {
+			_ = engine.ReportUnreachable(id) // an engine that is closed needs no report
+		}
+	}
 	for id, url := range options.Peers {
 		if err := t.SetPeer(id, url); err != nil {
 			t.Close()

@@ -149,7 +149,10 @@ static void bad_requests(void)
   GIVES(RFT_E_INVALID_ARG, rft_node_report_snapshot(node, 2, 2, ERR));
   GIVES(RFT_E_INVALID_ARG, rft_node_report_snapshot(node, UINT64_MAX, 1, ERR));
   /* A handle of another kind is found by its first word. */
-  GIVES(RFT_E_INVALID_ARG, rft_node_tick((rft_node_t *)last_error, ERR));
+  rft_error_t *error = NULL;
+  CHECK(rft_node_transfer_leader(node, 0, &error) == RFT_E_INVALID_ARG && error != NULL);
+  GIVES(RFT_E_INVALID_ARG, rft_node_tick((rft_node_t *)error, ERR));
+  rft_error_free(error);
   config = rft_config_new();
   GIVES(RFT_E_INVALID_ARG, rft_node_tick((rft_node_t *)config, ERR));
   rft_node_free((rft_node_t *)config); /* not a node: nothing happens */
@@ -181,6 +184,11 @@ static void bad_directories(void)
   config = config_of(1, 1);
   OK(rft_store_open(config, dir, strlen(dir), &store, ERR)); /* none of it did any harm */
   rft_store_free(store);
+  store = NULL;
+  OK(rft_config_set(config, RFT_CONFIG_DISK_RESERVE_BYTES, UINT64_MAX, ERR)); /* as if the disk was full */
+  dir = below("store-full");
+  GIVES(RFT_E_DISK_FULL, rft_store_open(config, dir, strlen(dir), &store, ERR));
+  CHECK(store == NULL);
   rft_config_free(config);
 }
 

@@ -93,6 +93,25 @@ static void outcomes_come_once(void)
   CHECK(apps[1].saves == 1 && apps[1].view_saves == 1);
 }
 
+static void a_snapshot_that_fails_stops_nothing(void)
+{
+  rft_outcome_t outcome;
+  rft_error_t *error = NULL;
+  OK(rft_engine_propose_wait(app_engine(1), (const uint8_t *)"b", 1, 10000, NULL, ERR)); /* there is something to save */
+  pthread_mutex_lock(&apps[1].lock);
+  apps[1].save_answers = 7;
+  apps[1].views = 0;
+  pthread_mutex_unlock(&apps[1].lock);
+  CHECK(rft_engine_snapshot_wait(app_engine(1), 10000, &outcome, &error) == RFT_E_HOST);
+  CHECK(outcome.status == RFT_E_HOST && rft_error_code(error) == RFT_E_HOST);
+  CHECK(!rft_error_is_fatal(error) && !rft_error_is_retryable(error));
+  rft_error_free(error);
+  pthread_mutex_lock(&apps[1].lock);
+  apps[1].save_answers = RFT_OK;
+  pthread_mutex_unlock(&apps[1].lock);
+  OK(rft_engine_snapshot_wait(app_engine(1), 10000, NULL, ERR));
+}
+
 static void what_is_risky_is_refused_with_a_reason(void)
 {
   rft_engine_t *engine = app_engine(1);
@@ -191,6 +210,9 @@ static void stop_answers_everything(void)
   GIVES(RFT_E_STOPPED, rft_engine_propose(app_engine(1), &proposal, 1, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_propose_wait(app_engine(1), NULL, 0, 1000, NULL, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_read_wait(app_engine(1), 1000, NULL, ERR));
+  rft_error_t *error = NULL;
+  CHECK(rft_engine_snapshot_wait(app_engine(1), 1000, NULL, &error) == RFT_E_STOPPED && rft_error_is_fatal(error));
+  rft_error_free(error);
   GIVES(RFT_E_STOPPED, rft_engine_campaign(app_engine(1), ERR));
   OK(rft_engine_status(app_engine(1), &status, ERR));
   CHECK(status.id == 1 && status.failure == RFT_OK);
@@ -227,6 +249,9 @@ static void an_apply_that_fails_stops_the_engine(void)
   rft_error_t *error = NULL;
   CHECK(rft_engine_read(app_engine(1), 1, &error) == RFT_E_HOST);
   CHECK(rft_error_is_fatal(error) && !rft_error_is_retryable(error));
+  rft_error_free(error);
+  error = NULL;
+  CHECK(rft_engine_snapshot_wait(app_engine(1), 1000, NULL, &error) == RFT_E_HOST && rft_error_is_fatal(error));
   rft_error_free(error);
   OK(rft_engine_stop(app_engine(1), 30000, ERR));
   CHECK(apps[1].failures == 1 && apps[1].failure == RFT_E_HOST && strlen(apps[1].failure_text) > 5);
@@ -290,6 +315,7 @@ void test_engine(void)
   CHECK(apps[1].restores == 0);
   lead(1);
   outcomes_come_once();
+  a_snapshot_that_fails_stops_nothing();
   limits_are_kept();
   misuse_from_callbacks_is_refused();
   stop_answers_everything();
