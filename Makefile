@@ -418,7 +418,8 @@ check-c:
 
 check-go: go-header
 	@if scripts/need.sh --optional 'format and vet of all Go' go-1.24; then \
-		test -z "$$(gofmt -l $(GO_PLACES) | tee -a /dev/stderr)" || exit 1; \
+		ugly=$$(gofmt -l $(GO_PLACES)) || exit 1; \
+		[ -z "$$ugly" ] || { echo "$$ugly" >&2; exit 1; }; \
 		for module in $(GO_MODULES); do \
 			(cd $$module && go vet -tags rft_static ./...) || exit 1; done; fi
 
@@ -426,11 +427,15 @@ check-go: go-header
 check-docs:
 	$(PYTHON) scripts/docs.py check
 
+# Scripts without a configuration are looked at for mistakes only. B023: their functions of a loop end with its round.
+PY_PLACES = $(PY) $(KV_PY) benches
+PY_SCRIPTS := $(DEMO) scripts examples/tutorial
 check-python:
 	$(CARGO) clippy --manifest-path $(PY)/Cargo.toml --all-targets -- -D warnings
-	@if scripts/python-venv.sh $(VENV) 'format and lints of all Python' $(PY_WANTS); then \
-		for here in $(PY) $(KV_PY) benches; do \
-			(cd $$here && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .) || exit 1; done; fi
+	@if scripts/python-venv.sh $(VENV) 'format and lints of $(PY_PLACES), lints of $(PY_SCRIPTS)' $(PY_WANTS); then \
+		for here in $(PY_PLACES); do \
+			(cd $$here && $(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .) || exit 1; done; \
+		$(VENV)/bin/ruff check --quiet --no-cache --isolated --target-version py39 --select F,B --ignore B023 $(PY_SCRIPTS); fi
 
 fix:
 	@scripts/need.sh cargo gcc
@@ -439,8 +444,8 @@ fix:
 	UPDATE=1 $(CARGO) test -p raft-ffi --test header
 	@if scripts/need.sh --optional 'the format of C and C++' clang-format; then clang-format $(C_STYLE) -i $(C_FILES); fi
 	@if scripts/need.sh --optional 'the format of Go' go-1.24; then gofmt -w $(GO_PLACES); fi
-	@if scripts/python-venv.sh $(VENV) 'the format of all Python' $(PY_WANTS); then \
-		for here in $(PY) $(KV_PY) benches; do \
+	@if scripts/python-venv.sh $(VENV) 'the format of $(PY_PLACES)' $(PY_WANTS); then \
+		for here in $(PY_PLACES); do \
 			(cd $$here && $(VENV)/bin/ruff check --fix --quiet . && $(VENV)/bin/ruff format --quiet .) || exit 1; done; fi
 
 # A change of the binary interface is taken over by hand, so that it is seen and meant.

@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 RUN = re.compile(r"<!-- run: (\S+) -->")
 # A command that is not there is skipped by name: what it needs is another tool.
 NEEDS = {"go": "go", "python": "python", "c++": "c++", "cc": "cc"}
+SECONDS = 300  # more than any block takes
+TIMED_OUT = (124, -signal.SIGKILL)  # how timeout ends then: by itself, or with all that has not ended when told to
 
 
 class Block(NamedTuple):
@@ -156,7 +159,8 @@ def check_outcomes() -> List[str]:
 
 
 def documents() -> List[Path]:
-    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True)
+    listing = ["git", "ls-files", "-co", "--exclude-standard", "*.md"]
+    names = subprocess.run(listing, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return sorted(ROOT / name for name in names.stdout.splitlines() if (ROOT / name).is_file())
 
 
@@ -201,7 +205,11 @@ def run_block(block: Block, expected: Optional[str], env: Dict[str, str]) -> Opt
         shutil.copytree(ROOT / "examples" / block.directory, place)
         (Path(scratch) / "bindings").symlink_to(ROOT / "bindings")
         script = "set -e\n" + "\n".join(block.body)
-        ended = subprocess.run(["sh", "-c", script], cwd=place, env=env, capture_output=True, text=True, timeout=300)
+        # timeout ends what the shell has started as well.
+        command = ["timeout", "-k", "10", str(SECONDS), "sh", "-c", script]
+        ended = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True)
+        if ended.returncode in TIMED_OUT:
+            return f"{block.at()}: did not end within {SECONDS} s:\n{ended.stdout}{ended.stderr}"
         if ended.returncode != 0:
             return f"{block.at()}: ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
         if expected is not None and ended.stdout.strip() != expected.strip():

@@ -15,12 +15,12 @@ fail() {
     exit 1
 }
 
-# runs SHARED PROGRAM: it loads librft so many times, and reads back what it wrote.
+# runs SHARED PROGRAM: it loads librft so many times, and says hello in a new directory and in what that has become.
 runs() {
     [ "$(ldd "$2" | grep -c 'librft\.so')" = "$1" ] || fail "$2 is not linked as it should be"
     rm -rf "$work/run" && mkdir "$work/run"
     for _ in 1 2; do
-        [ "$(cd "$work/run" && "$2")" = hello ] || fail "$2 does not say hello"
+        [ "$(cd "$work/run" && timeout 60 "$2")" = hello ] || fail "$2 does not say hello"
     done
 }
 
