@@ -60,8 +60,8 @@ class Browser:
         try:
             if self._session:
                 self._ask("DELETE", self._session)
-        except OSError:
-            pass
+        except (OSError, Failure):
+            pass  # the session is gone already
         self._driver.terminate()
         self._driver.wait()
         self._log.close()

@@ -201,10 +201,19 @@ class Node:
         if text is None:
             self.fault_file.unlink(missing_ok=True)
             return
+        self._hit_file.unlink(missing_ok=True)
         # Renamed into place: the node must not read half of it.
         draft = self.fault_file.with_suffix(".tmp")
         draft.write_text(f"{text}\n")
         draft.rename(self.fault_file)
+
+    @property
+    def _hit_file(self) -> Path:
+        return self.fault_file.with_suffix(".hit")
+
+    def disk_has_failed(self) -> bool:
+        """Whether the fault has come about since it was told."""
+        return self._hit_file.exists()
 
     def has_said(self, text: str) -> bool:
         """Whether this is in the log of the process, or of the last one that there was."""
@@ -308,6 +317,27 @@ class Cluster:
             return leader if leader is not None and leader.running else None
 
         return self._wait_for("a leader that all nodes know", seconds, look)
+
+    def hand_over(self, leader: Node, target: Node, seconds: float = 2.0) -> bool:
+        """One try to have `target` lead in place of `leader`. It may be in vain: 202 says that leadership is on its
+        way, and it does not get there when the target is not caught up, or a vote goes elsewhere."""
+        if leader.post(f"/transfer/{target.id}").status != 202:
+            return False
+        try:
+            return wait_for("the new leader", seconds, lambda: target.status()["role"] == "leader")
+        except Failure:
+            return False
+
+    def have_lead(self, target: Node, seconds: float = 60.0) -> None:
+        """Hands leadership over, as often as it takes."""
+
+        def look() -> bool:
+            leader = self.wait_leader(seconds)
+            if leader is not target:
+                self.hand_over(leader, target)
+            return leader is target
+
+        self._wait_for(f"node {target.id} to lead", seconds, look)
 
     def wait_agreement(self, seconds: float = 60.0) -> Dict[int, dict]:
         """Waits until all running nodes have applied the same index; the hashes must agree there.

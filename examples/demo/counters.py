@@ -4,11 +4,12 @@ import threading
 import time
 from typing import List, Optional
 
-from cluster import Cluster, Failure
-from http_client import Client, NotSent
+from cluster import Cluster, Failure, wait_for
+from http_client import Client, NotSent, Response
 
 KEYS = 2
 TIMEOUT_SECONDS = 3.0
+PATIENCE = 20.0
 
 
 class Counter(threading.Thread):
@@ -40,9 +41,11 @@ class Counter(threading.Thread):
             value, condition = int(found.body) + 1, f"If-Match: {found.headers['etag']}\r\n"
         elif found.status == 404:
             value, condition = 1, "If-None-Match: *\r\n"
-        else:
+        elif found.status in (503, 504):
             time.sleep(0.01)
             return
+        else:
+            raise Failure(f"GET answered {found.status}")
         try:
             status = self.client.attempt("PUT", f"/kv/counter{key}", str(value).encode(), condition).status
         except NotSent:
@@ -88,7 +91,7 @@ class Counters:
         client = self._cluster.client()
         total = 0
         for key in range(KEYS):
-            found = client.attempt("GET", f"/kv/counter{key}")
+            found = wait_for(f"the value of counter {key}", PATIENCE, lambda key=key: read(client, key))
             value = int(found.body) if found.status == 200 else 0
             least = sum(counter.done[key] for counter in self._all)
             most = least + sum(counter.unknown[key] for counter in self._all)
@@ -96,4 +99,11 @@ class Counters:
                 raise Failure(f"counter {key} is {value}, after {least} increments that were done and {most - least} that may be")
             total += value
         client.close()
+        if total == 0:
+            raise Failure("nobody has counted up")
         return total
+
+
+def read(client: Client, key: int) -> Optional[Response]:
+    found = client.attempt("GET", f"/kv/counter{key}")
+    return found if found.status in (200, 404) else None

@@ -2,7 +2,8 @@
  * not there, nothing happens. It holds three words: what fails (write, sync, fsync), how (EIO, ENOSPC, EINTR,
  * short, slow), and at which call from then on. A sync is an fdatasync, or a write that is durable by itself.
  * Only files of a log or of snapshots are meant. EINTR and short come at every other call, the rest at all from
- * the first one on. With NO_DIRECT in the environment, no file can be written past the system's cache. */
+ * the first one on; FILE.hit is made when one has come about. With NO_DIRECT in the environment, no file can be
+ * written past the system's cache. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -58,6 +59,23 @@ static const char *fault(const char *operation, int fd) {
     return how;
 }
 
+/* Has those who told the fault know that it came about. */
+static void tell(void) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s.hit", getenv("DISK_FAULT"));
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* What is written of so much when it comes short. Past the cache that is whole blocks, of 4096 bytes on some disks. */
+static size_t short_of(int fd, size_t len) {
+    bool is_direct = (fcntl(fd, F_GETFL) & O_DIRECT) != 0;
+    size_t part = is_direct ? len / 2 / PAGE * PAGE : len / 2;
+    return part > 0 ? part : len;
+}
+
 static int error_number(const char *how) {
     return strcmp(how, "EIO") == 0      ? EIO
            : strcmp(how, "ENOSPC") == 0 ? ENOSPC
@@ -86,6 +104,9 @@ int open64(const char *path, int flags, ...) {
 static int sync_error(const char *operation, int fd) {
     const char *how = fault(operation, fd);
     int number = how == NULL ? 0 : error_number(how);
+    if (how != NULL) {
+        tell();
+    }
     if (how != NULL && number == 0) {
         nanosleep(&(struct timespec){.tv_nsec = SLOW_MS * 1000000L}, NULL);
     }
@@ -106,8 +127,13 @@ ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t offset) {
     }
     number = error_number(how);
     if (number == 0) {
-        return real(fd, bytes, len > 1 ? len / 2 : len, offset);
+        size_t part = short_of(fd, len);
+        if (part < len) {
+            tell();
+        }
+        return real(fd, bytes, part, offset);
     }
+    tell();
     /* A disk that fills up takes whole pages, and says no when the rest comes. */
     size_t fits = PAGE - (size_t)offset % PAGE;
     if (number == ENOSPC && fits < len) {

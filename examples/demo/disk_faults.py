@@ -5,10 +5,11 @@ usage: disk_faults.py SHIM [--server PATH]      SHIM is disk_fault.c as a shared
 
 Three nodes, of which one gets a fault while clients write. The other two go on, the faulty one says why it ended or
 goes on too, and after its restart every acknowledged write is there. All of that twice: with logs that are written past
-the system's cache, and where no file can be. The disk that fills up is a small one of its own, which only root can
-mount; without that it is skipped, in words."""
+the system's cache, and where no file can be; where the file system refuses the first, that is skipped, in words. The disk
+that fills up is a small one of its own, which only root can mount; without that it is skipped likewise."""
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -28,6 +29,7 @@ WRITERS = 4
 KEYS = 50
 NO_DIRECT = "cannot be written past the system's cache"  # what a node's log says then
 SECONDS = 30.0  # more than any wait takes
+LONG = bytes(1 << 16)  # a value of many blocks
 MIB = 1 << 20
 
 
@@ -82,11 +84,14 @@ class Faults:
         self._progress.phase(f"{fault.operation} {fault.how} at {'the leader' if fault.of_leader else 'a follower'}")
         self._wait_writes(20)
         node.disk_fault(f"{fault.operation} {fault.how} {fault.call}")
+        wait_for("the fault to come about", SECONDS, lambda: self._is_hit(node, fault))
         if fault.text:
             self._wait_end(node, fault)
             self.ended += 1
         else:
             self._wait_writes(200 if fault.how != "slow" else 20)
+            if fault.how == "slow":
+                self._wait_applied(node)
             node.status()  # raises if it has failed
             self.survived += 1
         node.disk_fault(None)
@@ -94,6 +99,16 @@ class Faults:
             node.kill()
             node.start()
         self._check()
+
+    def _is_hit(self, node: Node, fault: Fault) -> bool:
+        if fault.how == "short":
+            node.request("PUT", "/kv/long", LONG)  # past the cache, a write of one block is never short
+        return node.disk_has_failed()
+
+    def _wait_applied(self, node: Node) -> None:
+        """The others go on without it: it has to as well."""
+        before = node.status()["applied"]
+        wait_for(f"node {node.id} to apply something", SECONDS, lambda: node.status()["applied"] > before)
 
     def _wait_end(self, node: Node, fault: Fault) -> None:
         wait_for(f"the end of node {node.id}", SECONDS, lambda: raw_status(node)["failure"] == "RFT_E_IO")
@@ -132,9 +147,12 @@ def faults_of(args: argparse.Namespace, logs: str, environment: Dict[str, str], 
     faults = Faults(cluster, progress)
     with cluster:
         faults.run()
-        for node in cluster.nodes.values():
-            if environment and not node.has_said(NO_DIRECT):
-                raise Failure(f"node {node.id} writes past the cache")
+        refused = [node.has_said(NO_DIRECT) for node in cluster.nodes.values()]
+    if environment and not all(refused):
+        raise Failure("a node writes past the cache")
+    if not environment and any(refused):
+        skip(f"faults of logs past the system's cache: the file system of {tempfile.gettempdir()} refuses them")
+        return []
     return faults.rows(logs)
 
 
@@ -160,6 +178,10 @@ class SmallDisk:
 
     def __exit__(self, *_: object) -> None:
         subprocess.run(["umount", "-l", str(self._path)], check=False, capture_output=True)
+        # Whoever cleared up before could not remove what it was mounted on. With KEEP=1 there is more, which stays.
+        with contextlib.suppress(OSError):
+            self._path.rmdir()
+            self._path.parent.rmdir()
 
 
 def can_mount() -> bool:

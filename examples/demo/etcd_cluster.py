@@ -116,17 +116,9 @@ class Story:
             voters = [member["id"] for member in leader.status()["members"] if "voter" in member["flags"]]
             candidates = [node for node in self.cluster.running if self.makes[node.id] == make and node.id in voters]
             target = self.chance.choice(candidates)
-            if self.hand_over(leader, target):
+            if self.cluster.hand_over(leader, target):
                 self.count(f"leadership to {make}")
         raise Failure(f"leadership does not go to {make}: {self.states()}")
-
-    def hand_over(self, leader: Node, target: Node) -> bool:
-        if leader.post(f"/transfer/{target.id}").status != 202:
-            return False
-        try:
-            return wait_for("the new leader", 2.0, lambda: target.status()["role"] == "leader")
-        except Failure:
-            return False  # it was not caught up, or a vote went elsewhere
 
     def kill_leader(self, make: str) -> None:
         leader = self.lead(make)
@@ -235,7 +227,7 @@ class Story:
         victim.start()
         for _ in range(TRIES):
             heir = self.chance.choice([node for node in self.cluster.running if node not in (victim, leader)])
-            if self.hand_over(leader, heir):
+            if self.cluster.hand_over(leader, heir):
                 break
             leader = self.leader()
         self.caught_up(victim)

@@ -10,6 +10,7 @@ from cluster import Cluster, Failure, Node, wait_for
 from http_client import Client, Connection, NotSent, Response
 
 NO_ANSWER = (503, 504)  # to a read: it may be tried again
+DISK_FAILED = b"RFT_E_IO"  # why a node whose disk has failed answers nothing, with 500
 KEYS_FOREVER = 0  # a writer that never writes a key twice
 
 
@@ -104,6 +105,8 @@ class Writer(threading.Thread):
         if response.status in (200, 404):
             self.reads += 1
             check_value(f"{address}, read linearizably", key, response.status, response.body, self.acknowledged[key])
+        elif response.status not in (307, *NO_ANSWER) and not (response.status == 500 and DISK_FAILED in response.body):
+            raise Failure(f"GET answered {response.status}: {response.body!r}")
 
 
 def check_value(where: str, key: str, status: int, body: bytes, expected: str) -> None:

@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Set, Tuple
 
@@ -82,8 +83,11 @@ class Mixed(Storm):
         programs = one.server, other.server
         other.run_by(programs[0])
         one.run_by(programs[1])
-        one.start()
-        other.start()
+        for node in (one, other):
+            node.start()
+        for node in (one, other):
+            is_run = partial(is_run_by, node, node.program)
+            wait_for(f"node {node.id} to be run by {node.program}", STUCK_SECONDS, is_run)
 
     def _have_lead(self, program: str) -> Node:
         """Transfers leadership until a node of this program has it."""
@@ -93,12 +97,7 @@ class Mixed(Storm):
             if leader.program == program:
                 return leader
             target = self._chance.choice(self._nodes_of(program))
-            if leader.post(f"/transfer/{target.id}").status != 202:
-                return None
-            with contextlib.suppress(Failure):
-                wait_for("the new leader", TAKE_OVER_SECONDS, lambda: target.status()["role"] == "leader")
-                return target
-            return None
+            return target if self._cluster.hand_over(leader, target, TAKE_OVER_SECONDS) else None
 
         leader = wait_for(f"{program} to lead", STUCK_SECONDS, look)
         self._led[program] = self._led.get(program, 0) + 1
@@ -141,6 +140,10 @@ class Mixed(Storm):
         ]
 
 
+def is_run_by(node: Node, program: str) -> bool:
+    return node.status()["program"] == program
+
+
 def has_namespaces() -> bool:
     if os.geteuid() != 0:
         return False
@@ -162,7 +165,7 @@ def opened(servers: List[Path], seed: int) -> Iterator[Tuple[Cluster, Optional[N
         return
     with Network(seed) as network, NetCluster(network, size, FLAGS, servers) as cluster:
         for missing in network.probe(1):
-            print(f"skipped: {missing}")
+            skip(missing)
         yield cluster, network
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import linear
 from cluster import DEFAULT_SERVER, Failure, end_on_signals
 from network import Network, NetCluster
-from report import Progress, print_table
+from report import Progress, print_table, skip
 from storm import Storm
 
 FLAGS = ["--tick-ms", "20", "--segment-bytes", str(1 << 18), "--snapshot-entries", "300", "--disk-reserve", "0"]
@@ -44,7 +44,7 @@ def main() -> int:
             network, args.nodes, FLAGS, args.server, shim=args.slow_disks
         ) as cluster:
             for missing in network.probe(1):
-                print(f"skipped: {missing}")
+                skip(missing)
             storm = Storm(cluster, network, args.seed, args.stale, progress)
             if args.late and network.has_proxies:
                 storm.late_from_now_on()

@@ -99,6 +99,10 @@ class Network:
         chance = "" if percent >= 100 else f"numgen random mod 100 < {percent} "
         return [f"ip saddr {self.address(other)} {chance}drop" for other in node_ids]
 
+    def lose_to(self, node_ids: Iterable[int]) -> List[str]:
+        """For `rules`: what goes to these nodes is lost."""
+        return [f"ip daddr {self.address(other)} drop" for other in node_ids]
+
     def lose_calls_to(self, node_ids: Iterable[int]) -> List[str]:
         """For `rules`: the node cannot speak to these, and hears what they say to it."""
         return [f"ip daddr {self.address(other)} tcp dport {PORT} drop" for other in node_ids]

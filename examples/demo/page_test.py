@@ -4,6 +4,7 @@
 usage: page_test.py [--shots DIR] [--tls] [--no-browser] SERVER...      the screenshots are left in DIR"""
 
 import argparse
+import atexit
 import http.client
 import json
 import re
@@ -55,6 +56,7 @@ class Page(unittest.TestCase):
         command = [sys.executable, str(HERE / "demo.py"), "--serve", *MORE, *SERVERS]
         cls.demo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         cls.addClassCleanup(cls._end)
+        atexit.register(cls._end_early)
         cls.url = cls._url()
         cls.port = int(cls.url.rstrip("/").rpartition(":")[2])
 
@@ -71,6 +73,12 @@ class Page(unittest.TestCase):
         cls.demo.send_signal(signal.SIGINT)
         last, _ = cls.demo.communicate(timeout=60)
         assert cls.demo.returncode == 0 and "demo: over" in last, f"the demo ended badly: {last}"
+
+    @classmethod
+    def _end_early(cls) -> None:
+        """A signal ends unittest without its cleanups."""
+        if cls.demo.poll() is None:
+            cls._end()
 
     def state(self) -> dict:
         return json.loads(self.ask("GET", "/state", {})[1])

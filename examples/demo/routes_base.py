@@ -1,5 +1,6 @@
 """What the tests of the HTTP routes share: a cluster for each class, and questions with the status to get."""
 
+import atexit
 import os
 import ssl
 import time
@@ -33,8 +34,12 @@ class WithCluster(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.cluster = Cluster(cls.size, FLAGS if cls.size > 1 else FLAGS + QUICK, SERVER, TLS).__enter__()
+        cls.cluster = Cluster(cls.size, FLAGS if cls.size > 1 else FLAGS + QUICK, SERVER, TLS)
+        # A signal ends unittest without its cleanups.
+        atexit.register(cls.cluster.close)
+        cls.addClassCleanup(atexit.unregister, cls.cluster.close)
         cls.addClassCleanup(cls.cluster.close)
+        cls.cluster.__enter__()
         cls.cluster.wait_leader()
 
     def setUp(self) -> None:

@@ -74,8 +74,7 @@ class ThreeNodes(WithCluster):
         to = followers[0]
         location = self.expect(307, to, "POST", f"/transfer/{to.id}").headers["location"]
         self.assertEqual(location, f"{'https' if TLS else 'http'}://{leader.address}/transfer/{to.id}")
-        self.expect(202, leader, "POST", f"/transfer/{to.id}")
-        wait_for("the transfer", 60, lambda: self.cluster.wait_leader() is to)
+        self.cluster.have_lead(to)
 
 
 class Changing(WithCluster):

@@ -119,6 +119,7 @@ class Malformed(WithCluster):
         ]  # fmt: skip
         for said in wrong:
             self.assertNotIn(self._say(said), range(200, 300), said[:100])
+        self.expect(404, self.node, "GET", "/kv/nonsense")
         chance = random.Random(7)
         for _ in range(100):
             text = bytearray(chance.choice([put, raft]) + b"Content-Length: 3\r\n\r\nabc")

@@ -30,7 +30,7 @@ class Takeover(WithCluster):
                 self._hand_over(node, program, end)
                 self._check(node, values)
                 # One of the programs leads after the other, and each has followers of both.
-                self._lead(node)
+                self.cluster.have_lead(node)
                 self._write(node, values, f"while {program.name} leads")
                 self.cluster.wait_agreement()
             self.assertEqual({self._program(node) for node in self.cluster.running}, {program.name})
@@ -84,12 +84,6 @@ class Takeover(WithCluster):
     def _beyond(self, node: Node, index: int):
         status = node.status()
         return status if status["applied"] >= index else None
-
-    def _lead(self, node: Node) -> None:
-        leader = self.cluster.wait_leader()
-        if leader is not node:
-            self.expect(202, leader, "POST", f"/transfer/{node.id}")
-            wait_for("the transfer", 60, lambda: self.cluster.wait_leader() is node)
 
     def _program(self, node: Node) -> str:
         return node.status()["program"]

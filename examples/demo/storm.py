@@ -2,10 +2,9 @@
 
 import random
 import time
-from pathlib import Path
 from typing import Callable, Dict, List, Optional, Tuple
 
-from cluster import Cluster, Failure, Node, wait_for
+from cluster import Cluster, Node, wait_for
 from network import Network
 from registers import Clients
 from report import Progress
@@ -34,7 +33,7 @@ class Storm:
     def run(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         self._cluster.wait_leader(STUCK_SECONDS)
-        self._clients.follow(self._cluster.running)
+        self._clients.follow(list(self._cluster.nodes.values()))
         self._clients.start()
         self._prepare()
         while time.monotonic() < end:
@@ -42,7 +41,8 @@ class Storm:
             faults = [self._draw() for _ in range(self._chance.choice([1, 1, 2]))]
             undo = [self._begin(*fault) for fault in faults]
             time.sleep(self._chance.uniform(0.3, 1.5))
-            for heal in reversed(undo):
+            # A change of the members takes a majority that runs and is heard: it waits until all else is over.
+            for heal in sorted(reversed(undo), key=lambda heal: heal == self._add_and_remove):
                 heal()
             self._await_progress()
         self._close()
@@ -101,15 +101,15 @@ class Storm:
         ids = self._chance.sample(list(self._cluster.nodes), len(self._cluster.nodes))
         at = self._chance.randrange(1, len(ids))
         left, right = ids[:at], ids[at:]
-        return self._rules({node: {"into": self._network.lose_from(right)} for node in left})
+        return self._cut({node: right for node in left})
 
     def cut_pairs(self) -> Undo:
         """Some pairs do not reach each other: rings, bridges and what else comes of it."""
-        cut = {}
+        cut: Dict[int, List[int]] = {}
         for one, other in pairs(list(self._cluster.nodes)):
             if self._chance.random() < 0.4:
                 cut.setdefault(one, []).append(other)
-        return self._rules({node: {"into": self._network.lose_from(others)} for node, others in cut.items()})
+        return self._cut(cut)
 
     def lose_packets(self) -> Undo:
         percent = self._chance.choice([5, 20, 50])
@@ -119,7 +119,7 @@ class Storm:
     def slow_down(self) -> Undo:
         node = self._any().id
         self._network.slow_down(node, self._chance.choice([64, 256]))
-        return lambda: self._network.slow_down(node, 0) if node in self._cluster.nodes else None
+        return lambda: self._network.slow_down(node, 0)
 
     def be_late(self) -> Undo:
         latest, double, lost = self._chance.choice([(50, 0, 0), (200, 20, 0), (500, 50, 10)])
@@ -149,18 +149,17 @@ class Storm:
         return lambda: [victim.disk_fault(None) for victim in victims]
 
     def change_members(self) -> Undo:
-        """A node comes and another goes for good, at the end, while a fault that began before may still be on."""
+        """A node comes and another goes for good, as soon as a fault that began with it is over."""
         return self._add_and_remove
 
     def _add_and_remove(self) -> None:
-        others = list(self._cluster.running)
-        leaving = self._chance.choice(others)
+        leaving = self._any()
         node_id = self._cluster.next_id()
         # In the place of a node comes one of the same program.
         newcomer = self._cluster.join(node_id, leaving.server)
         self._change(f"add-learner {node_id}={newcomer.address}", lambda ids: node_id in ids)
         self._change(f"promote {node_id}", lambda ids: ids.get(node_id) == ["voter"])
-        self._clients.follow([node for node in self._cluster.running if node is not leaving])
+        self._clients.follow([node for node in self._cluster.nodes.values() if node is not leaving])
         self._change(f"remove {leaving.id}", lambda ids: leaving.id not in ids)
         self._cluster.forget(leaving.id)
         if self._net is not None:
@@ -199,12 +198,18 @@ class Storm:
         return [other for other in self._cluster.nodes if other != node]
 
     def _isolate(self, node: int) -> Undo:
-        return self._rules({node: {"into": self._network.lose_from(self._others(node))} for node in [node]})
+        return self._cut({node: self._others(node)})
+
+    def _cut(self, cut: Dict[int, List[int]]) -> Undo:
+        """Between each of these nodes and those that it is given nothing passes, either way."""
+        lose_from, lose_to = self._network.lose_from, self._network.lose_to
+        rules = {node: {"into": lose_from(others), "out_of": lose_to(others)} for node, others in cut.items()}
+        return self._rules(rules)
 
     def _rules(self, by_node) -> Undo:
         for node, rules in by_node.items():
             self._network.rules(node, **rules)
-        return lambda: [self._network.rules(node) for node in by_node if node in self._cluster.nodes]
+        return lambda: [self._network.rules(node) for node in by_node]
 
     def late_from_now_on(self) -> None:
         """Leads what the nodes say to each other through proxies; the members stay the same then."""
