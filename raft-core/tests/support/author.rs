@@ -106,8 +106,8 @@ impl Author {
             Step::Commit { term: its_term, commit: index }
         } else {
             let mut step = self.append(term.max(its_term), index + 1, index);
-            if let Step::Append { commit, .. } = &mut step {
-                *commit = index;
+            if let Step::Append { last, commit, .. } = &mut step {
+                *commit = index + self.chance.below(*last - index + 1);
             }
             step
         };

@@ -84,7 +84,10 @@ pub(crate) fn script() -> Vec<Step> {
         Append { term: 5, first: 61, last: 70, commit: 61 },
         Snapshot { term: 5, index: 61 },
         Release { index: 61 },
-        Append { term: 6, first: 65, last: 75, commit: 64 },
+        // Of a leader of this term, with entries that are committed as well.
+        Snapshot { term: 5, index: 80 },
+        Append { term: 5, first: 81, last: 83, commit: 82 },
+        Append { term: 6, first: 83, last: 92, commit: 82 },
     ]
 }
 
@@ -235,7 +238,12 @@ impl World {
                 // No HardState names a commit that was not durable before it: the rest of it follows behind the sync.
                 let durable = commit.min(first.saturating_sub(1));
                 self.is_held_back = durable < commit;
-                if self.is_held_back && (term, 1) != (last_state.term, last_state.vote) {
+                // What is synced of a leader's snapshot, and behind it, must not hang on that.
+                let news = last_state.commit + 1..=durable;
+                let takes_snapshot =
+                    self.now().snapshots.last().is_some_and(|(index, _)| news.contains(index));
+                let is_news = (term, 1) != (last_state.term, last_state.vote);
+                if self.is_held_back && (is_news || takes_snapshot) {
                     self.written.push(Write::State(HardState { term, vote: 1, commit: durable }));
                 }
                 self.written.push(Write::State(HardState { term, vote: 1, commit }));

@@ -80,6 +80,8 @@ pub(in crate::disk) struct WalWriter {
     // The HardState on disk has a lower commit than the newest one: no HardState says that something is committed
     // which was not durable here before it was written, so that one behind rot tells that something is missing.
     owes_commit: bool,
+    // The last snapshot that was recorded, a leader's if the commit index has not come so far.
+    received: u64,
     spare: Option<Spare>,
 }
 
@@ -154,6 +156,7 @@ impl WalWriter {
             synced_offset,
             synced_index,
             owes_commit: false,
+            received: 0,
             spare,
         };
         writer.go_direct()?;
@@ -216,7 +219,10 @@ impl WalWriter {
             let last = self.position.hard_state;
             let commit = state.commit.min(self.synced_index);
             self.owes_commit = commit < state.commit;
-            if !self.owes_commit || (state.term, state.vote) != (last.term, last.vote) {
+            let is_news = (state.term, state.vote) != (last.term, last.vote);
+            // A leader's snapshot is only taken once this is there, and what follows it with it.
+            let takes_snapshot = (last.commit + 1..=commit).contains(&self.received);
+            if !self.owes_commit || is_news || takes_snapshot {
                 put_state(self.tail.buffer(), &mut self.chain, &HardState { commit, ..*state });
             }
             self.position.hard_state = *state;
@@ -257,6 +263,7 @@ impl WalWriter {
             self.sync()?;
         }
         put_snapshot(self.tail.buffer(), &mut self.chain, snapshot);
+        self.received = snapshot.index;
         if snapshot.index > self.position.last_index {
             (self.position.last_index, self.position.last_term) = (snapshot.index, snapshot.term);
         }
