@@ -124,12 +124,13 @@ impl Driver {
             self.work_off()?;
             self.install()?;
             self.tick()?;
+            // Before the leader is told, so that it is kept by then.
+            self.note_recovery();
             self.pump()?;
             let words = self.words.due(self.now);
             self.send(words)?;
             self.follow_call()?;
             self.keep_known_stores();
-            self.note_recovery();
             self.checkpoint();
             self.publish()?;
             self.pursue()?;
@@ -238,7 +239,7 @@ impl Driver {
     /// the log is committed is only good to know after a restart, and is written with what comes next, at the next tick, or
     /// before a snapshot is recorded.
     fn save(&mut self, ticket: AppendTicket) -> Result<()> {
-        if !ticket.must_sync() && self.writing_since.is_empty() {
+        if !ticket.must_sync() && self.writing_since.is_empty() && !self.is_recovering {
             self.unwritten = ticket.hard_state().copied().or(self.unwritten);
             let messages = self.node.appended(ticket)?;
             return self.dispatch(messages);

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use raft_core::disk::damage::survey;
 use raft_core::disk::os::OsVolume;
 use raft_core::engine::event::Event;
+use raft_core::raftpb::message::{Message, MessageType};
 
 use crate::world::{World, wait_until};
 
@@ -115,4 +118,42 @@ fn with_all_snapshots_rotten_a_node_gets_one_from_the_leader() {
     assert!(snapshots.len() >= 2, "{snapshots:?}");
     snapshots.iter().for_each(|path| flip(path, 100));
     refilled(world);
+}
+
+#[test]
+fn a_leader_is_told_of_what_is_lost_once_that_is_kept() {
+    let world = World::new(&VOTERS, |_| {});
+    (0..5).for_each(|n| world.write(&format!("{n}")));
+    world.agreed(5);
+    let leader = world.leader();
+    let victim = leader % 3 + 1;
+    let (told, beats) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (own_told, own_beats) = (Arc::clone(&told), Arc::clone(&beats));
+    world.set_filter(move |message| {
+        if message.from == victim {
+            own_told.fetch_add(u64::from(message.context.as_ref() == b"LostTail"), Ordering::SeqCst);
+            own_beats
+                .fetch_add(u64::from(message.msg_type == MessageType::MsgHeartbeatResp), Ordering::SeqCst);
+        }
+        true
+    });
+    let node = world.node(victim);
+    node.volume.gate.set_shut(true);
+    // As if the disk had been brought back from a copy: the leader knows more to be there than there is.
+    let status = node.engine.status().status;
+    let beat = Message {
+        from: status.leader,
+        term: status.hard_state.term,
+        commit: status.last_index + 5,
+        ..Message::new(MessageType::MsgHeartbeat, victim)
+    };
+    node.engine.step(beat).unwrap();
+    wait_until("the loss to be on its way to the disk", || node.volume.gate.waiting() > 0);
+    // What had left before these would be here before them.
+    let before = beats.load(Ordering::SeqCst);
+    wait_until("answers", || beats.load(Ordering::SeqCst) > before + 2);
+    assert_eq!(told.load(Ordering::SeqCst), 0);
+    node.volume.gate.set_shut(false);
+    wait_until("word to the leader", || told.load(Ordering::SeqCst) > 0);
+    assert!(world.file(victim, "lost").exists());
 }
