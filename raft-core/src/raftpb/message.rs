@@ -194,7 +194,7 @@ pub struct Message {
     /// Which disk the sender stands on, see `consensus/raft/stores.rs`; 0 is not told. Not etcd's: field 101, which
     /// its nodes pass over.
     pub store: u64,
-    /// In a heartbeat: the disks of the members, by id. Not etcd's: field 102.
+    /// In a heartbeat and with a snapshot: the disks of the members, by id. Not etcd's: field 102.
     pub stores: Option<Box<[(u64, u64)]>>,
     /// The group that was made by force of a survivor, see `engine/force.rs`; 0 is the first one. Not etcd's: field 103.
     pub group: u64,

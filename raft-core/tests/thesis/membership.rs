@@ -11,7 +11,7 @@ use raft_core::raftpb::entry::{Entries, Entry, EntryType};
 use raft_core::raftpb::message::Message;
 use raft_core::raftpb::message::MessageType::*;
 
-use super::group::{Group, message, plain};
+use super::group::{FIRST, Group, message, plain};
 
 /// Takes a snapshot on the leader, so that a node which knows nothing can join.
 fn snapshot(group: &mut Group, id: u64) {
@@ -308,4 +308,30 @@ fn a_group_may_begin_with_a_log_of_its_members() {
     group.change(2, &[(AddNode, id)]).unwrap();
     (0..4).for_each(|_| group.beat());
     assert_eq!(voters(&mut group, id), [1, 2, 3, 4]);
+}
+
+#[test]
+fn s4_2_a_candidate_that_hears_of_its_removal_in_a_refusal_does_not_win() {
+    let mut group = Group::new(4);
+    let removal = ConfChangeV2::new(vec![ConfChangeSingle::new(RemoveNode, 4)]).to_entry();
+    let entries = Entries::from(Entry { term: 2, index: FIRST, ..removal });
+    let append =
+        Message { index: FIRST - 1, log_term: 1, entries, commit: FIRST - 1, ..message(MsgApp, 1, 4, 2) };
+    group.node(4).step(append).unwrap();
+    group.work(4);
+    group.node(4).campaign().unwrap();
+    group.work(4);
+    assert_eq!(group.role(4), RoleKind::Candidate);
+    // Node 1 holds more, and knows that the removal is committed.
+    let word = [&b"Committed"[..], &2_u64.to_le_bytes(), &FIRST.to_le_bytes()].concat();
+    let refusal = Message { reject: true, context: word.into(), ..message(MsgVoteResp, 1, 4, 3) };
+    group.node(4).step(refusal).unwrap();
+    group.work(4);
+    assert_eq!(voters(&mut group, 4), [1, 2, 3]);
+    // The others have not heard of it.
+    for id in [2, 3] {
+        let _ = group.node(4).step(message(MsgVoteResp, id, 4, 3));
+        group.work(4);
+    }
+    assert_eq!(group.role(4), RoleKind::Follower);
 }

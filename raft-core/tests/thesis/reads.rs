@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use raft_core::consensus::config::{Config, ReadOnlyOption};
 use raft_core::consensus::status::RoleKind;
+use raft_core::raftpb::message::Message;
 use raft_core::raftpb::message::MessageType::*;
 
 use super::group::{FIRST, Group, message, plain};
@@ -273,4 +274,23 @@ fn s6_4_1_a_promise_counts_from_behind_the_ticks_that_are_still_to_come() {
         group.settle();
         assert_eq!(group.role(3) == RoleKind::Leader, elected);
     }
+}
+
+#[test]
+fn s6_4_1_a_promise_holds_in_a_term_that_another_message_has_brought() {
+    let mut group = leased_group(leased);
+    group.node(2).step(message(MsgHeartbeat, 1, 2, 5)).unwrap();
+    group.work(2);
+    let request = || Message { log_term: 5, index: FIRST, ..message(MsgVote, 3, 2, 6) };
+    group.node(2).step(request()).unwrap();
+    assert_eq!(group.term(2), 5, "term and all");
+    // A refusal of what it asked for long ago, from a node that is in term 6 by now.
+    group.node(2).step(Message { reject: true, ..message(MsgVoteResp, 1, 2, 6) }).unwrap();
+    group.node(2).step(request()).unwrap();
+    group.work(2);
+    assert_eq!((group.term(2), group.status(2).hard_state.vote), (6, 0));
+    // Unless the leader has asked for it.
+    group.node(2).step(Message { context: Bytes::from_static(b"CampaignTransfer"), ..request() }).unwrap();
+    group.work(2);
+    assert_eq!(group.status(2).hard_state.vote, 3);
 }

@@ -1,5 +1,6 @@
 //! What raft takes for granted: that nobody forgets (figure 2, "persistent state on all servers").
 
+use bytes::Bytes;
 use raft_core::consensus::config::Config;
 use raft_core::consensus::raw_node::RawNode;
 use raft_core::consensus::status::RoleKind;
@@ -133,6 +134,33 @@ fn whoever_missed_that_a_member_was_added_again_follows_it_when_it_leads() {
     (0..6).for_each(|_| group.beat());
     assert_eq!((group.status(5).leader, group.commit(5)), (2, group.commit(2)));
     assert_eq!(group.node(5).known_stores(), disks([(1, 101), (2, 902), (3, 103), (4, 104), (5, 105)]));
+}
+
+#[test]
+fn a_snapshot_over_what_was_removed_and_added_again_tells_the_new_disk() {
+    let mut group = Group::with(5, |id| stored(id, 100 + id));
+    group.elect(1);
+    (0..3).for_each(|_| group.beat());
+    group.isolate(5);
+    wipe(&mut group, 2);
+    group.change(1, &[(RemoveNode, 2)]).unwrap();
+    (0..3).for_each(|_| group.beat());
+    group.change(1, &[(AddNode, 2)]).unwrap();
+    (0..6).for_each(|_| group.beat());
+    let (index, conf_state) = (group.status(1).applied, group.node(1).conf_state());
+    group.node(1).storage_mut().create_snapshot(index, conf_state, Bytes::new()).unwrap();
+    group.node(1).storage_mut().compact(index).unwrap();
+    group.heal();
+    // The heartbeats that reach it tell nothing, as those of before.
+    for _ in 0..6 {
+        group.tick(1, 1);
+        group.work(1);
+        let beats = group.mail.iter_mut().filter(|m| m.to == 5 && m.msg_type == MsgHeartbeat);
+        beats.for_each(|beat| (beat.stores, beat.index) = (None, 0));
+        group.settle();
+    }
+    assert_eq!(group.commit(5), group.commit(1));
+    assert!(group.node(5).known_stores().contains(&(2, disk(902))));
 }
 
 #[test]

@@ -35,7 +35,14 @@ pub(in crate::consensus) fn apply<S: Storage>(raft: &mut Raft<S>, change: &ConfC
     raft.stores.retain(|id| raft.membership.contains(id));
     match &mut raft.role {
         Role::Leader(leader) => leader.progress = progress,
-        _ => return Ok(()),
+        Role::Follower { .. } => return Ok(()),
+        // What it is refused with can tell a candidate that it has been removed or demoted: it is not to win any more.
+        Role::PreCandidate { .. } | Role::Candidate { .. } => {
+            if !raft.membership.voters.contains(raft.id()) {
+                raft.become_follower(raft.term, 0);
+            }
+            return Ok(());
+        }
     }
     lead_on(raft)
 }

@@ -88,7 +88,7 @@ pub(super) fn maybe_send_append<S: Storage>(
 
 /// Sends a snapshot to a member whose next entry is gone, if it has been heard of and if there is one.
 fn send_snapshot<S: Storage>(raft: &mut Raft<S>, to: u64) -> Result<bool> {
-    let Raft { role: Role::Leader(leader), log, outbox, term, .. } = raft else { return Ok(false) };
+    let Raft { role: Role::Leader(leader), log, outbox, term, stores, .. } = raft else { return Ok(false) };
     let Some(progress) = leader.progress.get_mut(to) else { return Ok(false) };
     if !progress.recent_active {
         return Ok(false);
@@ -101,10 +101,8 @@ fn send_snapshot<S: Storage>(raft: &mut Raft<S>, to: u64) -> Result<bool> {
         return Err(Error::Invariant("the storage gave an empty snapshot".to_owned()));
     }
     progress.become_snapshot(snapshot.metadata.index);
-    outbox.send(
-        *term,
-        Message { snapshot: Some(Box::new(snapshot)), ..Message::new(MessageType::MsgSnap, to) },
-    );
+    let (snapshot, stores) = (Some(Box::new(snapshot)), stores.tell());
+    outbox.send(*term, Message { snapshot, stores, ..Message::new(MessageType::MsgSnap, to) });
     Ok(true)
 }
 

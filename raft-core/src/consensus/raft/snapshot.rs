@@ -13,8 +13,13 @@ use crate::raftpb::message::{Message, MessageType, Snapshot};
 /// A follower takes a snapshot in place of its log, if it is ahead of it.
 pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, message: &mut Message) -> Result<()> {
     let Some(snapshot) = message.snapshot.take() else { return Ok(()) };
+    let stores = message.stores.take();
     let index = match install(raft, *snapshot)? {
-        true => raft.log.last_index(),
+        true => {
+            // A member may have been removed and added again, with another disk, in what the snapshot covers.
+            raft.stores.learn(stores.as_deref().unwrap_or_default());
+            raft.log.last_index()
+        }
         false => raft.log.committed(),
     };
     recovery::matches_up_to(raft, index);

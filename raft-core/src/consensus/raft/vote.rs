@@ -100,8 +100,10 @@ pub(super) fn handle_request<S: Storage>(raft: &mut Raft<S>, request: &Message) 
     commit_word::hear(raft, &request.context)?;
     let is_vote = request.msg_type == MessageType::MsgVote;
     let may_vote = raft.keeps_promises();
+    // Another message may have brought the term of a request that the promise to a leader has kept out.
+    let is_free = !has_promised(raft) || request.context.as_ref() == CAMPAIGN_TRANSFER;
     let can_vote = raft.vote == request.from
-        || (raft.vote == 0 && raft.leader() == 0)
+        || (raft.vote == 0 && raft.leader() == 0 && is_free)
         || (!is_vote && request.term > raft.term)
         || is_planted(Mutant::VoteTwice);
     // A learner votes too: it may have been promoted and not know yet, and its vote be needed.
