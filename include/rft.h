@@ -1640,10 +1640,11 @@ RFT_API rft_status_t rft_engine_campaign(rft_engine_t *engine,
  * @param err see rft_error_t; may be NULL
  * @return RFT_OK: the request gets its one outcome, at the latest two ticks after its time. RFT_OK there: in force,
  * with term 0 if nothing was left to do. RFT_E_LEARNER_BEHIND, RFT_E_QUORUM_AT_RISK, RFT_E_CONF_CHANGE,
- * RFT_E_NOT_LEADER: the time is up, and this is what the last step was refused with; the old member is still one,
- * the newcomer may be a learner. RFT_E_TIMED_OUT: the time is up, and a step under way. RFT_E_INVALID_ARG:
- * old_member is no member. RFT_E_BUSY: 16 such requests are under way here. RFT_E_STOPPED. Without RFT_OK there is
- * no outcome: RFT_E_INVALID_ARG; RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
+ * RFT_E_NOT_LEADER: the time is up, and this is what the last step was refused with; for all that this request has
+ * done the old member is still one, the newcomer may be a learner. RFT_E_TIMED_OUT: the time is up, and a step is
+ * under way, or made and perhaps the last. RFT_E_INVALID_ARG: old_member is no member. RFT_E_BUSY: 16 such
+ * requests are under way here. RFT_E_STOPPED. Without RFT_OK there is no outcome: RFT_E_INVALID_ARG;
+ * RFT_E_TOO_LARGE; RFT_E_BUSY; RFT_E_STOPPED; RFT_E_PANIC; or why the engine failed
  * @par Thread
  * Any. Never blocks.
  * @since 0.1.0

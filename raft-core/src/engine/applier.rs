@@ -19,7 +19,7 @@ use super::queue::Receiver;
 use super::replicated::{self, Replicated};
 use super::saver::Saver;
 use super::session::frame::Frame;
-use super::session::table::{Sessions, Verdict};
+use super::session::table::{Done, Sessions, Verdict};
 use super::shared::{Shared, guarded};
 use super::work::{ApplierJob, Completion};
 use crate::consensus::confchange::restore::conf_state_after;
@@ -47,8 +47,8 @@ enum Deed<'a> {
     Apply(&'a [u8]),
     /// It gets these bytes, for the first time.
     Command { session: u64, sequence: u64, data: &'a [u8] },
-    /// It has had them: the session knows its answer.
-    Repeat { session: u64 },
+    /// It has had them, as this command.
+    Repeat(Done),
     /// It gets nothing.
     Pass,
     /// It gets nothing, because the session is not as the client believes.
@@ -70,7 +70,7 @@ impl<'a> Deed<'a> {
             Frame::Command { session, sequence, data } => {
                 match sessions.begin(session, sequence, index, term) {
                     Verdict::Apply => Deed::Command { session, sequence, data },
-                    Verdict::Repeat => Deed::Repeat { session },
+                    Verdict::Repeat(done) => Deed::Repeat(done),
                     Verdict::Refuse => Deed::Refuse,
                 }
             }
@@ -81,24 +81,51 @@ impl<'a> Deed<'a> {
     fn data(&self) -> Option<&'a [u8]> {
         match self {
             Deed::Apply(data) | Deed::Command { data, .. } => Some(data),
-            Deed::Repeat { .. } | Deed::Pass | Deed::Refuse => None,
+            Deed::Repeat(_) | Deed::Pass | Deed::Refuse => None,
         }
     }
 
-    /// What becomes of the proposal of `entry`, now that the state machine has said `answer`.
-    fn result(self, entry: EntryRef<'_>, answer: Bytes, sessions: &mut Sessions) -> Outcome {
+    /// What becomes of the proposal of `entry`, now that the state machine has said `answer`. `before` are the results
+    /// of the entries right in front of it.
+    fn result(
+        self,
+        entry: EntryRef<'_>,
+        answer: Bytes,
+        before: &[Outcome],
+        sessions: &mut Sessions,
+    ) -> Outcome {
         match self {
             Deed::Command { session, sequence, .. } => sessions.answered(session, sequence, &answer),
-            Deed::Repeat { session } => {
-                if let Some(done) = sessions.done(session) {
-                    return Outcome { answer: done.answer.clone(), ..Outcome::done(done.index, done.term) };
+            Deed::Repeat(mut done) => {
+                // The command may stand in the same page: then it had no answer yet when the session was looked at, and
+                // by now the session may have gone on.
+                let distance = usize::try_from(entry.index.saturating_sub(done.index));
+                let at = distance.ok().and_then(|distance| before.len().checked_sub(distance));
+                if let Some(command) = at.and_then(|at| before.get(at)) {
+                    done.keep(&command.answer);
                 }
+                return Outcome { answer: done.answer, ..Outcome::done(done.index, done.term) };
             }
             Deed::Refuse => return Outcome::not(Code::Session),
             Deed::Apply(_) | Deed::Pass => {}
         }
         Outcome { answer, ..Outcome::done(entry.index, entry.term) }
     }
+}
+
+/// What becomes of the proposals of `entries`, now that the state machine has given these answers.
+fn results(
+    entries: &[EntryRef<'_>],
+    deeds: Vec<Deed<'_>>,
+    answers: impl Iterator<Item = Bytes>,
+    sessions: &mut Sessions,
+) -> Vec<Outcome> {
+    let mut results = Vec::with_capacity(entries.len());
+    for ((&entry, deed), answer) in entries.iter().zip(deeds).zip(answers) {
+        let result = deed.result(entry, answer, &results, sessions);
+        results.push(result);
+    }
+    results
 }
 
 impl SnapshotRead for SnapReader {
@@ -233,11 +260,8 @@ impl Applier {
             (self.at.index, self.at.term) = (last.index, last.term);
             self.shared.applied.store(last.index, Ordering::Release);
         }
-        let results: Vec<Outcome> = entries
-            .iter()
-            .zip(deeds.into_iter().zip(slots))
-            .map(|(&entry, (deed, slot))| deed.result(entry, slot.into_answer(), &mut self.own.sessions))
-            .collect();
+        let answers = slots.into_iter().map(AnswerSlot::into_answer);
+        let results = results(&entries, deeds, answers, &mut self.own.sessions);
         let mut outcomes = Outcomes::default();
         self.shared.pending.lock().applied(&entries, &results, &mut outcomes);
         drop(entries);
@@ -296,4 +320,79 @@ pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Rep
 fn read_changes(entries: &[EntryRef<'_>]) -> Result<Vec<(u64, ConfChangeV2)>> {
     let changes = entries.iter().filter(|entry| entry.entry_type != EntryType::Normal);
     changes.map(|entry| Ok((entry.index, ConfChangeV2::of(entry)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raftpb::entry::Entry;
+
+    /// The outcomes of these payloads from index 1 on, applied in pages that end where `ends` has a one.
+    fn outcomes(payloads: &[Bytes], ends: u32) -> (Vec<Outcome>, Sessions) {
+        let log = (1..).zip(payloads);
+        let log: Vec<Entry> = log
+            .map(|(index, data)| Entry { term: 1, index, data: data.clone(), ..Entry::default() })
+            .collect();
+        let entries: Vec<EntryRef<'_>> = log.iter().map(Entry::view).collect();
+        let mut sessions = Sessions::default();
+        let mut outcomes = Vec::new();
+        for page in entries.chunk_by(|before, _| ends >> (before.index - 1) & 1 == 0) {
+            let deeds: Vec<Deed<'_>> = page.iter().map(|&entry| Deed::of(entry, &mut sessions)).collect();
+            let answer = |entry: &EntryRef<'_>| match entry.data.ends_with(b"long") {
+                true => Bytes::from(vec![0; 1 << 20]),
+                false => Bytes::from(format!("answer {}", entry.index)),
+            };
+            let answers: Vec<Bytes> = page
+                .iter()
+                .zip(&deeds)
+                .map(|(entry, deed)| deed.data().map_or(Bytes::new(), |_| answer(entry)))
+                .collect();
+            outcomes.extend(results(page, deeds, answers.into_iter(), &mut sessions));
+        }
+        (outcomes, sessions)
+    }
+
+    #[test]
+    fn a_command_that_comes_again_has_its_own_outcome_whatever_stands_beside_it() {
+        let command = |sequence, data| Frame::Command { session: 1, sequence, data }.to_payload();
+        let (one, two, long) = (command(1, b"one"), command(2, b"two"), command(3, b"long"));
+        let close = Frame::Close { session: 1 }.to_payload();
+        let plain = Bytes::from_static(b"plain");
+        let payloads = [
+            Frame::Open.to_payload(),
+            one.clone(),
+            plain,
+            one.clone(),
+            two.clone(),
+            one,
+            two.clone(),
+            two,
+            long.clone(),
+            long.clone(),
+            close,
+            long,
+        ];
+        let (apart, left) = outcomes(&payloads, u32::MAX);
+        let seen: Vec<_> = apart.iter().map(|outcome| (outcome.index, outcome.answer.len())).collect();
+        let expected = [
+            (1, 0),
+            (2, 8),
+            (3, 8),
+            (2, 8),
+            (5, 8),
+            (0, 0),
+            (5, 8),
+            (5, 8),
+            (9, 1 << 20),
+            (9, 0),
+            (11, 0),
+            (0, 0),
+        ];
+        assert_eq!(seen, expected);
+        assert!(left.is_empty());
+        // Wherever pages end, and there are other nodes where they end elsewhere.
+        for ends in 0..1 << (payloads.len() - 1) {
+            assert_eq!(outcomes(&payloads, ends), (apart.clone(), left.clone()), "{ends:b}");
+        }
+    }
 }

@@ -18,7 +18,8 @@
 //! was restarted is gone: a request meant for a leader of a term from before that is passed over too. Passed over means
 //! without an answer, because the first copy may have been appended; the follower ends such a request as unknown.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
+use std::collections::btree_map;
 use std::mem::take;
 use std::sync::Arc;
 use std::time::Instant;
@@ -179,6 +180,7 @@ fn certain(code: Code) -> Code {
 pub(super) struct Served {
     // The term in which this process started: it may have led in it, and does not know what it took then.
     boot_term: u64,
+    // The one that was used last is at the end.
     runs: Vec<Run>,
 }
 
@@ -201,17 +203,31 @@ impl Served {
             return false;
         }
         let next = number.saturating_add(count as u64);
-        match self.runs.iter_mut().find(|run| (run.node, run.nonce) == (node, nonce)) {
-            Some(run) if number < run.next && !is_planted(Mutant::ForwardTwice) => return false,
-            Some(run) => run.next = next,
+        match self.runs.iter().position(|run| (run.node, run.nonce) == (node, nonce)) {
+            Some(at) if number < self.runs[at].next && !is_planted(Mutant::ForwardTwice) => return false,
+            Some(at) => {
+                self.runs[at].next = next;
+                self.runs[at..].rotate_left(1);
+            }
             None => {
-                if self.runs.len() == RUNS_MAX {
-                    self.runs.remove(0);
-                }
                 self.runs.push(Run { node, nonce, next });
+                if self.runs.len() > RUNS_MAX {
+                    self.forget_one();
+                }
             }
         }
         true
+    }
+
+    /// Forgets the oldest run of the node that has most. One that is restarted again and again pushes out its own runs
+    /// by that, and not those that others are still in.
+    fn forget_one(&mut self) {
+        let runs_of = |node| self.runs.iter().filter(|run| run.node == node).count();
+        // Of equals, the last one is taken for the greatest.
+        let oldest_first = (0..self.runs.len()).rev();
+        if let Some(at) = oldest_first.max_by_key(|at| runs_of(self.runs[*at].node)) {
+            self.runs.remove(at);
+        }
     }
 }
 
@@ -220,8 +236,8 @@ impl Served {
 pub(super) struct Forwarded {
     nonce: u64,
     next: u64,
-    // Their numbers are consecutive and end before `next`. One that is answered is silent, and goes when it is first.
-    sent: VecDeque<Sent>,
+    // By their numbers, which are below `next`. One whose outcome nobody wants is not among them.
+    open: BTreeMap<u64, Sent>,
 }
 
 #[derive(Debug)]
@@ -239,7 +255,7 @@ impl Forwarded {
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.sent.len()
+        self.open.len()
     }
 
     /// These requests go to node `to`, the leader of `term`.
@@ -251,9 +267,12 @@ impl Forwarded {
         replies: impl IntoIterator<Item = Reply>,
     ) -> Header {
         let header = Header { nonce: self.nonce, number: self.next, term, kind: Kind::Plain };
-        let before = self.sent.len();
-        self.sent.extend(replies.into_iter().map(|reply| Sent { to, deadline, reply }));
-        self.next = self.next.saturating_add((self.sent.len() - before) as u64);
+        for reply in replies {
+            if !matches!(reply, Reply::Silent) {
+                self.open.insert(self.next, Sent { to, deadline, reply });
+            }
+            self.next = self.next.saturating_add(1);
+        }
         header
     }
 
@@ -263,50 +282,40 @@ impl Forwarded {
             return;
         }
         for (number, outcome) in message.entries.owned().filter_map(read_outcome) {
-            let first = self.next - self.sent.len() as u64;
-            let at = number.checked_sub(first).and_then(|at| usize::try_from(at).ok());
-            if let Some(sent) = at.and_then(|at| self.sent.get_mut(at))
-                && sent.to == message.from
+            if let btree_map::Entry::Occupied(sent) = self.open.entry(number)
+                && sent.get().to == message.from
             {
-                take(&mut sent.reply).answer(outcome, outcomes);
+                sent.remove().reply.answer(outcome, outcomes);
             }
         }
-        self.drop_answered();
     }
 
     /// Another node leads now: what its predecessor has not answered by `deadline` it hardly will.
     pub(super) fn leader_is(&mut self, leader: u64, deadline: Instant) {
-        for sent in self.sent.iter_mut().filter(|sent| sent.to != leader) {
+        for sent in self.open.values_mut().filter(|sent| sent.to != leader) {
             sent.deadline = sent.deadline.min(deadline);
         }
     }
 
     /// Answers what has waited too long: it may have been appended or not.
     pub(super) fn expire(&mut self, now: Instant, outcomes: &mut Outcomes) {
-        for sent in self.sent.iter_mut().filter(|sent| sent.deadline <= now) {
-            take(&mut sent.reply).answer(Outcome::not(Code::Unknown), outcomes);
-        }
-        self.drop_answered();
+        self.open.retain(|_, sent| {
+            let is_early = sent.deadline > now;
+            if !is_early {
+                take(&mut sent.reply).answer(Outcome::not(Code::Unknown), outcomes);
+            }
+            is_early
+        });
     }
 
     /// The waiter has given up.
     pub(super) fn forget(&mut self, waiter: &Arc<Waiter>) {
-        self.sent
-            .iter_mut()
-            .filter(|sent| sent.reply.is_for(waiter))
-            .for_each(|sent| sent.reply = Reply::Silent);
-        self.drop_answered();
+        self.open.retain(|_, sent| !sent.reply.is_for(waiter));
     }
 
     /// The engine ends.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Reply> {
-        self.sent.drain(..).map(|sent| sent.reply)
-    }
-
-    fn drop_answered(&mut self) {
-        while self.sent.front().is_some_and(|sent| matches!(sent.reply, Reply::Silent)) {
-            self.sent.pop_front();
-        }
+        take(&mut self.open).into_values().map(|sent| sent.reply)
     }
 }
 
@@ -381,6 +390,25 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_lost_does_not_keep_those_behind_it() {
+        let mut forwarded = Forwarded::new(9);
+        let now = Instant::now();
+        let mut outcomes = Outcomes::default();
+        forwarded.send(1, 5, now, [Reply::Request(1), Reply::Silent]);
+        for request in 2..10_002 {
+            let number = forwarded.send(1, 5, now, [Reply::Request(request)]).number;
+            for message in answers(1, vec![(asker(2, 9, number), Outcome::done(number, 5))]) {
+                forwarded.answered(&message, &mut outcomes);
+            }
+            assert_eq!(forwarded.len(), 1);
+        }
+        let expected: Vec<_> = (2..10_002).map(|request| (request, Code::Ok)).collect();
+        assert_eq!(own(&mut outcomes), expected);
+        forwarded.expire(now, &mut outcomes);
+        assert_eq!((own(&mut outcomes), forwarded.len()), (vec![(1, Code::Unknown)], 0));
+    }
+
+    #[test]
     fn an_answer_of_another_run_or_malformed_is_nobodys() {
         let mut forwarded = Forwarded::new(9);
         forwarded.send(1, 5, Instant::now(), [Reply::Request(11)]);
@@ -431,6 +459,27 @@ mod tests {
         for nonce in 0..1000 {
             served.admits(7, header(nonce, 0, 5), 1);
         }
+        assert_eq!(served.runs.len(), RUNS_MAX);
+    }
+
+    #[test]
+    fn a_member_that_restarts_and_restarts_makes_the_leader_forget_its_own_runs() {
+        let mut served = Served::new(4);
+        let header = |nonce, number| Header { nonce, number, term: 5, kind: Kind::Plain };
+        assert!(served.admits(2, header(9, 0), 1));
+        for nonce in 0..2 * RUNS_MAX as u64 {
+            assert!(served.admits(3, header(nonce, 0), 1));
+        }
+        assert!(!served.admits(2, header(9, 0), 1), "repeated");
+        assert!(!served.admits(3, header(2 * RUNS_MAX as u64 - 1, 0), 1), "repeated");
+        // Where each has one run, the one that was used longest ago goes.
+        let mut served = Served::new(4);
+        for node in 0..RUNS_MAX as u64 {
+            assert!(served.admits(node, header(9, 0), 1));
+        }
+        assert!(served.admits(0, header(9, 1), 1));
+        assert!(served.admits(RUNS_MAX as u64, header(9, 0), 1));
+        assert!(!served.admits(0, header(9, 1), 1), "repeated");
         assert_eq!(served.runs.len(), RUNS_MAX);
     }
 }

@@ -34,6 +34,8 @@ enum Next {
     Change(ConfChangeV2),
     /// Nothing yet: a joint configuration has to be left.
     Wait,
+    /// Nothing but that: behind the joint configuration it is as it should be.
+    Leave,
     /// Nothing at all: who is to be replaced is no member.
     Refuse(u64),
 }
@@ -66,7 +68,9 @@ impl Wish {
         let has_old = old != 0 && at.contains(old);
         let votes = at.voters.contains(&new);
         if !at.voters_outgoing.is_empty() {
-            return Next::Wait;
+            let keeps_old =
+                [&at.voters, &at.learners, &at.learners_next].iter().any(|ids| ids.contains(&old));
+            return if votes && !keeps_old { Next::Leave } else { Next::Wait };
         }
         if votes && !has_old {
             return Next::Done;
@@ -94,6 +98,10 @@ pub(super) struct Replacement {
     // What became of the last step, and the term of the last one that was made; 0 is none.
     last: Outcome,
     made: u64,
+    // A step was made, and no leader has said since then that there are more to make.
+    may_be_last: bool,
+    // What became of a step is not known: it may be made yet.
+    is_unsure: bool,
 }
 
 impl Driver {
@@ -102,18 +110,7 @@ impl Driver {
         if self.in_hand.replacements.len() >= REPLACEMENTS_MAX {
             return self.refuse([reply].into(), &Outcome::not(Code::Busy));
         }
-        let last = Outcome::not(Code::TimedOut);
-        let not_before = self.now;
-        let asked = None;
-        self.in_hand.replacements.push(Replacement {
-            wish,
-            deadline,
-            reply,
-            asked,
-            not_before,
-            last,
-            made: 0,
-        });
+        self.in_hand.replacements.push(Replacement::new(wish, deadline, reply, self.now));
         Ok(())
     }
 
@@ -144,17 +141,8 @@ impl Driver {
             request.asked = None;
             // A step was made: the next one can be asked for at once.
             request.not_before = if outcome.code == Code::Ok { now } else { now + pause };
-            let is_done = match outcome.code {
-                // The leader has made no entry: the membership was as it should be.
-                Code::Ok => outcome.term == 0,
-                code => matches!(code, Code::InvalidArg | Code::TooLarge),
-            };
-            request.last = outcome.clone();
-            if is_done {
-                return Ok(Some(Outcome { term: request.made, ..outcome }));
-            }
-            if outcome.code == Code::Ok {
-                request.made = outcome.term;
+            if let Some(end) = request.hear(outcome) {
+                return Ok(Some(end));
             }
         }
         if has_left {
@@ -183,6 +171,10 @@ impl Driver {
             Next::Change(change) => return self.change(&change, Kind::Plain, reply),
             Next::Done => Outcome::done(applied, 0),
             Next::Wait => Outcome::from(&Error::ConfChange("another change is under way".to_owned())),
+            // Whoever made the joint change, it is no refusal: the old one is about to be gone.
+            Next::Leave => {
+                Outcome { answer: "the joint change is under way".into(), ..Outcome::not(Code::Unknown) }
+            }
             Next::Refuse(id) => {
                 let answer = format!("node {id} is no member, so it cannot be replaced").into();
                 Outcome { answer, ..Outcome::not(Code::InvalidArg) }
@@ -208,9 +200,43 @@ impl Driver {
 }
 
 impl Replacement {
-    /// What is to be said at the deadline: why the last step was refused, if it is certain that none is under way.
+    fn new(wish: Wish, deadline: Instant, reply: Reply, now: Instant) -> Self {
+        Replacement {
+            wish,
+            deadline,
+            reply,
+            asked: None,
+            not_before: now,
+            last: Outcome::not(Code::TimedOut),
+            made: 0,
+            may_be_last: false,
+            is_unsure: false,
+        }
+    }
+
+    /// Takes what became of the step that was asked for. Returns the outcome of it all, if that is its end.
+    fn hear(&mut self, outcome: Outcome) -> Option<Outcome> {
+        self.last = outcome.clone();
+        match outcome.code {
+            // The leader has made no entry: the membership was as it should be.
+            Code::Ok if outcome.term == 0 => return Some(Outcome { term: self.made, ..outcome }),
+            Code::InvalidArg | Code::TooLarge => return Some(Outcome { term: self.made, ..outcome }),
+            Code::Ok => {
+                self.made = outcome.term;
+                self.may_be_last = true;
+            }
+            // A leader that weighs the risk of a step has not applied the last one.
+            Code::LearnerBehind | Code::QuorumAtRisk => self.may_be_last = false,
+            Code::Unknown => self.is_unsure = true,
+            _ => {}
+        }
+        None
+    }
+
+    /// What is to be said at the deadline: why the last step was refused, if it is certain that the old one is a member
+    /// and stays one.
     fn late(&self) -> Outcome {
-        let is_certain = self.asked.is_none() && !matches!(self.last.code, Code::Ok | Code::Unknown);
+        let is_certain = self.asked.is_none() && !self.may_be_last && !self.is_unsure;
         let code = if is_certain { self.last.code } else { Code::TimedOut };
         let answer = if self.last.code == Code::Ok { Default::default() } else { self.last.answer.clone() };
         Outcome { leader: self.last.leader, answer, ..Outcome::not(code) }
@@ -231,7 +257,7 @@ mod tests {
         loop {
             let change = match wish.next(&at) {
                 Next::Change(change) => change,
-                Next::Wait => ConfChangeV2::default(),
+                Next::Wait | Next::Leave => ConfChangeV2::default(),
                 end => return (seen, end),
             };
             at = conf_state_after(&at, &change).unwrap();
@@ -249,8 +275,14 @@ mod tests {
         assert_eq!(way(3, 4, three), (all.clone(), Next::Done));
         // It goes on from wherever it stands.
         assert_eq!(way(3, 4, learning), (all[1..].to_vec(), Next::Done));
-        assert_eq!(way(3, 4, joint), (all[2..].to_vec(), Next::Done));
+        assert_eq!(way(3, 4, joint.clone()), (all[2..].to_vec(), Next::Done));
         assert_eq!(way(3, 4, after), (Vec::new(), Next::Done));
+        // Another joint change than this one has no part in it.
+        let wish = |old, new| Wish::new(old, new, Bytes::new());
+        assert_eq!(wish(3, 4).next(&joint), Next::Leave);
+        assert_eq!(wish(0, 4).next(&joint), Next::Leave);
+        assert_eq!(wish(2, 4).next(&joint), Next::Wait);
+        assert_eq!(wish(3, 5).next(&joint), Next::Wait);
         // A voter already: only the other one has to go.
         let four = ConfState::of_voters([1, 2, 3, 4]);
         assert_eq!(way(3, 4, four).0.last(), Some(&ConfState::of_voters([1, 2, 4])));
@@ -271,5 +303,47 @@ mod tests {
         // A learner can be replaced, too.
         let with_learner = ConfState { learners: vec![3], ..ConfState::of_voters([1, 2]) };
         assert_eq!(way(3, 4, with_learner).0.last(), Some(&ConfState::of_voters([1, 2, 4])));
+    }
+
+    /// What is said at the deadline when these have become of the steps.
+    fn late_after(steps: &[Code]) -> Code {
+        let wish = Wish::new(3, 4, Bytes::new());
+        let now = Instant::now();
+        let mut replacement = Replacement::new(wish, now, Reply::Silent, now);
+        for &code in steps {
+            assert_eq!(replacement.hear(Outcome { term: 7, ..Outcome::not(code) }), None, "{steps:?}");
+        }
+        replacement.late().code
+    }
+
+    #[test]
+    fn a_refusal_at_the_deadline_means_that_the_old_one_stays() {
+        use Code::{ConfChange, Dropped, LearnerBehind, NotLeader, Ok, QuorumAtRisk, TimedOut, Unknown};
+        let sure: [&[Code]; 6] = [
+            &[NotLeader],
+            &[Dropped, ConfChange],
+            &[Ok, LearnerBehind],
+            &[Ok, LearnerBehind, NotLeader],
+            &[Ok, QuorumAtRisk, ConfChange],
+            &[ConfChange, Ok, LearnerBehind, Dropped],
+        ];
+        let unsure: [&[Code]; 9] = [
+            &[],
+            &[Ok],
+            // The joint change was made, or may be, and has not been left.
+            &[Ok, ConfChange],
+            &[Ok, ConfChange, NotLeader],
+            &[Ok, LearnerBehind, Ok, NotLeader],
+            &[Unknown],
+            &[Unknown, NotLeader],
+            &[Unknown, LearnerBehind],
+            &[Ok, Unknown, QuorumAtRisk],
+        ];
+        for codes in sure {
+            assert_eq!(Some(&late_after(codes)), codes.last(), "{codes:?}");
+        }
+        for codes in unsure {
+            assert_eq!(late_after(codes), TimedOut, "{codes:?}");
+        }
     }
 }

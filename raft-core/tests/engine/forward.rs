@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use raft_core::engine::code::Code;
+use raft_core::engine::metrics::Counter;
 use raft_core::error::Error;
 use raft_core::raftpb::conf_change::{ConfChangeSingle, ConfChangeType, ConfChangeV2};
 use raft_core::raftpb::entry::Entries;
@@ -139,6 +140,30 @@ fn what_waits_for_the_leader_is_bounded() {
     let code =
         follower.engine.propose_wait(Bytes::from_static(b"again"), Duration::from_secs(60)).unwrap().code;
     assert_eq!(code, Code::Ok);
+}
+
+#[test]
+fn a_request_that_is_lost_leaves_room_for_those_behind_it() {
+    let world = World::new(&[1, 2, 3], |options| {
+        options.consensus.forward_proposals = true;
+        options.queue_items_max = 16;
+    });
+    let leader = world.leader();
+    let follower = world.node(other_than(leader));
+    wait_until("it to follow", || follower.engine.status().status.leader == leader);
+    let mut is_lost = false;
+    world.set_filter(move |message| {
+        message.msg_type != MessageType::MsgProp || std::mem::replace(&mut is_lost, true)
+    });
+    follower.engine.propose(vec![(Bytes::from_static(b"lost"), 1)]).unwrap();
+    // Not together with the others.
+    wait_until("it to be sent", || follower.engine.counter(Counter::Forwarded) == 1);
+    for n in 0..40 {
+        let outcome = follower.engine.propose_wait(Bytes::from(format!("{n}")), PATIENCE).unwrap();
+        assert_ne!(outcome.code, Code::Busy, "{n}");
+    }
+    let lost = wait_for("the end of its time", || follower.machine.outcome(1));
+    assert_eq!(lost.code, Code::Unknown);
 }
 
 /// A leader on etcd's raft appends what is forwarded to it and says nothing. It tells no number of its disk either.

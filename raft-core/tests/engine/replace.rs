@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use raft_core::engine::code::Code;
+use raft_core::engine::host::Applied;
 use raft_core::engine::node::Engine;
 use raft_core::engine::outcome::Outcome;
 use raft_core::error::Error;
 use raft_core::raftpb::conf_change::ConfChangeType::{self, AddLearnerNode, AddNode, RemoveNode};
 use raft_core::raftpb::conf_change::{ConfChangeSingle, ConfChangeV2, ConfState};
+use raft_core::raftpb::entry::EntryType;
 
 use crate::world::{PATIENCE, World, wait_for, wait_until};
 
@@ -143,6 +145,38 @@ fn a_request_ends_by_its_time_and_a_later_one_goes_on_from_there() {
         world.node(leader).engine.replace(1, 9, many, PATIENCE, 1),
         Err(Error::TooLarge { .. })
     ));
+}
+
+/// The old one is in its last configuration then, and no leader can say that it stays.
+#[test]
+fn who_loses_everybody_after_the_joint_change_does_not_hear_a_refusal() {
+    let mut world = world(&[1, 2, 3]);
+    let (leader, _, old) = roles(&world);
+    world.start(4, &[]);
+    world.change(AddLearnerNode, 4);
+    world.agreed(0);
+    let is_cut = Arc::new(AtomicBool::new(false));
+    let node = world.node(leader);
+    // What is decided next is the joint change. It cannot be left without the others.
+    *node.machine.hook.lock() = Some(Box::new({
+        let is_cut = Arc::clone(&is_cut);
+        move |entries| {
+            let is_change = |applied: &Applied<'_>| applied.entry.entry_type != EntryType::Normal;
+            is_cut.fetch_or(entries.iter().any(is_change), Ordering::SeqCst);
+        }
+    }));
+    world.set_filter({
+        let is_cut = Arc::clone(&is_cut);
+        move |_| !is_cut.load(Ordering::SeqCst)
+    });
+    let code = wait_for("the joint change", || {
+        // Without an outcome by its time it is the same.
+        let outcome = node.engine.replace_wait(old, 4, Bytes::new(), Duration::from_secs(1));
+        let code = outcome.map_or(Code::TimedOut, |outcome| outcome.code);
+        // Any other before the cut: that the newcomer has not caught up. Then no step is under way either.
+        (code == Code::TimedOut || is_cut.load(Ordering::SeqCst)).then_some(code)
+    });
+    assert_eq!(code, Code::TimedOut);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use raft_core::engine::node::Engine;
 use raft_core::engine::outcome::Outcome;
 use raft_core::raftpb::conf_change::ConfChangeType;
 
-use crate::world::{PATIENCE, World, wait_for};
+use crate::world::{PATIENCE, World, wait_for, wait_until};
 
 fn world() -> World {
     World::new(&[1, 2, 3], |options| {
@@ -52,6 +52,41 @@ fn it_has_the_same_outcome_at_every_node() {
     assert_eq!(wait_for("the end", || world.node(2).machine.outcome(77)).code, Code::Ok);
     assert_eq!(insist(&world.node(2).engine, session, 3, "late").code, Code::Session, "it is closed");
     assert_eq!(world.agreed(2), ["once", "twice"]);
+}
+
+#[test]
+fn it_has_the_same_outcome_beside_the_next_command_and_beside_the_end_of_its_session() {
+    let world = world();
+    let mut last = 0;
+    // A leader that loses its place meanwhile cannot tell, and another one gives answers with its own name in them.
+    wait_for("certain outcomes", || {
+        let node = world.node(world.leader());
+        let session = open(&node.engine);
+        let first = insist(&node.engine, session, 1, "once");
+        let requests = [1, 2, 3, 4].map(|n| last + n);
+        last += 4;
+        // What comes while the driver sends it takes up together, and it is applied together then.
+        node.machine.send_gate.set_shut(true);
+        wait_until("a driver that sends", || node.machine.send_gate.waiting() > 0);
+        for (request, (sequence, data)) in
+            requests.into_iter().zip([(1, b"once"), (2, b"more"), (2, b"more")])
+        {
+            node.engine.propose_once(session, sequence, data, request).unwrap();
+        }
+        node.engine.close_session(session, requests[3]).unwrap();
+        node.machine.send_gate.set_shut(false);
+        let outcomes = requests.map(|request| {
+            let outcome = wait_for("an outcome", || node.machine.outcome(request));
+            Outcome { request: 0, ..outcome }
+        });
+        let is_certain = outcomes.iter().all(|outcome| outcome.code == Code::Ok);
+        let is_certain = is_certain && outcomes[3].term == first.term;
+        is_certain.then(|| {
+            assert_eq!(outcomes[0], first);
+            assert_eq!(outcomes[2], outcomes[1]);
+            assert!(!outcomes[1].answer.is_empty() && outcomes[1].answer != first.answer);
+        })
+    });
 }
 
 /// Clients that do not know what became of a command propose it again, anywhere, while leaders come and go and the

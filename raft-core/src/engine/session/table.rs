@@ -34,13 +34,23 @@ pub(in crate::engine) struct Done {
     pub(in crate::engine) answer: Bytes,
 }
 
+impl Done {
+    /// The state machine has given this answer.
+    pub(in crate::engine) fn keep(&mut self, answer: &Bytes) {
+        if answer.len() <= ANSWER_MAX {
+            // A slice would keep the whole that it is part of.
+            self.answer = Bytes::copy_from_slice(answer);
+        }
+    }
+}
+
 /// What is to be done with a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Verdict {
     /// It is new.
     Apply,
-    /// It is the last one again: its answer is known.
-    Repeat,
+    /// It is the last one again. The answer is missing as long as the state machine has not given it.
+    Repeat(Done),
     /// The session is gone, or has gone on.
     Refuse,
 }
@@ -73,7 +83,7 @@ impl Sessions {
         }
         session.used = index;
         if sequence == session.done.sequence {
-            return Verdict::Repeat;
+            return Verdict::Repeat(session.done.clone());
         }
         session.done = Done { sequence, index, term, answer: Bytes::new() };
         Verdict::Apply
@@ -83,16 +93,9 @@ impl Sessions {
     pub(in crate::engine) fn answered(&mut self, session: u64, sequence: u64, answer: &Bytes) {
         if let Some(session) = self.0.get_mut(&session)
             && session.done.sequence == sequence
-            && answer.len() <= ANSWER_MAX
         {
-            // A slice would keep the whole that it is part of.
-            session.done.answer = Bytes::copy_from_slice(answer);
+            session.done.keep(answer);
         }
-    }
-
-    /// The last command of a session.
-    pub(in crate::engine) fn done(&self, session: u64) -> Option<&Done> {
-        self.0.get(&session).map(|session| &session.done)
     }
 
     /// For a snapshot: the number of sessions, and of each id, used, sequence, index, term, length of the answer and the
@@ -142,15 +145,17 @@ mod tests {
         sessions.open(5);
         assert_eq!(sessions.begin(5, 0, 6, 1), Verdict::Refuse, "numbers begin at 1");
         assert_eq!(sessions.begin(5, 1, 6, 1), Verdict::Apply);
+        let mut done = Done { sequence: 1, index: 6, term: 1, answer: Bytes::new() };
+        assert_eq!(sessions.begin(5, 1, 7, 1), Verdict::Repeat(done.clone()));
         sessions.answered(5, 1, &Bytes::from_static(b"one"));
-        assert_eq!(sessions.begin(5, 1, 7, 2), Verdict::Repeat);
-        let done = Done { sequence: 1, index: 6, term: 1, answer: Bytes::from_static(b"one") };
-        assert_eq!(sessions.done(5), Some(&done));
+        done.answer = Bytes::from_static(b"one");
+        assert_eq!(sessions.begin(5, 1, 7, 2), Verdict::Repeat(done));
         assert_eq!(sessions.begin(5, 9, 8, 2), Verdict::Apply, "numbers may be left out");
         assert_eq!(sessions.begin(5, 1, 9, 2), Verdict::Refuse, "it has gone on");
         assert_eq!(sessions.begin(4, 1, 9, 2), Verdict::Refuse, "there is no such session");
         sessions.answered(5, 9, &Bytes::from(vec![0; ANSWER_MAX + 1]));
-        assert_eq!(sessions.done(5).map(|done| done.answer.len()), Some(0), "too long to be kept");
+        let done = Done { sequence: 9, index: 8, term: 2, answer: Bytes::new() };
+        assert_eq!(sessions.begin(5, 9, 9, 2), Verdict::Repeat(done), "too long to be kept");
         assert!(sessions.close(5) && !sessions.close(5));
         assert_eq!(sessions.begin(5, 10, 10, 2), Verdict::Refuse);
     }
