@@ -50,6 +50,12 @@ impl Backlog {
         }
     }
 
+    /// The log was replaced by a snapshot: nothing that was in it waits any more.
+    pub(super) fn clear(&mut self) {
+        self.parts.clear();
+        self.bytes = 0;
+    }
+
     /// Whether as much is committed and waits to be applied as may. What is not committed does not count: a leader may
     /// have to replace it before anything can be applied again.
     pub(super) fn is_full(&self, applied: u64, committed: u64) -> bool {
@@ -106,5 +112,18 @@ mod tests {
         );
         backlog.applied(9);
         assert_eq!(backlog.bytes, 0);
+    }
+
+    #[test]
+    fn nothing_waits_behind_a_snapshot_that_replaced_the_log() {
+        let mut backlog = Backlog::new(100, 100);
+        backlog.appended(&entries(1, &[90, 90]));
+        assert!(backlog.is_full(0, 2));
+        backlog.clear();
+        assert!(!backlog.is_full(50, 50));
+        backlog.appended(&entries(51, &[90]));
+        assert!(!backlog.is_full(50, 51));
+        backlog.appended(&entries(52, &[10]));
+        assert!(backlog.is_full(50, 52));
     }
 }

@@ -1,5 +1,7 @@
 //! [`Checkpoint`]: when the driver has a snapshot taken, and what it does with it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -32,11 +34,13 @@ pub(super) struct Checkpoint {
     // For a peer that cannot be helped with the newest one, and not before this time.
     wanted: bool,
     not_before: Option<Instant>,
+    // What the saver takes for the newest one, and does not take again.
+    saved_index: Arc<AtomicU64>,
 }
 
 impl Checkpoint {
-    /// For a node whose newest snapshot stands at `index`.
-    pub(super) fn new(options: &Options, index: u64) -> Self {
+    /// For a node whose newest snapshot stands at `index`, as the saver knows by `saved_index`.
+    pub(super) fn new(options: &Options, index: u64, saved_index: Arc<AtomicU64>) -> Self {
         Checkpoint {
             entries: options.snapshot_entries,
             bytes: options.snapshot_bytes,
@@ -48,6 +52,7 @@ impl Checkpoint {
             asked: false,
             wanted: false,
             not_before: None,
+            saved_index,
         }
     }
 
@@ -65,6 +70,19 @@ impl Checkpoint {
     pub(super) fn overtaken(&mut self, index: u64) {
         self.index = index;
         self.grown = 0;
+    }
+
+    /// The file of the snapshot at `index` could not be read. If that is the newest one, and no other is being taken, one
+    /// is wanted in its place, of the same state if there is no newer.
+    pub(super) fn unreadable(&mut self, index: u64, not_before: Option<Instant>) {
+        if index < self.index || self.under_way {
+            return;
+        }
+        self.saved_index.store(0, Ordering::Release);
+        if !self.wanted {
+            self.wanted = true;
+            self.not_before = not_before;
+        }
     }
 
     /// Whether one is to be begun once all up to `applied` is. Bytes count when the driver hears that they are applied.

@@ -246,6 +246,7 @@ impl Driver {
         }
         if let Some(snapshot) = ticket.snapshot() {
             self.checkpoint.overtaken(snapshot.metadata.index);
+            self.backlog.clear();
         }
         if ticket.hard_state().is_some() {
             self.unwritten = None;
@@ -364,21 +365,6 @@ impl Driver {
             || !self.in_hand.replacements.is_empty()
             || self.node.cursors().1 > self.handed_out
             || self.checkpoint.is_due(self.handed_out, self.now)
-    }
-
-    /// Does what the courier wants done.
-    pub(super) fn carry_out(&mut self, effects: Effects) -> Result<()> {
-        let Effects { messages, jobs, reports, steps, notes } = effects;
-        self.send(messages)?;
-        jobs.into_iter().for_each(|job| self.hand_to_applier(ApplierJob::File(job)));
-        for (id, arrived) in reports {
-            let result = self.node.report_snapshot(id, arrived);
-            self.tolerate(result, "report of a snapshot")?;
-        }
-        let waiting = self.received.take();
-        self.received = waiting.into_iter().chain(steps).max_by_key(snapshot_index);
-        notes.iter().for_each(|note| self.shared.log(Level::Warn, note));
-        Ok(())
     }
 
     /// Tells consensus of a snapshot from its leader, once nothing is being applied: a membership change that came back

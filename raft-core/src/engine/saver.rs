@@ -27,8 +27,8 @@ pub(super) type Alive = Sender<()>;
 pub(super) struct Saver {
     shared: Arc<Shared>,
     pub(super) snapshots: SnapDir,
-    /// Where the newest snapshot stands.
-    saved_index: Arc<AtomicU64>,
+    /// Where the newest snapshot stands; 0 if its file cannot be read, so that it is written once more.
+    pub(super) saved_index: Arc<AtomicU64>,
     _alive: Alive,
 }
 

@@ -41,6 +41,9 @@ use crate::disk::volume::Volume;
 use crate::error::Result;
 use crate::raftpb::message::{HardState, SnapshotMetadata};
 
+/// The longest that a follower waits for its next snapshot after the last ones have failed.
+const SNAPSHOT_PAUSE_MAX: Duration = Duration::from_secs(60);
+
 /// An engine whose threads have not started.
 pub(super) struct Parts {
     pub(super) shared: Arc<Shared>,
@@ -73,6 +76,7 @@ pub(super) fn start(
         to_applier.send(ApplierJob::Event(event));
     }
     let saver = Saver::new(Arc::clone(&shared), store.snapshots(), at.index, alive);
+    let checkpoint = Checkpoint::new(options, at.index, Arc::clone(&saver.saved_index));
     let applier = Applier::new(Arc::clone(&shared), applier_jobs, saver, at.clone(), own);
     let watch = Watch::new(options.disk_reserve_bytes);
     let writer = Writer::new(Arc::clone(&shared), store, writer_jobs, watch);
@@ -85,7 +89,7 @@ pub(super) fn start(
         clock: Clock::new(options.tick_interval, election_ticks, uptime),
         writer: to_writer,
         applier: to_applier,
-        checkpoint: Checkpoint::new(options, at.index),
+        checkpoint,
         sender: sender(options),
         receiver: Receiver::new(options.consensus.id, election_ticks),
         in_hand: InHand::default(),
@@ -134,7 +138,9 @@ fn sender(options: &Options) -> Sender {
             (chunk, Pace::new(in_time(options.tick_interval), chunk as u64))
         }
     };
-    Sender::new(clock_number(), chunk, options.consensus.election_ticks, pace)
+    let pause_ticks_max = SNAPSHOT_PAUSE_MAX.as_nanos() / options.tick_interval.as_nanos().max(1);
+    let pause_ticks_max = u64::try_from(pause_ticks_max).unwrap_or(u64::MAX);
+    Sender::new(clock_number(), chunk, options.consensus.election_ticks, pause_ticks_max, pace)
 }
 
 /// Opens the store, restores the host, and makes a group of this node alone if that is asked for.

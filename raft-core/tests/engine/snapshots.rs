@@ -11,11 +11,16 @@ use raft_core::engine::options::Options;
 use raft_core::raftpb::conf_change::ConfChangeType;
 use raft_core::raftpb::message::MessageType;
 
-use crate::world::{World, wait_for, wait_until};
+use crate::world::{PATIENCE, World, wait_for, wait_until};
 
 fn often(options: &mut Options) {
     options.snapshot_entries = 20;
     options.snapshot_trailing = 5;
+}
+
+fn by_call_only(options: &mut Options) {
+    options.snapshot_entries = 0;
+    options.snapshot_trailing = 0;
 }
 
 #[test]
@@ -271,4 +276,71 @@ fn a_follower_that_was_away_too_long_is_given_a_snapshot() {
     world.stop(away);
     world.start(away, &[1, 2, 3]);
     assert_eq!(world.agreed(62).len(), 62);
+}
+
+#[test]
+fn a_follower_whose_state_machine_stood_still_goes_on_behind_a_snapshot() {
+    let world = World::new(&[1, 2, 3], |options| {
+        by_call_only(options);
+        options.consensus.uncommitted_bytes_max = 16 << 10;
+        options.consensus.apply_bytes_max = 2 << 10;
+    });
+    world.write("first");
+    let leader = world.leader();
+    let slow = world.node(leader % 3 + 1);
+    slow.machine.apply_gate.set_shut(true);
+    // At once, so that the follower has all of it, four times as much as may wait, before it hears that it is committed.
+    // The leader takes it as soon as it knows that it has applied what was before.
+    let command = |n: usize| Bytes::from(format!("{n} {}", "x".repeat(1000)));
+    let (node, mut request) = (world.node(leader), 0);
+    wait_until("the leader to take as much", || {
+        request += 1;
+        node.engine.propose((0..64).map(|n| (command(n), request * u64::from(n == 63))).collect()).unwrap();
+        wait_for("an outcome", || node.machine.outcome(request)).code == Code::Ok
+    });
+    wait_until("the state machine to stand still", || {
+        let status = slow.engine.status().status;
+        slow.machine.apply_gate.waiting() == 1 && status.hard_state.commit >= status.applied + 64
+    });
+    // Of what comes now it takes nothing, until the leader has no more of it and sends a snapshot, the only one.
+    let answers = Arc::new(AtomicU64::new(0));
+    let (seen, mut is_sent) = (Arc::clone(&answers), false);
+    let from = slow.machine.id;
+    world.set_filter(move |message| {
+        is_sent |= message.to == from && message.msg_type == MessageType::MsgSnap;
+        if is_sent && message.from == from && message.msg_type == MessageType::MsgHeartbeatResp {
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+        true
+    });
+    (64..70).for_each(|n| world.write(&format!("{n}")));
+    assert_eq!(node.engine.snapshot_wait(PATIENCE).unwrap().code, Code::Ok);
+    // By then the snapshot waits in line for the state machine.
+    wait_until("answers behind the snapshot", || answers.load(Ordering::SeqCst) >= 3);
+    slow.machine.apply_gate.set_shut(false);
+    (70..90).for_each(|n| world.write(&format!("{n}")));
+    world.agreed(91);
+    assert!(slow.machine.has_event(|event| matches!(event, Event::SnapshotRestored { .. })));
+}
+
+#[test]
+fn a_snapshot_that_rotted_is_taken_again_for_who_needs_it() {
+    let world = World::new(&[1, 2, 3], by_call_only);
+    world.write("first");
+    let leader = world.leader();
+    let away = leader % 3 + 1;
+    world.set_cut(away, true);
+    (0..50).for_each(|n| world.write(&format!("{n}")));
+    let engine = &world.node(leader).engine;
+    let taken = engine.snapshot_wait(PATIENCE).unwrap();
+    assert_eq!(taken.code, Code::Ok);
+    let path = world.file(leader, &format!("snap/{:016x}-{:016x}.snap", taken.term, taken.index));
+    let mut rotten = std::fs::read(&path).unwrap();
+    rotten[100] ^= 4;
+    std::fs::write(&path, &rotten).unwrap();
+    // Nobody writes any more: it is the same state that is to be saved again.
+    world.set_cut(away, false);
+    world.agreed(51);
+    assert!(world.node(away).machine.has_event(|event| matches!(event, Event::SnapshotRestored { .. })));
+    assert_ne!(std::fs::read(&path).unwrap(), rotten);
 }

@@ -28,6 +28,8 @@ struct Incoming {
     // written <= taken <= total; the applier holds what is between the two.
     taken: u64,
     written: u64,
+    // The longest piece so far: the last one is shorter.
+    piece_len: u64,
     idle_ticks: u64,
 }
 
@@ -68,7 +70,8 @@ impl Receiver {
         let Some(incoming) = &mut self.incoming else { return };
         // Two windows: a sender that went back may have one on its way twice.
         let held = incoming.taken - incoming.written;
-        let room = held == 0 || held <= (data.len() as u64).saturating_mul(2 * WINDOW);
+        incoming.piece_len = incoming.piece_len.max(data.len() as u64);
+        let room = held <= incoming.piece_len.saturating_mul(2 * WINDOW);
         if offset == incoming.taken && room {
             incoming.taken = end;
             let (transfer, metadata) = (incoming.transfer, incoming.metadata.clone());
@@ -110,6 +113,7 @@ impl Receiver {
             total,
             taken: 0,
             written: 0,
+            piece_len: 0,
             idle_ticks: 0,
         });
         true
@@ -262,6 +266,18 @@ mod tests {
         assert_eq!(receive(&mut receiver, beyond).jobs.len(), 0);
         let taken = (0..10).filter(|n| receive(&mut receiver, chunk(7, n * 100)).jobs.len() == 1).count();
         assert_eq!(taken as u64, 2 * WINDOW + 1);
+    }
+
+    #[test]
+    fn a_short_last_piece_has_the_room_that_the_longer_ones_have() {
+        let mut receiver = Receiver::new(2, 10);
+        for (offset, len) in [(0, 1000), (1000, 1000), (2000, 1000), (3000, 100)] {
+            let data = vec![1; len];
+            let header = Header { nonce: 7, offset, total: 3100, crc: crc32fast::hash(&data) };
+            let piece = Message { context: header.to_bytes(), ..whole(50, &data) };
+            let effects = receive(&mut receiver, piece);
+            assert!(matches!(&effects.jobs[..], [FileJob::Write(_)]), "at {offset}");
+        }
     }
 
     #[test]

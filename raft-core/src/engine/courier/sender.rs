@@ -21,19 +21,32 @@ const WHOLE_BYTES_MAX: usize = 63 << 20;
 const TRIES_MAX: u32 = 10;
 
 pub(crate) struct Sender {
+    // Of the transfers that begin. It tells their files apart, of which one may be written again.
     nonce: u64,
     chunk_bytes: usize,
     resend_ticks: u64,
+    pause_ticks_max: u64,
     pace: Pace,
+    ticks: u64,
     // Whom the last chunk went to: when not all can have one, the next is another's.
     last: u64,
     transfers: BTreeMap<u64, Transfer>,
+    // Receivers to whom the last transfer has failed.
+    pauses: BTreeMap<u64, Pause>,
+}
+
+/// Keeps a transfer from beginning that is likely to fail as the last one did: the core asks for it at every heartbeat,
+/// and each time all of the file is read.
+struct Pause {
+    ticks: u64,
+    until: u64,
 }
 
 struct Transfer {
     // The core's message, without bytes.
     message: Message,
     metadata: SnapshotMetadata,
+    nonce: u64,
     chunk_bytes: usize,
     takes_pieces: bool,
     // Known once the file has been looked at.
@@ -47,9 +60,26 @@ struct Transfer {
 }
 
 impl Sender {
-    /// `nonce` is another one in every run of the engine.
-    pub(crate) fn new(nonce: u64, chunk_bytes: usize, resend_ticks: u64, pace: Pace) -> Self {
-        Sender { nonce, chunk_bytes, resend_ticks, pace, last: 0, transfers: BTreeMap::new() }
+    /// `nonce` is another one in every run of the engine. A receiver to whom a transfer has failed waits for
+    /// `resend_ticks` before the next one, and for twice as long each time, up to `pause_ticks_max`.
+    pub(crate) fn new(
+        nonce: u64,
+        chunk_bytes: usize,
+        resend_ticks: u64,
+        pause_ticks_max: u64,
+        pace: Pace,
+    ) -> Self {
+        Sender {
+            nonce,
+            chunk_bytes,
+            resend_ticks,
+            pause_ticks_max,
+            pace,
+            ticks: 0,
+            last: 0,
+            transfers: BTreeMap::new(),
+            pauses: BTreeMap::new(),
+        }
     }
 
     /// The core wants the snapshot that `message` names to go to its receiver. One that is not an engine of this library
@@ -65,10 +95,14 @@ impl Sender {
             transfer.message.term = message.term;
             return;
         }
+        if self.pauses.get(&to).is_some_and(|pause| self.ticks < pause.until) {
+            return effects.reports.push((to, false));
+        }
         message.snapshot = Some(Box::new(Snapshot { data: Bytes::new(), metadata: metadata.clone() }));
         let transfer = Transfer {
             message,
             metadata,
+            nonce: self.nonce,
             chunk_bytes: if takes_pieces { self.chunk_bytes } else { WHOLE_BYTES_MAX },
             takes_pieces,
             total: None,
@@ -100,9 +134,16 @@ impl Sender {
             Ok(read) => read,
             Err(error) => {
                 effects.notes.push(format!("snapshot {index} cannot be sent to node {to}: {error}"));
+                effects.unreadable = Some(index);
+                // What takes its place may differ in its bytes, and must not continue what a receiver has of this one.
+                self.nonce = self.nonce.wrapping_add(1);
                 return self.end(to, false, effects);
             }
         };
+        if transfer.total.is_none() {
+            // The file is open only now.
+            transfer.nonce = self.nonce;
+        }
         transfer.total = Some(total);
         if total > transfer.chunk_bytes as u64 && !transfer.takes_pieces {
             let what = "which is not of this library and takes none in pieces";
@@ -118,7 +159,7 @@ impl Sender {
         }
         // The receiver may have asked for something else meanwhile.
         if offset == transfer.next {
-            let header = Header { nonce: self.nonce, offset, total, crc: crc32fast::hash(&data) };
+            let header = Header { nonce: transfer.nonce, offset, total, crc: crc32fast::hash(&data) };
             transfer.next += data.len() as u64;
             effects.messages.push(transfer.piece(data, Some(header)));
         }
@@ -129,7 +170,7 @@ impl Sender {
     pub(crate) fn acknowledged(&mut self, message: &Message, header: Header, effects: &mut Effects) {
         let Some(transfer) = self.transfers.get_mut(&message.from) else { return };
         let same = (transfer.metadata.index, transfer.metadata.term) == (message.index, message.log_term);
-        if !same || header.nonce != self.nonce || transfer.total != Some(header.total) {
+        if !same || header.nonce != transfer.nonce || transfer.total != Some(header.total) {
             return;
         }
         if message.reject {
@@ -151,6 +192,9 @@ impl Sender {
     /// Time passes: what is not acknowledged is sent again, and a receiver that stays silent is given up.
     pub(crate) fn tick(&mut self, effects: &mut Effects) {
         self.pace.tick();
+        self.ticks += 1;
+        // A failure of long ago says nothing about the next transfer.
+        self.pauses.retain(|_, pause| self.ticks < pause.until.saturating_add(self.pause_ticks_max));
         let mut waiting: Vec<u64> = self.transfers.keys().copied().collect();
         let served = waiting.partition_point(|&to| to <= self.last);
         waiting.rotate_left(served);
@@ -185,10 +229,17 @@ impl Sender {
     pub(crate) fn clear(&mut self, effects: &mut Effects) {
         effects.jobs.extend(self.transfers.keys().map(|&to| FileJob::Close { to }));
         self.transfers.clear();
+        self.pauses.clear();
     }
 
     fn end(&mut self, to: u64, arrived: bool, effects: &mut Effects) {
         self.transfers.remove(&to);
+        let last = self.pauses.remove(&to);
+        if !arrived {
+            let ticks = last.map_or(self.resend_ticks, |last| last.ticks.saturating_mul(2));
+            let ticks = ticks.min(self.pause_ticks_max.max(self.resend_ticks));
+            self.pauses.insert(to, Pause { ticks, until: self.ticks.saturating_add(ticks) });
+        }
         effects.jobs.push(FileJob::Close { to });
         effects.reports.push((to, arrived));
     }
@@ -232,7 +283,7 @@ mod tests {
     const TOTAL: u64 = 1000;
 
     fn sender() -> Sender {
-        Sender::new(7, CHUNK as usize, 5, Pace::unbounded())
+        Sender::new(7, CHUNK as usize, 5, 40, Pace::unbounded())
     }
 
     fn named(index: u64) -> Message {
@@ -328,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_pace_is_kept_and_is_no_silence_of_the_receiver() {
-        let mut sender = Sender::new(7, CHUNK as usize, 5, Pace::new(CHUNK / 10, CHUNK));
+        let mut sender = Sender::new(7, CHUNK as usize, 5, 40, Pace::new(CHUNK / 10, CHUNK));
         assert_eq!(begin(&mut sender), [0]);
         let mut acked = 0;
         for tick in 1..=90 {
@@ -344,7 +395,7 @@ mod tests {
 
     #[test]
     fn receivers_take_turns_where_there_is_not_enough_for_all() {
-        let mut sender = Sender::new(7, CHUNK as usize, 500, Pace::new(CHUNK, CHUNK));
+        let mut sender = Sender::new(7, CHUNK as usize, 500, 4000, Pace::new(CHUNK, CHUNK));
         let mut effects = Effects::default();
         for to in 2..=4 {
             sender.begin(Message { to, ..named(50) }, true, &mut effects);
@@ -366,13 +417,74 @@ mod tests {
     fn refusals_and_unreadable_files_end_it() {
         let mut sender = sender();
         begin(&mut sender);
-        assert_eq!(wants(&mut sender, 0, true).1.reports, [(2, false)]);
+        let (_, refused) = wants(&mut sender, 0, true);
+        assert_eq!((refused.reports, refused.unreadable), (vec![(2, false)], None));
         let mut effects = Effects::default();
+        (0..5).for_each(|_| sender.tick(&mut effects));
         sender.begin(named(51), true, &mut effects);
         sender.read(2, 51, 0, Err(Error::Unavailable), &mut effects);
         assert_eq!((effects.reports.len(), effects.notes.len()), (1, 1));
+        assert_eq!(effects.unreadable, Some(51));
         // Strangers and late answers change nothing.
         assert_eq!(wants(&mut sender, 100, false).1.reports, []);
+    }
+
+    /// The ticks, of so many, at which the file is read from its beginning, where the core asks for the snapshot at each of
+    /// them, and the receiver refuses it.
+    fn refused_at(sender: &mut Sender, ticks: u64) -> Vec<u64> {
+        let mut tried = Vec::new();
+        for tick in 0..ticks {
+            let mut effects = Effects::default();
+            sender.begin(named(50), true, &mut effects);
+            if effects.jobs.iter().any(|job| matches!(job, FileJob::Read { offset: 0, .. })) {
+                tried.push(tick);
+                read_all(sender, effects);
+                effects = wants(sender, 0, true).1;
+            }
+            assert_eq!(effects.reports, [(2, false)], "at tick {tick}");
+            sender.tick(&mut Effects::default());
+        }
+        tried
+    }
+
+    #[test]
+    fn a_receiver_that_refuses_waits_for_longer_each_time() {
+        let mut sender = sender();
+        assert_eq!(refused_at(&mut sender, 160), [0, 5, 15, 35, 75, 115, 155]);
+        // Nobody else waits for it.
+        let mut effects = Effects::default();
+        sender.begin(Message { to: 3, ..named(50) }, true, &mut effects);
+        assert!(matches!(effects.jobs[..], [FileJob::Read { to: 3, .. }]));
+        (0..35).for_each(|_| sender.tick(&mut effects));
+        // Once it has arrived, a failure is the first one again.
+        assert_eq!(begin(&mut sender), [0, 100, 200, 300]);
+        wants(&mut sender, TOTAL, false);
+        assert_eq!(refused_at(&mut sender, 10), [0, 5]);
+        // So it is long after the last one, and in another term of office.
+        (0..90).for_each(|_| sender.tick(&mut effects));
+        assert_eq!(refused_at(&mut sender, 10), [0, 5]);
+        sender.clear(&mut effects);
+        assert_eq!(refused_at(&mut sender, 10), [0, 5]);
+    }
+
+    #[test]
+    fn what_takes_the_place_of_an_unreadable_file_continues_nothing() {
+        let nonce = |sender: &mut Sender, to, offset| {
+            let mut effects = Effects::default();
+            sender.read(to, 50, offset, Ok((TOTAL, Bytes::from(vec![1; CHUNK as usize]))), &mut effects);
+            Header::read(&effects.messages[0].context).unwrap().nonce
+        };
+        let mut sender = sender();
+        let mut effects = Effects::default();
+        sender.begin(named(50), true, &mut effects);
+        sender.begin(Message { to: 3, ..named(50) }, true, &mut effects);
+        assert_eq!((nonce(&mut sender, 2, 0), nonce(&mut sender, 3, 0)), (7, 7));
+        sender.read(2, 50, CHUNK, Err(Error::Unavailable), &mut effects);
+        // The other one has its file open.
+        assert_eq!(nonce(&mut sender, 3, CHUNK), 7);
+        (0..5).for_each(|_| sender.tick(&mut effects));
+        sender.begin(named(50), true, &mut effects);
+        assert_eq!(nonce(&mut sender, 2, 0), 8);
     }
 
     #[test]
