@@ -1,12 +1,26 @@
 """What the tests share: a cluster in one process, and an engine that is a cluster of its own."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import rft
 from story import Cluster, Commands, wait_for
+
+
+class Stuck(Commands):
+    """One whose `apply` stands still until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered, self.release = threading.Event(), threading.Event()
+
+    def apply(self, entries: list[rft.Entry]) -> list[bytes | None]:
+        self.entered.set()
+        self.release.wait(20)
+        return super().apply(entries)
 
 
 def quick(id: int = 1, voters: tuple[int, ...] = (1,), **settings: int) -> rft.Config:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 import rft
 import rft.aio
-from conftest import quick
+from conftest import Stuck, quick
 from story import Commands
 
 T = TypeVar("T")
@@ -147,18 +147,11 @@ def test_closing_ends_what_is_under_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut_off", [False, True])
 def test_closing_beside_a_callback_ends_what_is_under_way(tmp_path: Path, cut_off: bool) -> None:
     async def work() -> None:
-        entered, release = threading.Event(), threading.Event()
-
-        class Stuck(Commands):
-            def apply(self, entries: list[rft.Entry]) -> Any:
-                entered.set()
-                release.wait(20)
-                return super().apply(entries)
-
-        engine = rft.aio.Engine(quick(), tmp_path, Stuck())
+        machine = Stuck()
+        engine = rft.aio.Engine(quick(), tmp_path, machine)
         await lead(engine)
         waiting = asyncio.create_task(engine.propose(b"x", timeout=None))
-        assert await asyncio.to_thread(entered.wait, 20)
+        assert await asyncio.to_thread(machine.entered.wait, 20)
         if cut_off:
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(engine.close(timeout=0.2), 0.05)
@@ -167,7 +160,7 @@ def test_closing_beside_a_callback_ends_what_is_under_way(tmp_path: Path, cut_of
                 await engine.close(timeout=0.05)
         with pytest.raises(rft.ClosedError):
             await asyncio.wait_for(waiting, 10)
-        release.set()
+        machine.release.set()
         await engine.close()
 
     run(work())

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import pytest
 import rft
-from conftest import lead, quick
+from conftest import Stuck, lead, quick
 from story import Cluster, Commands, wait_for
 
 BIG = 1 << 64
@@ -561,15 +561,8 @@ def test_after_close_calls_say_so(tmp_path: Path) -> None:
 
 
 def test_requests_under_way_end_when_it_is_closed(tmp_path: Path) -> None:
-    entered, release = threading.Event(), threading.Event()
-
-    class Stuck(Commands):
-        def apply(self, entries: list[rft.Entry]) -> Any:
-            entered.set()
-            release.wait(20)
-            return super().apply(entries)
-
-    engine = lead(rft.Engine(quick(), tmp_path, Stuck()))
+    machine = Stuck()
+    engine = lead(rft.Engine(quick(), tmp_path, machine))
     errors: list[rft.RaftError] = []
 
     def propose() -> None:
@@ -581,10 +574,10 @@ def test_requests_under_way_end_when_it_is_closed(tmp_path: Path) -> None:
     threads = [threading.Thread(target=propose) for _ in range(4)]
     for thread in threads:
         thread.start()
-    entered.wait(20)
+    machine.entered.wait(20)
     with pytest.raises(rft.TimedOutError):
         engine.close(timeout=0.05)
-    release.set()
+    machine.release.set()
     engine.close()
     for thread in threads:
         thread.join(20)

@@ -143,7 +143,6 @@ mod tests {
     use crate::bare::node::BareNode;
     use crate::consensus::config::Config;
     use crate::disk::recovered::Identity;
-
     use crate::raftpb::conf_change::ConfState;
     use crate::raftpb::entry::Entry;
     use crate::raftpb::message::Message;

@@ -177,6 +177,24 @@ fn a_newcomer_is_installed_from_chunks_some_of_which_are_lost() {
     assert!(lost.load(Ordering::SeqCst) >= 2, "{lost:?}");
 }
 
+/// Cuts a follower off until the leader has let go of what it lacks.
+fn leave_behind(world: &World) -> u64 {
+    world.write("first");
+    let leader = world.leader();
+    let away = leader % 3 + 1;
+    world.set_cut(away, true);
+    (0..120).for_each(|n| world.write(&format!("entry {n} {}", "x".repeat(50))));
+    wait_until("compaction", || world.node(leader).engine.status().status.first_index > 80);
+    away
+}
+
+/// It comes back, which takes a snapshot.
+fn catch_up(world: &World, away: u64) {
+    world.set_cut(away, false);
+    world.agreed(121);
+    assert!(world.node(away).machine.has_event(|event| matches!(event, Event::SnapshotRestored { .. })));
+}
+
 #[test]
 fn a_snapshot_longer_than_the_queue_of_its_receiver_arrives() {
     let world = World::new(&[1, 2, 3], |options| {
@@ -194,15 +212,8 @@ fn a_snapshot_longer_than_the_queue_of_its_receiver_arrives() {
             true
         })
     });
-    world.write("first");
-    let leader = world.leader();
-    let away = leader % 3 + 1;
-    world.set_cut(away, true);
-    (0..120).for_each(|n| world.write(&format!("entry {n} {}", "x".repeat(50))));
-    wait_until("compaction", || world.node(leader).engine.status().status.first_index > 80);
-    world.set_cut(away, false);
-    world.agreed(121);
-    assert!(world.node(away).machine.has_event(|event| matches!(event, Event::SnapshotRestored { .. })));
+    let away = leave_behind(&world);
+    catch_up(&world, away);
 }
 
 #[test]
@@ -211,12 +222,7 @@ fn a_node_of_another_make_that_took_over_a_directory_is_given_a_snapshot_in_one_
         often(options);
         options.snapshot_chunk_bytes = 1024;
     });
-    world.write("first");
-    let leader = world.leader();
-    let away = leader % 3 + 1;
-    world.set_cut(away, true);
-    (0..120).for_each(|n| world.write(&format!("entry {n} {}", "x".repeat(50))));
-    wait_until("compaction", || world.node(leader).engine.status().status.first_index > 80);
+    let away = leave_behind(&world);
     // It tells no number of its disk any more, which all have heard, and takes no pieces.
     world.set_filter(move |message| {
         if message.from == away {
@@ -224,9 +230,7 @@ fn a_node_of_another_make_that_took_over_a_directory_is_given_a_snapshot_in_one_
         }
         message.to != away || message.msg_type != MessageType::MsgSnap || message.context.is_empty()
     });
-    world.set_cut(away, false);
-    world.agreed(121);
-    assert!(world.node(away).machine.has_event(|event| matches!(event, Event::SnapshotRestored { .. })));
+    catch_up(&world, away);
 }
 
 #[test]
