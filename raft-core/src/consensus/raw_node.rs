@@ -60,9 +60,14 @@ impl<S: Storage> RawNode<S> {
     /// `Decode`, `Contradiction`, `StepLocalMessage`, `StepPeerNotFound`, `WrongReceiver` say what is wrong with it;
     /// `ProposalDropped` answers a forwarded proposal. None of them harms the node.
     pub fn step(&mut self, mut message: Message) -> Result<()> {
+        self.step_mut(&mut message)
+    }
+
+    /// The same with a message that stays where it lies; its parts are taken out of it.
+    pub fn step_mut(&mut self, message: &mut Message) -> Result<()> {
         self.run(|raft| {
-            guard::check(raft, &message)?;
-            step::step(raft, &mut message)
+            guard::check(raft, message)?;
+            step::step(raft, message)
         })
     }
 
@@ -195,44 +200,46 @@ impl<S: Storage> RawNode<S> {
 
     /// Takes what is to be done.
     pub fn ready(&mut self) -> Result<Ready> {
-        self.check()?;
+        let mut ready = Ready::default();
+        self.take_ready(&mut ready)?;
+        Ok(ready)
+    }
+
+    /// The same into a place that the host keeps, whose list of messages is used again. What is still in it is dropped.
+    pub fn take_ready(&mut self, ready: &mut Ready) -> Result<()> {
         let soft_state = self.next_soft_state();
         let old_soft_state = std::mem::replace(&mut self.soft_state, soft_state);
         let hard_state = self.raft.hard_state();
         let old_hard_state = std::mem::replace(&mut self.hard_state, hard_state);
-        let changed = (hard_state != old_hard_state).then_some(hard_state);
-        let raft = &mut self.raft;
-        let (messages, after_append) = raft.outbox.take();
-        let (snapshot, entries) = raft.log.accept_unstable();
-        let append =
-            if changed.is_some() || snapshot.is_some() || !entries.is_empty() || !after_append.is_empty() {
-                let stable = if raft.log.has_unstable_entries() { Some(raft.log.last_id()) } else { None };
-                Some(AppendTicket {
+        ready.soft_state = (soft_state != old_soft_state).then_some(soft_state);
+        self.run(|raft| {
+            ready.read_states = std::mem::take(&mut raft.read_states);
+            raft.outbox.take_into(&mut ready.messages);
+            let messages = raft.outbox.take_promises();
+            let snapshot = raft.log.accept_unstable_snapshot();
+            let entries = raft.log.accept_unstable_entries();
+            let hard_state = (hard_state != old_hard_state).then_some(hard_state);
+            ready.append = None;
+            if hard_state.is_some() || snapshot.is_some() || !entries.is_empty() || !messages.is_empty() {
+                let is_promise = hard_state
+                    .is_some_and(|new| (new.term, new.vote) != (old_hard_state.term, old_hard_state.vote));
+                ready.append = Some(AppendTicket {
                     term: raft.term,
-                    hard_state: changed,
-                    must_sync: !entries.is_empty()
-                        || (hard_state.term, hard_state.vote) != (old_hard_state.term, old_hard_state.vote),
-                    stable: stable.transpose().map_err(|error| self.fail(error))?,
+                    hard_state,
+                    must_sync: !entries.is_empty() || is_promise,
+                    stable: raft.log.last_unstable_id(),
                     snapshot,
                     entries,
-                    messages: after_append,
-                })
-            } else {
-                None
-            };
-        let raft = &mut self.raft;
-        let (entries, bytes) = match raft.log.accept_committed(raft.config.apply_unstable) {
-            Ok(page) => page,
-            Err(error) => return Err(self.fail(error)),
-        };
-        raft.trace("Ready");
-        raft.trace_queued();
-        Ok(Ready {
-            soft_state: (soft_state != old_soft_state).then_some(soft_state),
-            read_states: std::mem::take(&mut raft.read_states),
-            messages,
-            append,
-            apply: (!entries.is_empty()).then_some(ApplyTicket { entries, bytes }),
+                    messages,
+                });
+            }
+            ready.apply = None;
+            if raft.log.has_next_committed(raft.config.apply_unstable) {
+                let (entries, bytes) = raft.log.accept_committed(raft.config.apply_unstable)?;
+                ready.apply = Some(ApplyTicket { entries, bytes });
+            }
+            raft.trace("Ready");
+            Ok(())
         })
     }
 
@@ -244,8 +251,9 @@ impl<S: Storage> RawNode<S> {
 
     /// The ticket's write is durable. Publishes it to the storage, counts this node's own acknowledgement or vote, and
     /// returns the messages that may leave now.
-    pub fn appended(&mut self, ticket: AppendTicket) -> Result<Vec<Message>> {
-        self.run(|raft| durable::appended(raft, ticket))
+    pub fn appended(&mut self, mut ticket: AppendTicket) -> Result<Vec<Message>> {
+        self.run(|raft| durable::appended(raft, &mut ticket))?;
+        Ok(ticket.messages)
     }
 
     /// The ticket's entries are in the state machine. Membership changes among them take effect.
@@ -260,22 +268,22 @@ impl<S: Storage> RawNode<S> {
     /// been applied after `append` was durable.
     pub fn advance(
         &mut self,
-        append: Option<AppendTicket>,
+        mut append: Option<AppendTicket>,
         apply: Option<ApplyTicket>,
     ) -> Result<Vec<Message>> {
         self.run(|raft| {
             if let Some(ticket) = &apply {
                 durable::reconfigure(raft, ticket)?;
             }
-            let messages = match append {
-                Some(ticket) => durable::appended(raft, ticket)?,
-                None => Vec::new(),
-            };
+            if let Some(ticket) = &mut append {
+                durable::appended(raft, ticket)?;
+            }
             if let Some(ticket) = &apply {
                 durable::applied(raft, ticket)?;
             }
-            Ok(messages)
-        })
+            Ok(())
+        })?;
+        Ok(append.map_or_else(Vec::new, |ticket| ticket.messages))
     }
 
     /// A copy of the node's state. Works on a failed node too.
@@ -381,7 +389,10 @@ impl<S: Storage> RawNode<S> {
         self.check()?;
         let result = call(&mut self.raft);
         self.raft.trace_queued();
-        result.map_err(|error| self.fail(error))
+        match result {
+            Ok(done) => Ok(done),
+            Err(error) => Err(self.fail(error)),
+        }
     }
 
     #[inline]

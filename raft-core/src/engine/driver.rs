@@ -2,6 +2,7 @@
 //! `send`, so heartbeats leave on time whatever disk and state machine do.
 
 use std::collections::VecDeque;
+use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ use super::work::{ApplierJob, Completion, WriterJob};
 use crate::consensus::log::memory_storage::MemoryStorage;
 use crate::consensus::lost::Lost;
 use crate::consensus::raw_node::RawNode;
-use crate::consensus::ready::{AppendTicket, SoftState};
+use crate::consensus::ready::{AppendTicket, Ready, SoftState};
 use crate::consensus::status::RoleKind;
 use crate::disk::loss::Loss;
 use crate::error::{Error, Result};
@@ -214,17 +215,18 @@ impl Driver {
     /// Takes what consensus wants done until it wants no more. Messages leave first: a leader's appends are on their way
     /// while its own disk writes (thesis 10.2.1).
     fn pump(&mut self) -> Result<()> {
+        let mut ready = Ready::default();
         while self.node.has_ready() {
-            let ready = self.node.ready()?;
+            self.node.take_ready(&mut ready)?;
             if let Some(soft_state) = ready.soft_state {
                 self.note_role(soft_state)?;
             }
-            self.dispatch(ready.messages)?;
-            self.confirm_reads(ready.read_states)?;
-            if let Some(ticket) = ready.append {
+            self.dispatch(take(&mut ready.messages))?;
+            self.confirm_reads(take(&mut ready.read_states))?;
+            if let Some(ticket) = ready.append.take() {
                 self.save(ticket)?;
             }
-            if let Some(ticket) = ready.apply {
+            if let Some(ticket) = ready.apply.take() {
                 self.applying += 1;
                 let last = ticket.entries().last().map_or(0, |entry| entry.index);
                 self.handed_out = last;

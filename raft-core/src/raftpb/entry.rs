@@ -1,7 +1,6 @@
 //! [`Entry`], and [`Entries`]: consecutive entries that share their memory.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::run::Run;
 use super::wire::{Field, Fields, NUMBER_LEN_MAX, is_next, varint, varint_len};
@@ -193,18 +192,23 @@ impl<'a> EntryRef<'a> {
 ///
 /// Cloning one clones no entry: log, messages, write-ahead log and state machine all hold the same memory. One run
 /// is the usual case and lives without an allocation of its own.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Entries {
     runs: Runs,
 }
 
-// No run in it is empty, and `Many` holds two at the least.
-#[derive(Clone, Default)]
+// No run in it is empty, and a list holds two at the least: it is rare, and out of line, so that entries are two words.
+#[derive(Clone)]
+#[allow(clippy::box_collection)]
 enum Runs {
-    #[default]
-    None,
     One(Run),
-    Many(Vec<Run>),
+    NoneOrMany(Option<Box<Vec<Run>>>),
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Entries { runs: Runs::NoneOrMany(None) }
+    }
 }
 
 impl Entries {
@@ -215,19 +219,27 @@ impl Entries {
 
     /// Proposals that have neither term nor index yet, one for each payload.
     pub fn proposals(payloads: Vec<Bytes>) -> Self {
-        let entries: Arc<[Entry]> =
-            payloads.into_iter().map(|data| Entry { data, ..Entry::default() }).collect();
-        Entries::from(entries)
+        payloads.into_iter().map(|data| Entry { data, ..Entry::default() }).collect()
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.runs().iter().map(|run| run.len()).sum()
+        self.sum(Run::len)
+    }
+
+    /// One run, the usual case, is not walked as a list.
+    #[inline(always)]
+    fn sum(&self, of: impl Fn(&Run) -> usize) -> usize {
+        match &self.runs {
+            Runs::One(run) => of(run),
+            Runs::NoneOrMany(None) => 0,
+            Runs::NoneOrMany(Some(runs)) => runs.iter().map(of).sum(),
+        }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        matches!(self.runs, Runs::None)
+        matches!(self.runs, Runs::NoneOrMany(None))
     }
 
     /// The first entry.
@@ -255,18 +267,16 @@ impl Entries {
     /// The shared pieces, in order, none of them empty.
     pub fn runs(&self) -> &[Run] {
         match &self.runs {
-            Runs::None => &[],
             Runs::One(run) => std::slice::from_ref(run),
-            Runs::Many(runs) => runs,
+            Runs::NoneOrMany(runs) => runs.as_deref().map_or(&[], Vec::as_slice),
         }
     }
 
     /// The same, handed over: as one, which is the usual case, or a list of several or none.
     pub(crate) fn into_one(self) -> std::result::Result<Run, Vec<Run>> {
         match self.runs {
-            Runs::None => Err(Vec::new()),
             Runs::One(run) => Ok(run),
-            Runs::Many(runs) => Err(runs),
+            Runs::NoneOrMany(runs) => Err(runs.map_or_else(Vec::new, |runs| *runs)),
         }
     }
 
@@ -284,19 +294,15 @@ impl Entries {
             return;
         }
         match &mut self.runs {
-            Runs::None => self.runs = Runs::One(run),
-            Runs::One(_) => {
-                if let Runs::One(first) = std::mem::take(&mut self.runs) {
-                    self.runs = Runs::Many(vec![first, run]);
-                }
-            }
-            Runs::Many(runs) => runs.push(run),
+            Runs::One(first) => self.runs = Runs::NoneOrMany(Some(Box::new(vec![first.clone(), run]))),
+            Runs::NoneOrMany(None) => self.runs = Runs::One(run),
+            Runs::NoneOrMany(Some(runs)) => runs.push(run),
         }
     }
 
     /// Bytes of payload, which the limits on uncommitted and in-flight data count.
     pub fn payload_len(&self) -> usize {
-        self.runs().iter().map(Run::payload_len).sum()
+        self.sum(Run::payload_len)
     }
 
     /// The entries that are no bytes of the host but changes of the membership.
@@ -313,7 +319,7 @@ impl Entries {
 
     /// At least what the entries encode to, without looking at each number in them.
     pub(crate) fn encoded_bound(&self) -> u64 {
-        self.runs().iter().map(Run::encoded_bound).sum()
+        self.sum(Run::encoded_bound) as u64
     }
 
     /// Gives the entries `term` and the indices from `first_index` on: what a leader does when it appends.
@@ -330,31 +336,35 @@ impl Entries {
 
 impl From<Run> for Entries {
     fn from(run: Run) -> Self {
-        Entries { runs: if run.is_empty() { Runs::None } else { Runs::One(run) } }
-    }
-}
-
-impl From<Arc<[Entry]>> for Entries {
-    fn from(entries: Arc<[Entry]>) -> Self {
-        Entries::from(Run::apart(entries))
+        Entries { runs: if run.is_empty() { Runs::NoneOrMany(None) } else { Runs::One(run) } }
     }
 }
 
 impl From<Vec<Entry>> for Entries {
     fn from(entries: Vec<Entry>) -> Self {
-        Entries::from(Arc::<[Entry]>::from(entries))
+        match <[Entry; 1]>::try_from(entries) {
+            Ok([entry]) => Entries::from(entry),
+            Err(entries) => Entries::from(Run::apart(entries.into())),
+        }
     }
 }
 
 impl From<Entry> for Entries {
     fn from(entry: Entry) -> Self {
-        Entries::from(Arc::<[Entry]>::from([entry]))
+        Entries::from(Run::one(entry))
     }
 }
 
 impl FromIterator<Entry> for Entries {
     fn from_iter<I: IntoIterator<Item = Entry>>(entries: I) -> Self {
-        Entries::from(entries.into_iter().collect::<Arc<[Entry]>>())
+        let mut entries = entries.into_iter();
+        match (entries.next(), entries.next()) {
+            (None, _) => Entries::new(),
+            (Some(one), None) => Entries::from(one),
+            (Some(first), Some(second)) => {
+                Entries::from(Run::apart([first, second].into_iter().chain(entries).collect()))
+            }
+        }
     }
 }
 

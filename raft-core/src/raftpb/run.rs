@@ -13,31 +13,32 @@ use crate::error::{Error, Result};
 /// A bound on the encoded length of an entry beyond its payload: type, term, index and length with their tags.
 const ENTRY_OVERHEAD: usize = 2 + 11 + 11 + 11;
 
-/// A part of one shared block of consecutive entries.
+/// A part of one shared block of consecutive entries. Two words: it is moved often.
 #[derive(Clone)]
 pub struct Run {
-    block: Block,
+    block: Arc<Block>,
     // Half-open. A run longer than u32::MAX entries cannot be built.
     lo: u32,
     hi: u32,
-    // Whether the block holds anything but bytes of the host, and the payload of the part: known, so that a batch is not
-    // walked again at each step on its way.
+}
+
+struct Block {
+    held: Held,
+    len: u32,
+    // Whether there is anything but bytes of the host, and the payload of all: known, so that a batch is not walked again at
+    // each step on its way.
     has_changes: bool,
     payload_len: usize,
 }
 
-#[derive(Clone)]
-enum Block {
-    /// Each payload holds its memory, as those that were proposed each by itself.
-    Apart(Arc<[Entry]>),
-    /// One buffer holds them all, as those that came in one message: nobody counts who holds the single ones.
-    Joined(Arc<Joined>),
-}
-
-struct Joined {
-    // Without room for more: the log may keep it for long.
-    entries: Box<[EntryOf<Span>]>,
-    buffer: Bytes,
+enum Held {
+    /// One that was proposed by itself, without memory of its own beside the block.
+    One(Entry),
+    /// Each payload holds its memory, as those that were proposed together.
+    Apart(Box<[Entry]>),
+    /// One buffer holds them all, as those that came in one message: nobody counts who holds the single ones. The list is
+    /// without room for more: the log may keep it for long.
+    Joined(Box<[EntryOf<Span>]>, Bytes),
 }
 
 /// Where a payload lies in its buffer.
@@ -66,19 +67,27 @@ impl Span {
     }
 }
 
-impl Joined {
-    #[inline(always)]
-    fn view(&self, entry: &EntryOf<Span>) -> EntryRef<'_> {
-        // Where nobody looks at the payload this costs nothing, which a check that may panic would.
-        entry.with(self.buffer.get(entry.data.range()).unwrap_or_default())
-    }
+#[inline(always)]
+fn view<'a>(entry: &EntryOf<Span>, buffer: &'a Bytes) -> EntryRef<'a> {
+    // Where nobody looks at the payload this costs nothing, which a check that may panic would.
+    entry.with(buffer.get(entry.data.range()).unwrap_or_default())
+}
+
+fn has_changes<D>(entries: &[EntryOf<D>]) -> bool {
+    entries.iter().any(|entry| entry.entry_type != EntryType::Normal)
 }
 
 impl Run {
-    pub(super) fn apart(entries: Arc<[Entry]>) -> Self {
-        let hi = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let has_changes = entries.iter().any(|entry| entry.entry_type != EntryType::Normal);
-        Run::of(Block::Apart(entries), hi, has_changes)
+    /// An entry by itself.
+    pub(super) fn one(entry: Entry) -> Self {
+        let (has_changes, payload_len) = (entry.entry_type != EntryType::Normal, entry.data.len());
+        Run::of(Block { held: Held::One(entry), len: 1, has_changes, payload_len })
+    }
+
+    pub(super) fn apart(entries: Box<[Entry]>) -> Self {
+        let len = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        let (has_changes, payload_len) = (has_changes(&entries), payload_len(&entries));
+        Run::of(Block { held: Held::Apart(entries), len, has_changes, payload_len })
     }
 
     /// Entries whose payloads lie in `buffer`.
@@ -89,23 +98,23 @@ impl Run {
                 buffer.len()
             )));
         }
-        let hi = entries.len() as u32;
-        let has_changes = entries.iter().any(|entry| entry.entry_type != EntryType::Normal);
-        Ok(Run::of(Block::Joined(Arc::new(Joined { entries: entries.into(), buffer })), hi, has_changes))
+        let (len, has_changes, payload_len) =
+            (entries.len() as u32, has_changes(&entries), spans_len(&entries));
+        Ok(Run::of(Block { held: Held::Joined(entries.into(), buffer), len, has_changes, payload_len }))
     }
 
-    fn of(block: Block, hi: u32, has_changes: bool) -> Self {
-        let mut run = Run { block, lo: 0, hi, has_changes, payload_len: 0 };
-        run.payload_len = run.count_payload();
-        run
+    fn of(block: Block) -> Self {
+        let hi = block.len;
+        Run { block: Arc::new(block), lo: 0, hi }
     }
 
-    fn count_payload(&self) -> usize {
-        match &self.block {
-            Block::Apart(entries) => entries[self.range()].iter().map(|entry| entry.data.len()).sum(),
-            Block::Joined(block) => {
-                block.entries[self.range()].iter().map(|entry| entry.data.len as usize).sum()
-            }
+    /// The whole block, of which this is a part; what is joined in one buffer comes with that.
+    #[inline(always)]
+    fn held(&self) -> std::result::Result<&[Entry], (&[EntryOf<Span>], &Bytes)> {
+        match &self.block.held {
+            Held::One(entry) => Ok(slice::from_ref(entry)),
+            Held::Apart(entries) => Ok(entries),
+            Held::Joined(entries, buffer) => Err((entries, buffer)),
         }
     }
 
@@ -116,7 +125,7 @@ impl Run {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.range().len()
+        (self.hi - self.lo) as usize
     }
 
     /// Whether there are none.
@@ -126,18 +135,24 @@ impl Run {
 
     /// The term of the entry at this place of the run.
     pub fn term(&self, at: usize) -> Option<u64> {
-        match &self.block {
-            Block::Apart(entries) => entries[self.range()].get(at).map(|entry| entry.term),
-            Block::Joined(block) => block.entries[self.range()].get(at).map(|entry| entry.term),
+        match self.held() {
+            Ok(entries) => entries.get(self.place(at)?).map(|entry| entry.term),
+            Err((entries, _)) => entries.get(self.place(at)?).map(|entry| entry.term),
         }
+    }
+
+    /// Where in the block an entry of the run stands.
+    #[inline(always)]
+    fn place(&self, at: usize) -> Option<usize> {
+        (at < self.len()).then_some(self.lo as usize + at)
     }
 
     /// The entry at this place of the run.
     #[inline(always)]
     pub fn get(&self, at: usize) -> Option<EntryRef<'_>> {
-        match &self.block {
-            Block::Apart(entries) => entries[self.range()].get(at).map(EntryOf::view),
-            Block::Joined(block) => block.entries[self.range()].get(at).map(|entry| block.view(entry)),
+        match self.held() {
+            Ok(entries) => entries.get(self.place(at)?).map(EntryOf::view),
+            Err((entries, buffer)) => entries.get(self.place(at)?).map(|entry| view(entry, buffer)),
         }
     }
 
@@ -156,20 +171,17 @@ impl Run {
     /// Every entry, in order.
     #[inline(always)]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = EntryRef<'_>> + ExactSizeIterator + Clone {
-        match &self.block {
-            Block::Apart(entries) => Iter::Apart(entries[self.range()].iter()),
-            Block::Joined(block) => Iter::Joined(block.entries[self.range()].iter(), block),
+        match self.held() {
+            Ok(entries) => Iter::Apart(entries[self.range()].iter()),
+            Err((entries, buffer)) => Iter::Joined(entries[self.range()].iter(), buffer),
         }
     }
 
     /// Every entry by itself, in order. Its payload goes on sharing the memory it lies in.
     pub fn owned(&self) -> impl Iterator<Item = Entry> {
-        self.range().map(|at| match &self.block {
-            Block::Apart(entries) => entries[at].clone(),
-            Block::Joined(block) => {
-                let entry = &block.entries[at];
-                entry.with(block.buffer.slice(entry.data.range()))
-            }
+        self.range().map(|at| match self.held() {
+            Ok(entries) => entries[at].clone(),
+            Err((entries, buffer)) => entries[at].with(buffer.slice(entries[at].data.range())),
         })
     }
 
@@ -184,51 +196,59 @@ impl Run {
     pub(crate) fn cut(&mut self, lo: usize, hi: usize) {
         let hi = hi.min(self.len());
         let lo = lo.min(hi);
-        if (lo, hi) != (0, self.len()) {
-            self.hi = self.lo + hi as u32;
-            self.lo += lo as u32;
-            self.payload_len = self.count_payload();
-        }
+        self.hi = self.lo + hi as u32;
+        self.lo += lo as u32;
     }
 
     /// Whether these are those of `other`, in the same memory.
     pub(super) fn is_same(&self, other: &Run) -> bool {
-        let is_block = match (&self.block, &other.block) {
-            (Block::Apart(own), Block::Apart(other)) => Arc::ptr_eq(own, other),
-            (Block::Joined(own), Block::Joined(other)) => Arc::ptr_eq(own, other),
-            _ => false,
-        };
-        is_block && self.range() == other.range()
+        Arc::ptr_eq(&self.block, &other.block) && self.range() == other.range()
     }
 
     /// Gives the entries `term` and the indices from `index` on, where nobody else holds the block: else nothing is done.
     pub(super) fn number(&mut self, term: u64, index: u64) -> bool {
-        let range = self.range();
-        match &mut self.block {
-            Block::Apart(entries) if range.len() == entries.len() => {
-                Arc::get_mut(entries).map(|entries| number(entries, term, index)).is_some()
-            }
-            Block::Joined(block) if range.len() == block.entries.len() => {
-                Arc::get_mut(block).map(|block| number(&mut block.entries, term, index)).is_some()
-            }
-            _ => false,
+        let is_whole = self.is_whole();
+        let Some(block) = Arc::get_mut(&mut self.block).filter(|_| is_whole) else { return false };
+        match &mut block.held {
+            Held::One(entry) => (entry.term, entry.index) = (term, index),
+            Held::Apart(entries) => number(entries, term, index),
+            Held::Joined(entries, _) => number(entries, term, index),
         }
+        true
+    }
+
+    fn is_whole(&self) -> bool {
+        self.hi - self.lo == self.block.len
     }
 
     /// Whether there may be anything but bytes of the host.
     pub(super) fn has_changes(&self) -> bool {
-        self.has_changes
+        self.block.has_changes
     }
 
     /// Bytes of payload.
     pub fn payload_len(&self) -> usize {
-        self.payload_len
+        if self.is_whole() {
+            return self.block.payload_len;
+        }
+        match self.held() {
+            Ok(entries) => payload_len(&entries[self.range()]),
+            Err((entries, _)) => spans_len(&entries[self.range()]),
+        }
     }
 
     /// At least what the entries encode to, without looking at each number in them.
-    pub(crate) fn encoded_bound(&self) -> u64 {
-        (self.payload_len + ENTRY_OVERHEAD * self.len()) as u64
+    pub(crate) fn encoded_bound(&self) -> usize {
+        self.payload_len() + ENTRY_OVERHEAD * self.len()
     }
+}
+
+fn payload_len(entries: &[Entry]) -> usize {
+    entries.iter().map(|entry| entry.data.len()).sum()
+}
+
+fn spans_len(entries: &[EntryOf<Span>]) -> usize {
+    entries.iter().map(|entry| entry.data.len as usize).sum()
 }
 
 fn number<D>(entries: &mut [EntryOf<D>], term: u64, first_index: u64) {
@@ -246,7 +266,7 @@ impl fmt::Debug for Run {
 #[derive(Clone)]
 enum Iter<'a> {
     Apart(slice::Iter<'a, Entry>),
-    Joined(slice::Iter<'a, EntryOf<Span>>, &'a Joined),
+    Joined(slice::Iter<'a, EntryOf<Span>>, &'a Bytes),
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -256,7 +276,7 @@ impl<'a> Iterator for Iter<'a> {
     fn next(&mut self) -> Option<EntryRef<'a>> {
         match self {
             Iter::Apart(entries) => entries.next().map(EntryOf::view),
-            Iter::Joined(entries, block) => entries.next().map(|entry| block.view(entry)),
+            Iter::Joined(entries, buffer) => entries.next().map(|entry| view(entry, buffer)),
         }
     }
 
@@ -265,8 +285,8 @@ impl<'a> Iterator for Iter<'a> {
     fn fold<B, F: FnMut(B, EntryRef<'a>) -> B>(self, first: B, mut visit: F) -> B {
         match self {
             Iter::Apart(entries) => entries.fold(first, |so_far, entry| visit(so_far, entry.view())),
-            Iter::Joined(entries, block) => {
-                entries.fold(first, |so_far, entry| visit(so_far, block.view(entry)))
+            Iter::Joined(entries, buffer) => {
+                entries.fold(first, |so_far, entry| visit(so_far, view(entry, buffer)))
             }
         }
     }
@@ -285,7 +305,7 @@ impl<'a> DoubleEndedIterator for Iter<'a> {
     fn next_back(&mut self) -> Option<EntryRef<'a>> {
         match self {
             Iter::Apart(entries) => entries.next_back().map(EntryOf::view),
-            Iter::Joined(entries, block) => entries.next_back().map(|entry| block.view(entry)),
+            Iter::Joined(entries, buffer) => entries.next_back().map(|entry| view(entry, buffer)),
         }
     }
 }
@@ -300,25 +320,29 @@ mod tests {
             .collect()
     }
 
-    /// The same entries in either kind of block.
-    fn runs(indices: Range<u64>) -> [Run; 2] {
+    /// The same entries in each kind of block that can hold them.
+    fn runs(indices: Range<u64>) -> Vec<Run> {
         let apart = entries(indices);
         let buffer = Bytes::from(apart.iter().flat_map(|entry| entry.data.to_vec()).collect::<Vec<u8>>());
         let joined =
             apart.iter().zip(0..).map(|(entry, at)| entry.with(Span { at: 3 * at, len: 3 })).collect();
-        [Run::apart(apart.into()), Run::joined(joined, buffer).unwrap()]
+        let one = if let [entry] = &apart[..] { Some(Run::one(entry.clone())) } else { None };
+        [Run::apart(apart.into()), Run::joined(joined, buffer).unwrap()].into_iter().chain(one).collect()
     }
 
     #[test]
     fn a_run_is_what_it_was_made_of_whatever_holds_it() {
-        for run in runs(1..6) {
-            assert!(run.iter().eq(entries(1..6).iter().map(Entry::view)));
-            assert!(run.iter().rev().eq(entries(1..6).iter().rev().map(Entry::view)));
-            assert!(run.owned().eq(entries(1..6)));
-            assert_eq!((run.iter().len(), run.payload_len(), run.has_changes()), (5, 15, false));
-            assert_eq!(run.get(1).map(|entry| entry.index), Some(2));
-            assert_eq!((run.first().map(|e| e.index), run.last().map(|e| e.index)), (Some(1), Some(5)));
-            assert_eq!(run.get(5), None);
+        for (last, run) in
+            [5, 1].into_iter().flat_map(|last| runs(1..last + 1).into_iter().map(move |run| (last, run)))
+        {
+            let (like, len) = (entries(1..last + 1), last as usize);
+            assert!(run.iter().eq(like.iter().map(Entry::view)));
+            assert!(run.iter().rev().eq(like.iter().rev().map(Entry::view)));
+            assert!(run.owned().eq(like));
+            assert_eq!((run.iter().len(), run.payload_len(), run.has_changes()), (len, 3 * len, false));
+            assert_eq!((run.first().map(|e| e.index), run.last().map(|e| e.index)), (Some(1), Some(last)));
+            assert_eq!((run.get(len - 1).map(|e| e.index), run.term(len - 1)), (Some(last), Some(1)));
+            assert_eq!((run.get(len), run.term(len)), (None, None));
         }
     }
 
@@ -351,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn the_common_kind_of_block_costs_no_more_room_than_its_pointer() {
-        assert_eq!(size_of::<Block>(), size_of::<Arc<[Entry]>>());
+    fn a_run_and_a_list_of_them_are_two_words() {
+        assert_eq!((size_of::<Run>(), size_of::<crate::raftpb::entry::Entries>()), (16, 16));
     }
 }

@@ -8,6 +8,7 @@ use raft_core::consensus::config::Config;
 use raft_core::consensus::log::memory_storage::MemoryStorage;
 use raft_core::consensus::log::storage::Storage;
 use raft_core::consensus::raw_node::RawNode;
+use raft_core::consensus::ready::Ready;
 use raft_core::raftpb::conf_change::ConfState;
 use raft_core::raftpb::encoder::Encoder;
 use raft_core::raftpb::message::Message;
@@ -15,6 +16,7 @@ use raft_core::raftpb::message::Message;
 /// A group whose first node leads.
 pub(crate) struct Trio {
     nodes: Vec<RawNode<MemoryStorage>>,
+    ready: Ready,
     mail: Vec<Message>,
     /// Where mail is put while what came before is stepped.
     spare: Vec<Message>,
@@ -52,6 +54,7 @@ impl Trio {
         let (encoded, parts) = (Vec::new(), Vec::new());
         let mut group = Trio {
             nodes,
+            ready: Ready::default(),
             mail,
             spare,
             applied,
@@ -128,12 +131,12 @@ impl Trio {
             quiet &= mail.is_empty();
             if self.wire {
                 self.deliver(&mail);
-                mail.clear();
+            } else {
+                for message in &mut mail {
+                    self.nodes[message.to as usize - 1].step_mut(message).unwrap();
+                }
             }
-            for message in mail.drain(..) {
-                let to = message.to as usize - 1;
-                self.nodes[to].step(message).unwrap();
-            }
+            mail.clear();
             self.spare = mail;
             if quiet {
                 return;
@@ -153,17 +156,21 @@ impl Trio {
     }
 
     fn turn(&mut self, at: usize) {
-        let node = &mut self.nodes[at];
-        let mut ready = node.ready().unwrap();
-        self.mail.append(&mut ready.messages);
-        node.recycle(ready.messages);
-        if let Some(ticket) = ready.append {
+        let Trio { nodes, ready, mail, applied, .. } = self;
+        let node = &mut nodes[at];
+        node.take_ready(ready).unwrap();
+        if !ready.messages.is_empty() {
+            mail.append(&mut ready.messages);
+        }
+        if let Some(ticket) = ready.append.take() {
             let mut messages = node.appended(ticket).unwrap();
-            self.mail.append(&mut messages);
+            if !messages.is_empty() {
+                mail.append(&mut messages);
+            }
             node.recycle(messages);
         }
-        if let Some(ticket) = ready.apply {
-            let (index, bytes) = &mut self.applied[at];
+        if let Some(ticket) = ready.apply.take() {
+            let (index, bytes) = &mut applied[at];
             ticket.entries().iter().for_each(|entry| {
                 *index = entry.index;
                 *bytes += entry.data.len() as u64;

@@ -138,14 +138,14 @@ impl EntryQueue {
         if lo >= hi {
             return slice;
         }
-        let at = self.piece_of(lo);
-        // Mostly one piece holds it all.
-        if let Some(piece) = self.pieces.get(at).filter(|piece| hi <= piece.next()) {
-            let part = piece.run.slice((lo - piece.first) as usize, (hi - piece.first) as usize);
-            if part.encoded_bound() <= bytes_max {
-                return Entries::from(part);
-            }
+        // Mostly it is the last piece.
+        if let Some(piece) = self.pieces.back()
+            && (lo, hi) == (piece.first, self.next)
+            && piece.run.encoded_bound() as u64 <= bytes_max
+        {
+            return Entries::from(piece.run.clone());
         }
+        let at = self.piece_of(lo);
         let is_all = self.is_bounded(at, hi, bytes_max);
         let mut left = bytes_max;
         for Piece { first, run } in self.pieces.range(at..) {
@@ -174,7 +174,7 @@ impl EntryQueue {
         let pieces = self.pieces.range(at..).take_while(|piece| piece.first < hi);
         let mut left = bytes_max;
         for Piece { run, .. } in pieces {
-            match left.checked_sub(run.encoded_bound()) {
+            match left.checked_sub(run.encoded_bound() as u64) {
                 Some(rest) => left = rest,
                 None => return false,
             }

@@ -145,9 +145,11 @@ impl<S: Storage> RaftLog<S> {
         if lo >= offset {
             return Ok(self.unstable.slice(lo, hi, bytes_max));
         }
-        let cut = hi.min(offset);
-        let mut entries = self.storage.entries(lo, cut, bytes_max)?;
-        if cut == hi || (entries.len() as u64) < cut - lo {
+        if hi <= offset {
+            return self.storage.entries(lo, hi, bytes_max);
+        }
+        let mut entries = self.storage.entries(lo, offset, bytes_max)?;
+        if (entries.len() as u64) < offset - lo {
             return Ok(entries);
         }
         let bytes: u64 = entries.iter().map(|entry| entry.encoded_len() as u64).sum();
@@ -181,9 +183,16 @@ impl<S: Storage> RaftLog<S> {
         }
         let last = prev.index + entries.len() as u64;
         let truncates = is_planted(Mutant::TruncateWithoutConflict);
-        let mut news = entries.iter().filter(|entry| truncates || !self.contains(EntryId::from(entry)));
-        let from = news.next().map(|entry| entry.index);
-        drop(news);
+        // Mostly all of them are new.
+        let from = match prev.index == self.last_index() {
+            true => entries.first().map(|entry| entry.index),
+            false => {
+                let mut entries = entries.iter();
+                entries
+                    .find(|entry| truncates || !self.contains(EntryId::from(entry)))
+                    .map(|entry| entry.index)
+            }
+        };
         if let Some(from) = from {
             self.append(suffix(entries, from))?;
         }
@@ -270,9 +279,9 @@ impl<S: Storage> RaftLog<S> {
         self.unstable.snapshot().is_some()
     }
 
-    /// Whether there are entries that are not durable yet.
-    pub(crate) fn has_unstable_entries(&self) -> bool {
-        self.unstable.has_entries()
+    /// The last entry, if it is not durable yet.
+    pub(crate) fn last_unstable_id(&self) -> Option<EntryId> {
+        self.unstable.last_id()
     }
 
     /// Whether there is anything to save that is not on its way.
@@ -280,9 +289,14 @@ impl<S: Storage> RaftLog<S> {
         self.unstable.has_next_entries() || self.unstable.has_next_snapshot()
     }
 
-    /// Takes what is to be saved and not on its way yet.
-    pub(crate) fn accept_unstable(&mut self) -> (Option<Box<Snapshot>>, Entries) {
-        self.unstable.accept()
+    /// Takes the snapshot that is to be saved and not on its way yet.
+    pub(crate) fn accept_unstable_snapshot(&mut self) -> Option<Box<Snapshot>> {
+        self.unstable.accept_snapshot()
+    }
+
+    /// Takes the entries that are to be saved and not on their way yet.
+    pub(crate) fn accept_unstable_entries(&mut self) -> Entries {
+        self.unstable.accept_entries()
     }
 
     /// What was handed out is durable: the storage may show it.
@@ -311,11 +325,8 @@ impl<S: Storage> RaftLog<S> {
             && self.applying < self.appliable_index(apply_unstable)
     }
 
-    /// Takes a page of committed entries to be applied, and its encoded bytes.
+    /// Takes a page of committed entries to be applied, and its encoded bytes. There are some.
     pub(crate) fn accept_committed(&mut self, apply_unstable: bool) -> Result<(Entries, u64)> {
-        if !self.has_next_committed(apply_unstable) {
-            return Ok((Entries::new(), 0));
-        }
         let last = self.appliable_index(apply_unstable);
         let room = self.applying_bytes_max.saturating_sub(self.applying_bytes);
         let entries = self.slice(self.applying + 1, last + 1, room)?;

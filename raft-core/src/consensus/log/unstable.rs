@@ -50,6 +50,12 @@ impl Unstable {
         self.snapshot.as_ref().map(|snapshot| snapshot.metadata.index)
     }
 
+    /// The last entry here, if there is one.
+    pub(super) fn last_id(&self) -> Option<EntryId> {
+        let index = self.entries.next() - 1;
+        self.entries.term(index).map(|term| EntryId::new(term, index))
+    }
+
     pub(super) fn term(&self, index: u64) -> Option<u64> {
         match &self.snapshot {
             Some(snapshot) if snapshot.metadata.index == index => Some(snapshot.metadata.term),
@@ -69,13 +75,20 @@ impl Unstable {
         self.snapshot.is_some() && !self.snapshot_in_progress
     }
 
-    /// Takes what is to be saved and not on its way yet.
-    pub(super) fn accept(&mut self) -> (Option<Box<Snapshot>>, Entries) {
-        let snapshot = if self.has_next_snapshot() { self.snapshot.clone().map(Box::new) } else { None };
-        self.snapshot_in_progress = self.snapshot.is_some();
-        let entries = self.entries.slice(self.in_progress, self.entries.next(), u64::MAX);
-        self.in_progress = self.entries.next();
-        (snapshot, entries)
+    /// Takes the snapshot that is to be saved and not on its way yet.
+    pub(super) fn accept_snapshot(&mut self) -> Option<Box<Snapshot>> {
+        if !self.has_next_snapshot() {
+            return None;
+        }
+        self.snapshot_in_progress = true;
+        self.snapshot.clone().map(Box::new)
+    }
+
+    /// Takes the entries that are to be saved and not on their way yet.
+    pub(super) fn accept_entries(&mut self) -> Entries {
+        let next = self.entries.next();
+        let from = std::mem::replace(&mut self.in_progress, next);
+        self.entries.slice(from, next, u64::MAX)
     }
 
     /// The log up to `id` is durable. Ignored if it has been replaced in the meantime.
@@ -134,22 +147,22 @@ mod tests {
     fn what_is_on_its_way_is_not_handed_out_twice() {
         let mut unstable = Unstable::new(5);
         unstable.truncate_and_append(entries(1, 5..7)).unwrap();
-        assert_eq!(unstable.accept().1.len(), 2);
+        assert_eq!(unstable.accept_entries().len(), 2);
         assert!(!unstable.has_next_entries());
         unstable.truncate_and_append(entries(1, 7..8)).unwrap();
-        assert_eq!(unstable.accept().1, entries(1, 7..8));
+        assert_eq!(unstable.accept_entries(), entries(1, 7..8));
     }
 
     #[test]
     fn a_replaced_write_does_not_count_as_stable() {
         let mut unstable = Unstable::new(5);
         unstable.truncate_and_append(entries(1, 5..8)).unwrap();
-        unstable.accept();
+        unstable.accept_entries();
         unstable.truncate_and_append(entries(2, 6..7)).unwrap();
         unstable.stable_to(EntryId::new(1, 7));
         unstable.stable_to(EntryId::new(1, 6));
         assert_eq!(unstable.offset(), 5);
-        assert_eq!(unstable.accept().1, entries(2, 6..7));
+        assert_eq!(unstable.accept_entries(), entries(2, 6..7));
         unstable.stable_to(EntryId::new(2, 6));
         assert_eq!((unstable.offset(), unstable.has_entries()), (7, false));
     }

@@ -16,28 +16,23 @@ use crate::raftpb::message::{Message, MessageType};
 /// where it does not fit: a quarter of all messages of a proposal that comes alone would be such answers.
 pub(super) fn handle<S: Storage>(raft: &mut Raft<S>, append: &mut Message) -> Result<()> {
     let prev = EntryId::new(append.log_term, append.index);
-    let answer = match raft.log.maybe_append(prev, std::mem::take(&mut append.entries), append.commit)? {
-        Some(last) => {
-            recovery::matches_up_to(raft, last);
-            if append.quiet {
-                return Ok(());
-            }
-            Message { index: last, ..Message::new(MessageType::MsgAppResp, append.from) }
+    if let Some(last) = raft.log.maybe_append(prev, std::mem::take(&mut append.entries), append.commit)? {
+        recovery::matches_up_to(raft, last);
+        if !append.quiet {
+            raft.acknowledge(append.from, last);
         }
-        None => {
-            // Everything this log holds behind a term above the leader's cannot match, so one answer may skip a
-            // whole term of it (thesis 3.5, the optimisation at its end, and a term with it).
-            let hint = raft.log.find_conflict_by_term(prev.index.min(raft.log.last_index()), prev.term)?;
-            Message {
-                index: prev.index,
-                reject: true,
-                reject_hint: hint.index,
-                log_term: hint.term,
-                ..Message::new(MessageType::MsgAppResp, append.from)
-            }
-        }
-    };
-    raft.send(answer);
+        return Ok(());
+    }
+    // Everything this log holds behind a term above the leader's cannot match, so one answer may skip a whole term of
+    // it (thesis 3.5, the optimisation at its end, and a term with it).
+    let hint = raft.log.find_conflict_by_term(prev.index.min(raft.log.last_index()), prev.term)?;
+    raft.send(Message {
+        index: prev.index,
+        reject: true,
+        reject_hint: hint.index,
+        log_term: hint.term,
+        ..Message::new(MessageType::MsgAppResp, append.from)
+    });
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! Tickets come back: a write is durable, entries are applied.
 
+use std::mem::take;
+
 use super::reconfigure;
 use super::recovery;
 use super::state::Raft;
@@ -9,34 +11,41 @@ use crate::consensus::mutants::{Mutant, is_planted};
 use crate::consensus::ready::{AppendTicket, ApplyTicket};
 use crate::error::Result;
 use crate::raftpb::conf_change::ConfChangeV2;
-use crate::raftpb::message::Message;
 
-/// The ticket's write is durable: counts this node's own acknowledgement and vote, and returns what may be said now.
+/// The ticket's write is durable: counts this node's own acknowledgement and vote, and leaves in it what may be said now.
 pub(in crate::consensus) fn appended<S: Storage>(
     raft: &mut Raft<S>,
-    ticket: AppendTicket,
-) -> Result<Vec<Message>> {
-    let AppendTicket { term, hard_state, snapshot, entries, stable, mut messages, .. } = ticket;
+    ticket: &mut AppendTicket,
+) -> Result<()> {
+    let AppendTicket { term, hard_state, snapshot, entries, stable, messages, .. } = ticket;
     if let Some(hard_state) = hard_state {
         raft.outbox.durable_term = hard_state.term;
     }
-    raft.log.publish(snapshot.as_deref(), entries)?;
+    raft.log.publish(snapshot.as_deref(), take(entries))?;
     let id = raft.id();
-    for mut own in messages.extract_if(.., |message| message.to == id) {
-        step::step(raft, &mut own)?;
+    let mut failure = None;
+    // Where they lie: to take a message out would move all of it.
+    messages.retain_mut(|message| {
+        let is_own = message.to == id;
+        if is_own && failure.is_none() {
+            failure = step::step(raft, message).err();
+        }
+        !is_own
+    });
+    if let Some(error) = failure {
+        return Err(error);
     }
     // In a newer term the unstable log may hold other entries at the same indices, and then again the same: only a
     // write of this term counts (the ABA problem).
-    if let Some(stable) = stable.filter(|_| term == raft.term || is_planted(Mutant::IgnoreAba)) {
+    if let Some(stable) = stable.filter(|_| *term == raft.term || is_planted(Mutant::IgnoreAba)) {
         raft.log.stable_to(stable);
     }
-    if let Some(snapshot) = &snapshot {
+    if let Some(snapshot) = snapshot {
         let index = snapshot.metadata.index;
         raft.log.stable_snapshot_to(index);
         applied_to(raft, index.max(raft.log.applied()), 0)?;
     }
-    recovery::check(raft)?;
-    Ok(messages)
+    recovery::check(raft)
 }
 
 /// Membership changes among applied entries take effect. Comes before `applied` for the same ticket.

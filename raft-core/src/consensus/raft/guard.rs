@@ -59,6 +59,9 @@ pub(in crate::consensus) fn check<S: Storage>(raft: &mut Raft<S>, message: &Mess
 
 /// Entries follow `index` without gap, in terms that do not fall and are not ahead of their leader's.
 fn check_append(message: &Message) -> Result<()> {
+    if message.log_term > message.term {
+        return Err(malformed(message, "follows an entry of an impossible term"));
+    }
     let (mut index, mut term) = (message.index, message.log_term);
     let (mut is_ordered, mut is_possible) = (true, true);
     message.entries.iter().for_each(|entry| {
@@ -73,11 +76,7 @@ fn check_append(message: &Message) -> Result<()> {
     if !is_possible {
         return Err(malformed(message, "holds an entry of an impossible term"));
     }
-    message.entries.changes().try_for_each(check_payload)?;
-    if message.log_term > message.term {
-        return Err(malformed(message, "follows an entry of an impossible term"));
-    }
-    Ok(())
+    message.entries.changes().try_for_each(check_payload)
 }
 
 /// A membership change that nobody can read must not get into the log, where everybody has to apply it.

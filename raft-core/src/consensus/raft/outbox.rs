@@ -34,41 +34,46 @@ impl Outbox {
         Outbox { id, store_id, gives_leases, durable_term, messages, after_append, spare, trace }
     }
 
-    /// Takes the messages that may leave now, and those that promise something.
-    pub(in crate::consensus) fn take(&mut self) -> (Vec<Message>, Vec<Message>) {
-        let spare = &mut self.spare;
-        let mut take = |list: &mut Vec<Message>| match list.is_empty() {
+    /// Takes the messages that may leave now, in exchange for a list whose memory those to come will use.
+    pub(in crate::consensus) fn take_into(&mut self, list: &mut Vec<Message>) {
+        list.clear();
+        if list.capacity() == 0 && !self.messages.is_empty() {
+            *list = self.spare.pop().unwrap_or_default();
+        }
+        std::mem::swap(list, &mut self.messages);
+    }
+
+    /// Takes the messages that promise something.
+    pub(in crate::consensus) fn take_promises(&mut self) -> Vec<Message> {
+        match self.after_append.is_empty() {
             true => Vec::new(),
-            false => std::mem::replace(list, spare.pop().unwrap_or_default()),
-        };
-        (take(&mut self.messages), take(&mut self.after_append))
+            false => std::mem::replace(&mut self.after_append, self.spare.pop().unwrap_or_default()),
+        }
     }
 
     /// Keeps a list for the messages to come, unless a burst has made it large.
     pub(in crate::consensus) fn recycle(&mut self, mut list: Vec<Message>) {
-        list.clear();
         if (1..=SPARE_CAPACITY).contains(&list.capacity()) && self.spare.len() < SPARE_LISTS {
+            list.clear();
             self.spare.push(list);
         }
     }
 
     /// Sends `message`, with this node as its sender where none is set. `term` is the node's, and is written into
     /// every kind but two: a vote names the term it is about, and what is forwarded may outlive the sender's term.
-    pub(super) fn send(&mut self, term: u64, mut message: Message) {
+    pub(super) fn send(&mut self, term: u64, message: Message) {
+        let (kind, to) = (message.msg_type, message.to);
+        self.put(term, kind, to, |place| *place = message);
+    }
+
+    /// The same for one of `kind` to `to` that `fill` writes where it will lie: what is as large and was written just now
+    /// would be moved slowly.
+    #[inline]
+    pub(super) fn put(&mut self, term: u64, kind: MessageType, to: u64, fill: impl FnOnce(&mut Message)) {
         use MessageType::*;
-        if message.from == 0 {
-            message.from = self.id;
-            message.store = self.store_id;
-        }
-        match message.msg_type {
-            MsgVote | MsgVoteResp | MsgPreVote | MsgPreVoteResp => {}
-            MsgProp | MsgReadIndex => message.term = 0,
-            _ => message.term = term,
-        }
-        self.trace.queued(&message);
-        let promises = match message.msg_type {
-            MsgAppResp if message.to != self.id && is_planted(Mutant::AckBeforeDurable) => false,
-            MsgVoteResp if message.to != self.id && is_planted(Mutant::VoteBeforeDurable) => false,
+        let promises = match kind {
+            MsgAppResp if to != self.id && is_planted(Mutant::AckBeforeDurable) => false,
+            MsgVoteResp if to != self.id && is_planted(Mutant::VoteBeforeDurable) => false,
             // "I hold these entries" and "you have my vote" must not be said before they survive a crash. The
             // node's own answers to itself take the same way.
             MsgAppResp | MsgVoteResp | MsgPreVoteResp => true,
@@ -76,6 +81,20 @@ impl Outbox {
             MsgHeartbeatResp => self.gives_leases && term > self.durable_term,
             _ => false,
         };
-        if promises { self.after_append.push(message) } else { self.messages.push(message) }
+        let list = if promises { &mut self.after_append } else { &mut self.messages };
+        // `push` would make it elsewhere first.
+        list.extend(std::iter::once_with(|| Message::new(kind, to)));
+        let Some(message) = list.last_mut() else { return };
+        fill(message);
+        if message.from == 0 {
+            message.from = self.id;
+            message.store = self.store_id;
+        }
+        match kind {
+            MsgVote | MsgVoteResp | MsgPreVote | MsgPreVoteResp => {}
+            MsgProp | MsgReadIndex => message.term = 0,
+            _ => message.term = term,
+        }
+        self.trace.queued(message);
     }
 }

@@ -125,11 +125,7 @@ impl<S: Storage> Raft<S> {
             self.trace("Replicate");
         }
         self.log.append(entries.number(first.term, first.index))?;
-        let id = self.id();
-        self.send(Message {
-            index: self.log.last_index(),
-            ..Message::new(crate::raftpb::message::MessageType::MsgAppResp, id)
-        });
+        self.acknowledge(self.id(), self.log.last_index());
         Ok(first)
     }
 

@@ -74,15 +74,13 @@ pub(super) fn maybe_send_append<S: Storage>(
         entries.is_empty() && progress.state == ProgressState::Replicate && progress.matched == prev_index;
     progress.sent_entries(entries.len(), entries.payload_len() as u64)?;
     progress.note_sent_commit(commit);
-    let message = Message {
-        index: prev_index,
-        log_term: prev_term,
-        entries,
-        commit,
-        quiet,
-        ..Message::new(MessageType::MsgApp, to)
-    };
-    outbox.send(*term, message);
+    outbox.put(*term, MessageType::MsgApp, to, |message| {
+        message.index = prev_index;
+        message.log_term = prev_term;
+        message.entries = entries;
+        message.commit = commit;
+        message.quiet = quiet;
+    });
     Ok(true)
 }
 
@@ -118,9 +116,9 @@ pub(super) fn maybe_commit<S: Storage>(raft: &mut Raft<S>) -> Result<bool> {
     let index = leader.progress.committed(&raft.membership);
     let by_counting = is_planted(Mutant::CommitOldTermByCounting);
     let term = if by_counting { raft.log.term_or_zero(index)? } else { raft.term };
-    let is_news = raft.log.maybe_commit(EntryId::new(term, index));
+    let is_news = raft.log.maybe_commit(EntryId::new(term, index))?;
     raft.trace("Commit");
-    is_news
+    Ok(is_news)
 }
 
 /// Whether word of the commit index would tell the member something.

@@ -13,7 +13,7 @@ use crate::consensus::quorum::configuration::Configuration;
 use crate::consensus::ready::ReadState;
 use crate::consensus::rng::Rng;
 use crate::error::{Error, Result};
-use crate::raftpb::message::{HardState, Message};
+use crate::raftpb::message::{HardState, Message, MessageType};
 
 /// One node of one group.
 #[derive(Debug)]
@@ -140,6 +140,11 @@ impl<S: Storage> Raft<S> {
 
     pub(super) fn send(&mut self, message: Message) {
         self.outbox.send(self.term, message);
+    }
+
+    /// Tells `to` that this log holds all of its sender's up to `index`, once that is durable.
+    pub(super) fn acknowledge(&mut self, to: u64, index: u64) {
+        self.outbox.put(self.term, MessageType::MsgAppResp, to, |message| message.index = index);
     }
 
     pub(super) fn draw_election_timeout(&mut self) {

@@ -6,7 +6,7 @@ use super::progress::Progress;
 use crate::consensus::quorum::configuration::Configuration;
 use crate::consensus::quorum::vote_result::VoteResult;
 
-/// The [`Progress`] of every member by its id. A few members in one piece of memory: looked up by binary search.
+/// The [`Progress`] of every member by its id. A few members in one piece of memory: walked, which is faster than to halve it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgressMap {
     // Ascending in id, no id twice.
@@ -20,12 +20,12 @@ impl ProgressMap {
 
     /// The progress of `id`.
     pub fn get(&self, id: u64) -> Option<&Progress> {
-        self.find(id).ok().map(|at| &self.members[at].1)
+        self.iter().find(|(member, _)| *member == id).map(|(_, progress)| progress)
     }
 
     /// The progress of `id`, to change.
     pub fn get_mut(&mut self, id: u64) -> Option<&mut Progress> {
-        self.find(id).ok().map(|at| &mut self.members[at].1)
+        self.iter_mut().find(|(member, _)| *member == id).map(|(_, progress)| progress)
     }
 
     /// Sets the progress of `id` and returns the one it had.
