@@ -316,22 +316,33 @@ impl Message {
     ///
     /// Field 14, `responses`, belongs to etcd's storage messages, which never leave a process: it is passed over.
     pub fn decode(buf: Bytes) -> Result<Self> {
-        Message::read_with(&buf, |part| buf.slice_ref(part))
+        let mut message = Message::default();
+        message.fill(&buf, |part| buf.slice_ref(part))?;
+        Ok(message)
     }
 
     /// The same from memory that is only lent: payloads, of which most messages have none, are copied.
     pub fn read(buf: &[u8]) -> Result<Self> {
-        Message::read_with(buf, Bytes::copy_from_slice)
+        let mut message = Message::default();
+        message.read_over(buf)?;
+        Ok(message)
     }
 
-    fn read_with(buf: &[u8], keep: impl Fn(&[u8]) -> Bytes) -> Result<Self> {
-        let mut message = Message::default();
+    /// The same into a message that stays where it lies, in place of what is there. On an error that is anything.
+    pub fn read_over(&mut self, buf: &[u8]) -> Result<()> {
+        *self = Message::default();
+        self.fill(buf, Bytes::copy_from_slice)
+    }
+
+    /// Reads all of `buf` into an empty message.
+    fn fill(&mut self, buf: &[u8], keep: impl Fn(&[u8]) -> Bytes) -> Result<()> {
+        let message = self;
         let mut rest = buf;
         // The way it mostly comes, straight ahead; whatever comes another way is found below.
         if is_next(0x08, &mut rest) {
             message.msg_type = MessageType::try_from(varint(&mut rest)?)?;
         }
-        let Message { to, from, term, log_term, index, .. } = &mut message;
+        let Message { to, from, term, log_term, index, .. } = message;
         for (key, number) in [(0x10, to), (0x18, from), (0x20, term), (0x28, log_term), (0x30, index)] {
             if is_next(key, &mut rest) {
                 *number = varint(&mut rest)?;
@@ -376,10 +387,12 @@ impl Message {
             }
             Ok(())
         })?;
-        if !entries.is_empty() {
-            message.entries = Entries::from(Run::joined(entries, keep(buf))?);
-        }
-        Ok(message)
+        message.entries = match &entries[..] {
+            [] => Entries::new(),
+            [entry] if Span::can_tell(buf) => Entries::from(entry.with(keep(entry.data.of_whole(buf)))),
+            _ => Entries::from(Run::joined(entries.into_vec(), keep(buf))?),
+        };
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 //! their payloads differs only in the index, which is one more each time: in one byte, but at each 128th entry.
 
 use bytes::BufMut;
+use smallvec::SmallVec;
 
 use super::entry::{ENTRY_HEAD_LEN_MAX, Entries, EntryOf, EntryRef, LOW_BITS};
 use super::run::Span;
@@ -10,6 +11,9 @@ use crate::error::Result;
 
 /// For how many entries there is room before they have been read.
 const GUESSED_MAX: usize = 128;
+
+/// Entries where they lie in a message. One alone, as a proposal that comes alone, takes no memory of its own.
+pub(super) type Row = SmallVec<[EntryOf<Span>; 1]>;
 
 /// Bytes of what [`put_entries`] puts, with a key of one byte.
 pub(super) fn entries_len(entries: &Entries) -> usize {
@@ -51,13 +55,8 @@ pub(super) fn put_entries(key: u8, entries: &Entries, buf: &mut impl BufMut) {
 }
 
 /// Reads what [`put_entries`] has put at the beginning of `rest`, with which `whole` ends.
-pub(super) fn take_entries(
-    key: u8,
-    number: u32,
-    whole: &[u8],
-    rest: &mut &[u8],
-) -> Result<Vec<EntryOf<Span>>> {
-    let mut entries = Vec::new();
+pub(super) fn take_entries(key: u8, number: u32, whole: &[u8], rest: &mut &[u8]) -> Result<Row> {
+    let mut entries = Row::new();
     loop {
         let begun = *rest;
         if !is_next(key, rest) {
@@ -116,7 +115,7 @@ impl Like {
     }
 
     /// Takes those that come next at the beginning of `rest`, with which `whole` ends.
-    fn take(mut self, whole: &[u8], rest: &mut &[u8], entries: &mut Vec<EntryOf<Span>>) {
+    fn take(mut self, whole: &[u8], rest: &mut &[u8], entries: &mut Row) {
         let each = self.front_len + self.data_len;
         while let Some(begin) = rest.first_chunk()
             && each <= rest.len()
@@ -159,7 +158,7 @@ mod tests {
     /// What `take_entries` finds.
     fn taken(whole: &Bytes, rest: &mut &[u8]) -> Result<Vec<Entry>> {
         let entries = take_entries(KEY, 7, whole, rest)?;
-        Ok(Run::joined(entries, whole.clone())?.owned().collect())
+        Ok(Run::joined(entries.into_vec(), whole.clone())?.owned().collect())
     }
 
     fn check(entries: Vec<Entry>) {

@@ -49,7 +49,12 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// That of `part`, which lies in `whole`. What is longer than u32 can tell is refused by [`Run::joined`].
+    /// Whether all of `whole` can be told. [`Run::joined`] refuses what is longer.
+    pub(super) fn can_tell(whole: &[u8]) -> bool {
+        u32::try_from(whole.len()).is_ok()
+    }
+
+    /// That of `part`, which lies in `whole`.
     #[inline(always)]
     pub(super) fn of(whole: &[u8], part: &[u8]) -> Span {
         let at = if part.is_empty() { 0 } else { part.as_ptr() as usize - whole.as_ptr() as usize };
@@ -61,6 +66,13 @@ impl Span {
         Span { at: at as u32, len: len as u32 }
     }
 
+    /// The payload, in the buffer it lies in.
+    #[inline(always)]
+    pub(super) fn of_whole(self, whole: &[u8]) -> &[u8] {
+        // Where nobody looks at the payload this costs nothing, which a check that may panic would.
+        whole.get(self.range()).unwrap_or_default()
+    }
+
     #[inline(always)]
     fn range(self) -> Range<usize> {
         self.at as usize..self.at as usize + self.len as usize
@@ -69,8 +81,7 @@ impl Span {
 
 #[inline(always)]
 fn view<'a>(entry: &EntryOf<Span>, buffer: &'a Bytes) -> EntryRef<'a> {
-    // Where nobody looks at the payload this costs nothing, which a check that may panic would.
-    entry.with(buffer.get(entry.data.range()).unwrap_or_default())
+    entry.with(entry.data.of_whole(buffer))
 }
 
 fn has_changes<D>(entries: &[EntryOf<D>]) -> bool {
@@ -92,7 +103,7 @@ impl Run {
 
     /// Entries whose payloads lie in `buffer`.
     pub(super) fn joined(entries: Vec<EntryOf<Span>>, buffer: Bytes) -> Result<Self> {
-        if u32::try_from(buffer.len()).is_err() {
+        if !Span::can_tell(&buffer) {
             return Err(Error::Decode(format!(
                 "{} bytes are too many for one buffer of entries",
                 buffer.len()

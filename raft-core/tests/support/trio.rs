@@ -30,6 +30,8 @@ pub(crate) struct Trio {
     /// What a batch of messages is encoded to, and where in it the message for a node lies.
     encoded: Vec<u8>,
     parts: Vec<(usize, Range<usize>)>,
+    /// The message that was decoded last.
+    read: Message,
     /// Logs are compacted when they hold this many entries, so that a run of any length keeps one size.
     compact_every: u64,
     keep: u64,
@@ -63,6 +65,7 @@ impl Trio {
             wire,
             encoded,
             parts,
+            read: Message::default(),
             compact_every,
             keep,
         };
@@ -150,8 +153,8 @@ impl Trio {
         let mut encoder = Encoder::new(&mut self.encoded);
         self.parts.extend(mail.iter().map(|message| (message.to as usize - 1, encoder.put(message))));
         for (to, part) in self.parts.drain(..) {
-            let message = Message::read(&self.encoded[part]).unwrap();
-            self.nodes[to].step(message).unwrap();
+            self.read.read_over(&self.encoded[part]).unwrap();
+            self.nodes[to].step_mut(&mut self.read).unwrap();
         }
     }
 
