@@ -14,14 +14,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memory_volume::{Chance, MemoryVolume, Trouble};
-use raft_core::disk::damage::OnDamage;
+use raft_core::disk::damage::{OnDamage, survey};
 use raft_core::disk::inspect::{Inspection, Loss, inspect};
+use raft_core::disk::loss::Loss as Kept;
 use raft_core::disk::recovered::{Identity, Recovered};
 use raft_core::disk::repair::Repair;
 use raft_core::disk::store::{Store, StoreOptions};
 use raft_core::disk::volume::Volume as _;
 use raft_core::error::{Error, Result};
-use raft_core::raftpb::conf_change::ConfState;
+use raft_core::raftpb::conf_change::{ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState};
 use raft_core::raftpb::entry::{Entries, Entry};
 use raft_core::raftpb::message::{HardState, SnapshotMetadata};
 use segment_bytes::{Segments, path as segments_path};
@@ -296,4 +297,295 @@ fn a_log_in_use_is_not_repaired() {
     repair(&volume).unwrap();
     let entries: Entries = open(&volume).unwrap().1.entries;
     assert_eq!(entries.last().unwrap().index, 60);
+}
+
+#[test]
+fn a_torn_end_that_was_durable_stays_a_loss_behind_the_repair() {
+    let volume = log();
+    let last = segments(&volume).pop().unwrap();
+    let content = volume.files()[&last].clone();
+    let mut losses = 0;
+    for cut in 1..900 {
+        let torn = volume.copied();
+        torn.put(&last, &content[..content.len() - cut]);
+        // What a node keeps in mind that goes over it by itself.
+        let (_, alone) = open_with(&torn.copied(), OnDamage::Recover).unwrap();
+        repair(&torn).unwrap();
+        let (_, now) = settle(&torn).unwrap();
+        let lost = |found: &Recovered| found.lost.map(|loss| (loss.last, loss.term));
+        assert_eq!(lost(&now), lost(&alone), "cut {cut}");
+        losses += usize::from(now.lost.is_some());
+    }
+    assert_eq!(losses, 899);
+}
+
+#[test]
+fn an_end_that_is_gone_is_a_loss_also_where_something_else_is_wrong() {
+    let volume = log();
+    let all = segments(&volume);
+    let (before, last) = (&all[all.len() - 2], &all[all.len() - 1]);
+    let mut content = volume.files()[before].clone();
+    let at = content.len() - 10;
+    content[at] ^= 1;
+    volume.put(before, &content);
+    // All behind the records that open the segment.
+    volume.put(last, &volume.files()[last][..72]);
+    assert!(look(&volume).loss.is_none_or(|loss| loss.last < 60));
+    repair(&volume).unwrap();
+    let (_, now) = settle(&volume).unwrap();
+    assert_eq!(now.lost.map(|loss| loss.last), Some(60));
+}
+
+#[test]
+fn a_vote_that_rots_in_the_log_is_that_of_its_second_copy() {
+    for is_sure in [true, false] {
+        let volume = log();
+        let (mut store, _) = open(&volume).unwrap();
+        let state = HardState { term: 8, vote: 2, commit: 59 };
+        store.append(Some(&state), &Entries::new(), true).unwrap();
+        drop(store);
+        let last = segments(&volume).pop().unwrap();
+        let mut content = volume.files()[&last].clone();
+        let at = content.len() - 6;
+        content[at] ^= 1;
+        volume.put(&last, &content);
+        if !is_sure {
+            // The slot before the newest, so that nobody knows which is which.
+            let mut vote = volume.files()[Path::new("/node/vote")].clone();
+            let sequence = |at: usize| u64::from_le_bytes(vote[at + 8..at + 16].try_into().unwrap());
+            let older = if sequence(0) < sequence(4096) { 0 } else { 4096 };
+            vote[older + 20] ^= 1;
+            volume.put("/node/vote".as_ref(), &vote);
+        }
+        repair(&volume).unwrap();
+        let (_, now) = settle(&volume).unwrap();
+        let expected = if is_sure { (8, 2) } else { (9, 1) };
+        assert_eq!((now.hard_state.term, now.hard_state.vote), expected);
+    }
+}
+
+#[test]
+fn a_loss_of_before_is_not_forgotten() {
+    let volume = log();
+    let (mut store, _) = open(&volume).unwrap();
+    store.keep_loss(Kept { first: 3, last: 900, term: 7 }).unwrap();
+    drop(store);
+    let last = segments(&volume).pop().unwrap();
+    let mut content = volume.files()[&last].clone();
+    let at = content.len() - 200;
+    content[at] ^= 1;
+    volume.put(&last, &content);
+    repair(&volume).unwrap();
+    let (_, now) = settle(&volume).unwrap();
+    assert_eq!(now.lost, Some(Kept { first: 3, last: 900, term: 7 }));
+}
+
+#[test]
+fn a_loss_is_kept_where_the_second_copy_of_the_vote_is_damaged_too() {
+    let volume = log();
+    let path = segments(&volume)[4].clone();
+    let mut content = volume.files()[&path].clone();
+    content[1000] ^= 1;
+    volume.put(&path, &content);
+    volume.put("/node/vote".as_ref(), &[7; 8192]);
+    let loss = look(&volume).loss.unwrap();
+    repair(&volume).unwrap();
+    let (_, now) = settle(&volume).unwrap();
+    assert_eq!(now.lost.map(|loss| (loss.first, loss.last)), Some((loss.first, loss.last)));
+}
+
+#[test]
+fn what_may_have_been_overwritten_is_not_committed_by_a_word_behind_the_damage() {
+    let volume = MemoryVolume::default();
+    drop(open(&volume).unwrap());
+    let mut log = Segments::new(Identity { cluster_id: 7, node_id: 1 }, 0, 0);
+    (1..=10).for_each(|index| log.entry(&entry(1, index)));
+    log.state(&HardState { term: 1, vote: 1, commit: 5 });
+    let overwritten_at = log.last().len();
+    // Another leader overwrites from 6 on, and commits what it has written.
+    (6..=12).for_each(|index| log.entry(&entry(2, index)));
+    log.state(&HardState { term: 2, vote: 2, commit: 12 });
+    log.last()[overwritten_at + 60] ^= 1;
+    for (sequence, index, content) in log.finish() {
+        volume.put(&segments_path("/node", sequence, index), &content);
+    }
+    assert_eq!(look(&volume).loss.map(|loss| loss.first), Some(6));
+    repair(&volume).unwrap();
+    let (_, now) = settle(&volume).unwrap();
+    assert_eq!(now.entries.last().map(|last| (last.term, last.index)), Some((1, 10)));
+    assert_eq!(now.hard_state, HardState { term: 2, vote: 2, commit: 5 });
+}
+
+#[test]
+fn a_torn_end_takes_nothing_away_from_what_lies_behind_a_fault() {
+    let volume = log();
+    let all = segments(&volume);
+    let mut content = volume.files()[&all[1]].clone();
+    content[1000] ^= 1;
+    volume.put(&all[1], &content);
+    let (found, mut notes) = (look(&volume), 0);
+    assert_eq!((found.loss, found.entries.1), (None, 60));
+    // A write that a crash cuts short.
+    let last = all.last().unwrap();
+    let mut content = volume.files()[last].clone();
+    content.extend_from_slice(&[0x80, 0, 0, 0, 0, 0, 0, 0, 8]);
+    for len in content.len() - 8..=content.len() {
+        let torn = volume.copied();
+        torn.put(last, &content[..len]);
+        let now = look(&torn);
+        assert_eq!((now.loss, now.entries, now.vote_may_be_lost), (None, found.entries, false), "{len}");
+        notes += repair(&torn).unwrap().len();
+        let (_, now) = settle(&torn).unwrap();
+        assert_eq!((now.entries.last().map(|last| last.index), now.lost), (Some(60), None), "{len}");
+    }
+    assert!(notes > 9, "{notes}");
+}
+
+#[test]
+fn segments_before_a_lost_one_are_copied_before_they_are_removed() {
+    let volume = log();
+    let all = segments(&volume);
+    // No snapshot file is left that goes on to what lies behind.
+    volume.remove(&PathBuf::from(format!("{SNAP}/{:016x}-{:016x}.snap", 5, 40))).unwrap();
+    let mut copied = 0;
+    for lost in 1..all.len() - 1 {
+        let broken = volume.copied();
+        broken.remove(&all[lost]).unwrap();
+        if look(&broken).log_faults().next().is_none() || repair(&broken).is_err() {
+            continue;
+        }
+        let files = broken.files();
+        for path in all.iter().filter(|path| **path != all[lost]) {
+            let aside = path.with_extension("wal.broken");
+            assert_eq!(files.get(&aside), Some(&volume.files()[path]), "{} without {lost}", path.display());
+            copied += 1;
+        }
+    }
+    assert!(copied > 0);
+}
+
+#[test]
+fn what_the_disk_refuses_to_read_is_damage_and_is_repaired_like_it() {
+    let volume = log();
+    let truth = truth(&volume);
+    for path in segments(&volume) {
+        let len = volume.files()[&path].len();
+        for start in (0..len).step_by(300) {
+            let what = format!("byte {start} of {}", path.display());
+            let spoiled = volume.copied();
+            spoiled.spoil(&path, start..(start + 200).min(len));
+            let found = look(&spoiled);
+            assert!(found.faults.iter().any(|fault| fault.path == path), "{what}: {:?}", found.faults);
+            repair(&spoiled).unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert_eq!(look(&spoiled).faults, [], "{what}");
+            let (_, now) = settle(&spoiled).unwrap_or_else(|error| panic!("{what}: {error}"));
+            check(&found, &truth, &now, &what);
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_that_the_disk_refuses_to_read_is_a_fault() {
+    let volume = log();
+    let path = PathBuf::from(format!("{SNAP}/{:016x}-{:016x}.snap", 5, 40));
+    volume.spoil(&path, 10..20);
+    let found = look(&volume);
+    assert_eq!((found.faults.len(), found.log_faults().count(), found.loss), (1, 0, None));
+    assert_eq!((found.faults[0].path.clone(), found.snapshots[0].len), (path, None));
+}
+
+#[test]
+fn a_segment_with_the_last_number_of_all_is_not_followed_by_another() {
+    let volume = MemoryVolume::default();
+    drop(open(&volume).unwrap());
+    segments(&volume).iter().for_each(|path| volume.remove(path).unwrap());
+    volume.remove("/node/vote".as_ref()).unwrap();
+    let mut log = Segments::new(Identity { cluster_id: 7, node_id: 1 }, u64::MAX, 0);
+    (1..=10).for_each(|index| log.entry(&entry(1, index)));
+    log.state(&HardState { term: 1, vote: 1, commit: 5 });
+    for (sequence, index, content) in log.finish() {
+        volume.put(&segments_path("/node", sequence, index), &content);
+    }
+    let (mut store, _) = open(&volume).unwrap();
+    let outcome = (11..40).try_for_each(|index| store.append(None, &entry(1, index).into(), true));
+    assert!(matches!(outcome, Err(Error::Corrupt { .. })), "{outcome:?}");
+}
+
+#[test]
+fn a_torn_end_is_mended_on_a_full_disk_that_has_a_spare() {
+    let volume = log();
+    let (mut store, _) = open(&volume).unwrap();
+    store.append(None, &entry(7, 61).into(), false).unwrap();
+    let volume = volume.copied();
+    drop(store);
+    let last = segments(&volume).pop().unwrap();
+    let content = volume.files()[&last].clone();
+    volume.put(&last, &content[..content.len() - 20]);
+    volume.put("/node/wal/spare.tmp".as_ref(), &[0; 4 * 4096]);
+    volume.set_bytes_max(Some(volume.used()));
+    let (_, now) = open(&volume).unwrap();
+    assert_eq!((now.notes.len(), now.entries.last().unwrap().index), (1, 60));
+}
+
+#[test]
+fn a_node_is_not_alone_where_the_change_that_added_the_others_is_what_rots() {
+    let volume = MemoryVolume::default();
+    let (mut store, _) = open(&volume).unwrap();
+    store.bootstrap(&ConfState::of_voters([1])).unwrap();
+    for index in 2..=20 {
+        let change = ConfChangeV2::new(vec![ConfChangeSingle::new(ConfChangeType::AddNode, index)]);
+        let change = Entry { term: 2, index, ..change.to_entry() };
+        let new = if index > 3 { entry(2, index) } else { change };
+        let state = HardState { term: 2, vote: 1, commit: index - 1 };
+        store.append(Some(&state), &new.into(), true).unwrap();
+    }
+    store.keep_known_stores(&[(1, 5 << 32), (2, 6 << 32), (3, 7 << 32)]).unwrap();
+    drop(store);
+    // The entry that adds node 2.
+    let path = segments(&volume).remove(0);
+    let mut content = volume.files()[&path].clone();
+    content[145] ^= 1;
+    volume.put(&path, &content);
+    let (_, now) = open_with(&volume.copied(), OnDamage::Recover).unwrap();
+    assert_eq!((now.snapshot.conf_state.voters, now.lost.map(|loss| loss.last)), (vec![1], Some(20)));
+    repair(&volume).unwrap();
+    let (_, now) = settle(&volume).unwrap();
+    assert_eq!(now.lost.map(|loss| loss.last), Some(20));
+}
+
+#[test]
+fn snapshots_beside_a_log_of_etcd_that_is_all_zeros_are_not_removed() {
+    let volume = log();
+    // As etcd leaves it.
+    ["/node/vote", "/node/LOCK"].iter().for_each(|path| volume.remove(path.as_ref()).unwrap());
+    let all = segments(&volume);
+    all[1..].iter().for_each(|path| volume.remove(path).unwrap());
+    let mut content = volume.files()[&all[0]].clone();
+    content[64..].fill(0);
+    volume.put(&all[0], &content);
+    let snapshots = |volume: &MemoryVolume| volume.list(SNAP.as_ref()).unwrap();
+    let before = snapshots(&volume);
+    for on_damage in [OnDamage::Refuse, OnDamage::Recover, OnDamage::Repair] {
+        assert!(matches!(open_with(&volume, on_damage), Err(Error::Corrupt { .. })), "{on_damage:?}");
+        assert_eq!(snapshots(&volume), before);
+    }
+}
+
+#[test]
+fn an_entry_that_had_overwritten_another_is_a_loss_when_it_is_gone() {
+    let volume = log();
+    let (mut store, _) = open(&volume).unwrap();
+    store.append(None, &[entry(7, 61), entry(7, 62)].into_iter().collect(), true).unwrap();
+    let last = segments(&volume).pop().unwrap();
+    let whole = volume.files()[&last].len();
+    let state = HardState { term: 8, vote: 2, commit: 60 };
+    store.append(Some(&state), &entry(8, 61).into(), true).unwrap();
+    drop(store);
+    // It reads well without what was written last, up to entry 62.
+    let content = volume.files()[&last].clone();
+    volume.put(&last, &content[..whole]);
+    assert_eq!(look(&volume).faults, []);
+    let damages = survey(Arc::new(volume.clone()), "/node".as_ref()).unwrap();
+    let lost: Vec<_> = damages.iter().map(|damage| (damage.first_lost, damage.last_lost)).collect();
+    assert_eq!(lost, [(60, 61)], "{damages:?}");
 }

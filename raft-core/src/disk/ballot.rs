@@ -79,6 +79,11 @@ impl Kept {
         Ok(Kept { newest: Some(ballot), is_sure: has_all, is_damaged: !has_all, sequence })
     }
 
+    /// Whether there is such a file: then the directory is a node's of this library.
+    pub(super) fn is_there(&self) -> bool {
+        self.newest.is_some() || self.is_damaged
+    }
+
     /// The number of the directory `store_id` in its last run, as far as it is known. 0 is any directory.
     pub(super) fn last_run(&self, store_id: u64) -> u64 {
         let counted = self.newest.map(|ballot| ballot.store_id);
@@ -166,11 +171,6 @@ impl BallotFile {
         self.file = Some(volume.open(&self.path, Access::Write)?);
         Ok(())
     }
-}
-
-/// The term in it, if there is such a file: then the directory is a node's of this library.
-pub(super) fn term(volume: &dyn Volume, dir: &Path) -> Result<Option<u64>> {
-    Ok(Kept::load(volume, dir)?.newest.map(|ballot| ballot.term))
 }
 
 /// Somebody has changed the log with a tool: how far it was durable before counts no more.

@@ -7,6 +7,7 @@ use prost::Message as _;
 
 use super::ballot::{self, Kept};
 use super::damage::Damage;
+use super::inspect;
 use super::latch::Latch;
 use super::loss::{self, Loss};
 use super::record::Metadata;
@@ -89,6 +90,10 @@ pub(super) fn examine(site: &Site, identity: Option<Identity>) -> Result<Examine
     };
     let mut log = WalLog::read(volume, &site.wal_dir, run, identity)?;
     if log.is_fresh() && log.fault.is_none() && !has_promised {
+        // Before its first snapshot a store has the file `vote`.
+        if !kept.is_there() && !site.snapshots.list()?.is_empty() {
+            return Err(log.corrupt(inspect::RECORDS_NOTHING));
+        }
         let store_id = kept.last_run(log.metadata().map_or(0, |metadata| metadata.store_id));
         return Ok(Examined { log: Some(log), store_id, ..Examined::fresh(kept) });
     }
@@ -348,7 +353,10 @@ fn judge(site: &Site, kept: &Kept, mut log: WalLog, run: &[SegmentName]) -> Resu
             (false, false) => bound,
         };
     }
-    let damages = damages_of(&fault, &behind, last, bound);
+    // What is gone may have overwritten what is left, unless that is of the newest term there was.
+    let is_newest = kept.newest.is_none_or(|ballot| log.replay.log.term(last) == Some(ballot.term));
+    let certain = if is_below && !is_newest { last.min(log.replay.hard_state.commit) } else { last };
+    let damages = damages_of(&fault, &behind, certain, bound);
     log.fault = Some(fault);
     log.is_torn = false;
     let found = behind.metadata.as_ref().and_then(|data| Metadata::decode(&data[..]).ok());
@@ -381,9 +389,9 @@ fn proves_loss(log: &WalLog, behind: &Behind) -> bool {
     log.replay.hard_state.commit > last || behind.commit > reach || behind.snapshot > reach
 }
 
-/// A damage for each gap. All from the first on is lost, because the log is cut off there.
-fn damages_of(fault: &Fault, behind: &Behind, last: u64, bound: u64) -> Vec<Damage> {
-    let first_lost = last.saturating_add(1);
+/// A damage for each gap. All from the first on is lost, because the log is cut off there; up to `certain` nothing is.
+fn damages_of(fault: &Fault, behind: &Behind, certain: u64, bound: u64) -> Vec<Damage> {
+    let first_lost = certain.saturating_add(1);
     let mut damages: Vec<Damage> = behind
         .gaps
         .iter()

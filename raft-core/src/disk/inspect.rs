@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
+use super::ballot::Kept;
 use super::crc::Crc;
 use super::latch::Latch;
 use super::record::{Metadata, Record, RecordType, SnapshotRecord};
@@ -22,6 +23,9 @@ use crate::raftpb::message::HardState;
 
 /// The shortest frame an entry can have.
 const ENTRY_LEN_MIN: u64 = 24;
+
+/// What is wrong where a log was emptied, and snapshots are left.
+pub(super) const RECORDS_NOTHING: &str = "there are snapshots, and a log that records none";
 
 /// Something that is not as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +86,8 @@ pub struct Inspection {
     /// What a repair would drop.
     pub loss: Option<Loss>,
     pub(super) metadata: Option<Bytes>,
+    /// The last segment, by its place in the sequence, and where what was found in it ends.
+    pub(super) reach: (u64, u64),
     /// None if nothing can be made of the log.
     pub(super) saved: Option<Saved>,
 }
@@ -143,6 +149,7 @@ pub fn inspect(
         hard_state: read.newest,
         faults: std::mem::take(&mut read.faults),
         metadata: read.metadata.take(),
+        reach: (segments.last().map_or(0, |name| name.sequence), read.end.1),
         ..Inspection::default()
     };
     let recorded: Vec<SnapshotRecord> = [&read.kept, &read.behind]
@@ -159,6 +166,15 @@ pub fn inspect(
         snap_dir.is_none() || all.snapshots.iter().any(|file| is_it(file) && file.len.is_some())
     };
     let usable = recorded.into_iter().filter(is_readable).collect();
+    let is_fresh =
+        *first == SegmentName { sequence: 0, index: 0 } && read.newest.is_empty() && read.highest == 0;
+    // Before its first snapshot a store has the file `vote`.
+    let is_of_store = || wal_dir.parent().map_or(Ok(false), |dir| Ok(Kept::load(&*volume, dir)?.is_there()));
+    if is_fresh && all.is_usable() && !all.snapshots.is_empty() && !is_of_store()? {
+        let (path, offset) = read.end;
+        all.faults.push(Fault { path, offset, what: RECORDS_NOTHING.to_owned(), torn: false });
+        return Ok(all);
+    }
     conclude(&mut all, read, usable);
     Ok(all)
 }
@@ -170,7 +186,7 @@ fn conclude(all: &mut Inspection, read: Reading, usable: Vec<SnapshotRecord>) {
     let kept_commit = kept.hard_state.commit;
     let is_whole = all.is_usable();
     let behind = (!is_whole && behind_has_entries).then_some(behind.log);
-    let mut saved = salvage(kept.log, behind, usable, newest);
+    let mut saved = salvage(kept.log, kept_commit, behind, usable, newest);
     if all.vote_may_be_lost
         && let Some(saved) = &mut saved
     {
@@ -226,6 +242,10 @@ fn look_at_snapshots(
             }
             Err(Error::Corrupt { path, offset, what }) => {
                 all.faults.push(Fault { path, offset, what, torn: false });
+            }
+            Err(error) if error.is_damage() => {
+                let (path, what) = (snapshots.path(term, index), error.to_string());
+                all.faults.push(Fault { path, offset: 0, what, torn: false });
             }
             Err(other) => return Err(other),
         }
@@ -372,12 +392,15 @@ impl Reading {
 
     fn fault(&mut self, path: &Path, found: &Found, bad: Bad) {
         self.unreadable += found.len;
-        // Behind each fault the log begins anew; what lies between two of them connects with nothing.
-        let snapshots = std::mem::take(&mut self.behind.snapshots);
-        self.behind = Replay::default();
-        self.behind.snapshots = snapshots;
-        self.behind_has_entries = false;
-        self.behind_has_state = false;
+        // Behind each fault the log begins anew; what lies between two of them connects with nothing. Behind a torn end
+        // there is nothing, and what was in it nobody was told of.
+        if !bad.torn {
+            let snapshots = std::mem::take(&mut self.behind.snapshots);
+            self.behind = Replay::default();
+            self.behind.snapshots = snapshots;
+            self.behind_has_entries = false;
+            self.behind_has_state = false;
+        }
         self.faults.push(Fault {
             path: path.to_owned(),
             offset: found.offset,

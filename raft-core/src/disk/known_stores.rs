@@ -16,8 +16,7 @@ pub(super) fn save(volume: &dyn Volume, dir: &Path, stores: &[(u64, u64)]) -> Re
     sealed::replace(volume, dir, NAME, &sealed::seal(MARK, numbers))
 }
 
-/// What was saved last; none if it cannot be read. Removes a draft that a crash has left: it may be the same file under
-/// its old name, which the next one would overwrite.
+/// What was saved last; none if it cannot be read.
 pub(super) fn load(volume: &dyn Volume, dir: &Path) -> Result<Option<Vec<(u64, u64)>>> {
     Ok(match sealed::read(volume, dir, NAME)? {
         Some(bytes) => parse(&bytes),

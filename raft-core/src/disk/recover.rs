@@ -40,7 +40,7 @@ pub(super) struct Recovery {
 /// `known` are the numbers of the members' disks that this node has heard of.
 pub(super) fn recover(site: &Site, options: &StoreOptions, known: &[(u64, u64)]) -> Result<Recovery> {
     let mut found = examine(site, Some(options.identity))?;
-    let is_alone = rescue::is_alone(&found, options.identity.node_id);
+    let is_alone = rescue::is_alone(&found, options.identity.node_id, known);
     check_allowed(site, &found, options.on_damage, is_alone)?;
     let first = Ballot {
         identity: options.identity,
@@ -129,12 +129,13 @@ fn go_on(
     };
     let tail = volume.open(&end.path, Access::Write)?;
     segment::lock(&*tail, &end.path)?;
+    // Before all else: on a full disk they make room for the copy of what is cut off.
+    segment::remove_drafts(&**volume, &site.wal_dir)?;
     if !found.damages.is_empty() {
         rescue::put_aside(site, found, ballots, Some(&*tail), notes)?;
     } else if log.is_torn {
         rescue::cut_off(site, log, &*tail, notes)?;
     }
-    segment::remove_drafts(&**volume, &site.wal_dir)?;
     // A process that was killed may have left writes that no sync followed; what has been read must not vanish.
     tail.sync_data()?;
     volume.sync_dir(&site.wal_dir)?;

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ballot;
+use super::ballot::{self, Kept};
 use super::crc::Crc;
 use super::inspect::{Inspection, Loss as Lost, inspect};
 use super::loss::{self, Loss};
 use super::record::{Record, RecordType, SnapshotRecord};
+use super::recovered::Identity;
 use super::salvage::Saved;
 use super::volume::{Access, File, Volume};
+use super::wal::reader::Unread;
 use super::wal::segment::{self, SegmentName};
 use super::wal::writer::{put_snapshot, put_state};
 use crate::error::{Error, Result};
@@ -25,6 +27,10 @@ pub struct Repair {
     volume: Arc<dyn Volume>,
     wal_dir: PathBuf,
     inspection: Inspection,
+    // What the file `vote` beside the log says, if it is a store's.
+    kept: Kept,
+    // What the store is to remember. It may be no entry, where only the end of what was durable is gone.
+    loss: Option<Lost>,
     // Kept until the end: nobody may write meanwhile.
     _locks: Vec<Box<dyn File>>,
 }
@@ -47,7 +53,11 @@ impl Repair {
             locks.push(file);
         }
         let inspection = inspect(Arc::clone(&volume), wal_dir, snap_dir, true, progress)?;
-        Ok(Repair { volume, wal_dir: wal_dir.to_owned(), inspection, _locks: locks })
+        let kept = wal_dir.parent().map_or(Ok(Kept::default()), |dir| Kept::load(&*volume, dir))?;
+        let (wal_dir, loss) = (wal_dir.to_owned(), inspection.loss);
+        let mut repair = Repair { volume, wal_dir, inspection, kept, loss, _locks: locks };
+        repair.ask_the_store();
+        Ok(repair)
     }
 
     /// What is wrong, and what a repair would lose.
@@ -71,13 +81,50 @@ impl Repair {
         if self.inspection.is_only_torn() { self.cut_off() } else { self.rewrite() }
     }
 
+    /// Adds what only the file `vote` knows: term and vote, and how far the log was durable, which a repair forgets.
+    fn ask_the_store(&mut self) {
+        let Inspection { owner, hard_state, reach, .. } = self.inspection;
+        let of_owner = |identity: Identity| {
+            owner.is_some_and(|owner| identity.check(owner.node_id, owner.cluster_id).is_ok())
+        };
+        let Some(ballot) = self.kept.newest.filter(|ballot| of_owner(ballot.identity)) else { return };
+        // What is only too short is for the store alone.
+        let Some(fault) = self.inspection.log_faults().last() else { return };
+        let end = if fault.torn { fault.offset } else { reach.1 };
+        let Some(saved) = &mut self.inspection.saved else { return };
+        if self.inspection.vote_may_be_lost {
+            match ballot::newer(hard_state, ballot.term, ballot.vote, &self.wal_dir) {
+                Ok(HardState { term, vote, .. }) if self.kept.is_sure => {
+                    (saved.hard_state.term, saved.hard_state.vote) = (term, vote);
+                    self.inspection.vote_may_be_lost = false;
+                }
+                _ => saved.hard_state.term = saved.hard_state.term.max(ballot.term.saturating_add(1)),
+            }
+        }
+        if !self.kept.promises_more_than(reach.0, end) {
+            return;
+        }
+        let is_known = ballot.is_closed && self.kept.is_sure;
+        let promised = if is_known { ballot.end.last_index } else { u64::MAX };
+        let first = self.loss.map_or(saved.last().saturating_add(1), |loss| loss.first);
+        let last = self.loss.map_or(promised, |loss| loss.last.max(promised));
+        self.loss = Some(Lost { first, last });
+        self.inspection.loss = self.loss.filter(|loss| loss.first <= loss.last);
+    }
+
     /// A node must not take what it finds afterwards for all that it ever acknowledged.
     fn tell_the_store(&self) -> Result<()> {
         let Some(dir) = self.wal_dir.parent() else { return Ok(()) };
-        let term = ballot::term(&*self.volume, dir)?;
-        if let (Some(term), Some(Lost { first, last })) = (term, self.inspection.loss) {
-            let term = term.max(self.inspection.hard_state.term);
-            loss::save(&*self.volume, dir, Loss { first, last, term })?;
+        if !self.kept.is_there() {
+            return Ok(());
+        }
+        if let Some(Lost { first, last }) = self.loss {
+            let terms = [self.kept.newest.map(|ballot| ballot.term), Some(self.inspection.hard_state.term)];
+            let term = terms.into_iter().flatten().max().unwrap_or(0);
+            let new = Loss { first, last, term };
+            // A term that nobody can tell is not beyond that of now.
+            let old = loss::load(&*self.volume, dir)?.map(|old| Loss { term: old.term.min(term), ..old });
+            loss::save(&*self.volume, dir, old.map_or(new, |old| old.and(new)))?;
         }
         ballot::forget_end(&*self.volume, dir)
     }
@@ -111,10 +158,9 @@ impl Repair {
         let path = |name: &SegmentName| self.wal_dir.join(name.file_name());
         let is_faulty =
             |name: &SegmentName| self.inspection.log_faults().any(|fault| fault.path == path(name));
-        let first = old.iter().position(is_faulty).unwrap_or(old.len().saturating_sub(1));
         let mut notes = Vec::new();
-        for name in old.iter().skip(first) {
-            // Those behind may hold what does not connect any more.
+        for name in &old {
+            // Others may hold what does not connect any more, also before a gap in the sequence or a lost snapshot.
             if is_faulty(name) || !saved.goes_on_behind {
                 let aside = self.put_aside(&path(name))?;
                 notes.push(format!("{} was copied to {}", path(name).display(), aside.display()));
@@ -153,14 +199,14 @@ impl Repair {
         self.volume.sync_dir(&self.wal_dir)
     }
 
-    /// Copies a file to a name that nothing reads.
+    /// Copies a file to a name that nothing reads. What cannot be read is zero in the copy.
     fn put_aside(&self, path: &Path) -> Result<PathBuf> {
         let aside = path.with_extension("wal.broken");
         let (from, to) = (self.volume.open(path, Access::Read)?, self.volume.open(&aside, Access::Create)?);
         let mut block = vec![0; FLUSH_LEN];
         let mut at = 0;
         loop {
-            let read = from.read_at(&mut block, at)?;
+            let read = Unread::default().read(&*from, &mut block, at)?;
             if read == 0 {
                 break;
             }

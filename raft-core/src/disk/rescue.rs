@@ -18,20 +18,23 @@ use crate::raftpb::conf_change::{ConfChangeSingle, ConfChangeType, ConfChangeV2}
 use crate::raftpb::entry::{Entry, EntryType};
 
 /// Whether no other node has what this one lost: by the newest membership that can still be read, it is the only voter.
-/// False if none can.
-pub(super) fn is_alone(examined: &Examined, own: u64) -> bool {
+/// False if none can, or if it has heard of a member that is in none of what can be read: then that is not the newest.
+pub(super) fn is_alone(examined: &Examined, own: u64, known: &[(u64, u64)]) -> bool {
     let at = &examined.chosen.metadata;
+    let conf_state = &at.conf_state;
     let mut voters: BTreeSet<u64> =
-        at.conf_state.voters.iter().chain(&at.conf_state.voters_outgoing).copied().collect();
+        conf_state.voters.iter().chain(&conf_state.voters_outgoing).copied().collect();
+    let mut told: BTreeSet<u64> = voters.iter().chain(&conf_state.learners).chain([&own]).copied().collect();
     let entries = examined.log.iter().flat_map(|log| log.replay.log.entries.iter());
     for change in entries.filter(|entry| entry.index > at.index).flat_map(changes) {
+        told.insert(change.node_id);
         if change.change_type == ConfChangeType::AddNode as i32 {
             voters.insert(change.node_id);
         } else if change.change_type != ConfChangeType::UpdateNode as i32 {
             voters.remove(&change.node_id);
         }
     }
-    voters.iter().eq([&own])
+    voters.iter().eq([&own]) && known.iter().all(|(id, _)| told.contains(id))
 }
 
 fn changes(entry: &Entry) -> Vec<ConfChangeSingle> {

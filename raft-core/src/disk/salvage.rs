@@ -26,7 +26,14 @@ impl Saved {
     }
 
     /// A log that starts from one of `usable` or from the very beginning; none if it can start from nothing.
-    fn new(log: Log, usable: &[SnapshotRecord], newest: HardState, goes_on_behind: bool) -> Option<Self> {
+    /// Up to `committed` its entries are those that were committed.
+    fn new(
+        log: Log,
+        usable: &[SnapshotRecord],
+        newest: HardState,
+        committed: u64,
+        goes_on_behind: bool,
+    ) -> Option<Self> {
         let last = log.last();
         let fits = |record: &&SnapshotRecord| {
             let known = log.term(record.index);
@@ -40,15 +47,19 @@ impl Saved {
             entries.drain(..(start - base) as usize);
             base = start;
         }
-        let hard_state = HardState { commit: newest.commit.min(last), ..newest };
+        let hard_state = HardState { commit: committed.max(base).min(last), ..newest };
         Some(Saved { base, entries, snapshots, hard_state, goes_on_behind })
     }
 }
 
 /// Puts together what lies before the first unreadable record, what begins with the first entry behind the last, and the
 /// snapshots that can be read. None if a node could not start from any of it.
+///
+/// What is unreadable may have overwritten what was kept above `kept_commit`: a commit index behind it is not of these
+/// entries.
 pub(super) fn salvage(
     kept: Log,
+    kept_commit: u64,
     behind: Option<Log>,
     mut usable: Vec<SnapshotRecord>,
     newest: HardState,
@@ -58,16 +69,16 @@ pub(super) fn salvage(
     let mut best = None;
     if let Some(behind) = behind {
         if let Some(joint) = join(&kept, &behind) {
-            best = Saved::new(joint, &usable, newest, true);
+            best = Saved::new(joint, &usable, newest, newest.commit, true);
         }
         if best.is_none() {
-            best = Saved::new(behind, &usable, newest, true);
+            best = Saved::new(behind, &usable, newest, newest.commit, true);
         }
     }
     // A snapshot alone, if the log does not reach so far.
     let alone = usable.last().map(|record| Log::behind(record.index, record.term));
     for log in [Some(kept), alone].into_iter().flatten() {
-        let other = Saved::new(log, &usable, newest, false);
+        let other = Saved::new(log, &usable, newest, kept_commit, false);
         if other.as_ref().map(Saved::last) > best.as_ref().map(Saved::last) {
             best = other;
         }
@@ -107,8 +118,9 @@ mod tests {
 
     fn saved(kept: Log, behind: Option<Log>, usable: &[SnapshotRecord]) -> Option<(u64, Vec<u64>, bool)> {
         let newest = HardState { term: 9, vote: 1, commit: 4 };
-        let saved = salvage(kept, behind, usable.to_vec(), newest)?;
-        assert_eq!(saved.hard_state.commit, 4.min(saved.last()));
+        let saved = salvage(kept, 2, behind, usable.to_vec(), newest)?;
+        let committed = if saved.goes_on_behind { 4 } else { saved.base.max(2) };
+        assert_eq!(saved.hard_state.commit, committed.min(saved.last()));
         Some((saved.base, saved.entries.iter().map(|entry| entry.term).collect(), saved.goes_on_behind))
     }
 

@@ -9,7 +9,7 @@ use super::crc::Crc;
 use super::frame::{self, WORD};
 use super::record::{HEAD_LEN_MAX, Head, Metadata, Record, RecordType, SnapshotRecord};
 use super::volume::{Access, File, Volume};
-use super::wal::reader::{Next, SegmentReader};
+use super::wal::reader::{Next, SegmentReader, Unread};
 use crate::error::{Error, Result};
 use crate::raftpb::conf_change::ConfState;
 use crate::raftpb::entry::Entry;
@@ -157,8 +157,14 @@ impl Walk {
             }
             Ok(Next::Torn) => self.bad(offset, "a write that was cut short".into(), true).map(Some),
             Err(Error::Corrupt { what, .. }) => self.bad(offset, what, false).map(Some),
+            Err(error) if error.is_damage() => self.bad(offset, error.to_string(), false).map(Some),
             Err(other) => Err(other),
         }
+    }
+
+    /// Reads from byte `offset` on, with zeros for what the disk refuses to give.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        Unread::default().read(&*self.file, buf, offset)
     }
 
     /// Tells what is wrong at `offset` and finds out where the log goes on.
@@ -201,8 +207,9 @@ impl Walk {
         let mut window = Vec::new();
         while offset < self.len() {
             window.resize((self.len() - offset).min(WINDOW) as usize, 0);
-            let read = self.file.read_at(&mut window, offset)?;
-            if !frame::is_zero(&window[..read]) {
+            let mut unread = Unread::default();
+            let read = unread.read(&*self.file, &mut window, offset)?;
+            if !frame::is_zero(&window[..read]) || unread.check(offset, WINDOW).is_err() {
                 return Ok(false);
             }
             offset += WINDOW;
@@ -218,7 +225,7 @@ impl Walk {
             // Frames are looked for at each multiple of eight, and a look takes more than a word.
             let len = (self.len() - at).min(WINDOW + HEAD_LEN_MAX as u64 + WORD as u64);
             window.resize(len as usize, 0);
-            let read = self.file.read_at(&mut window, at)?;
+            let read = self.read_at(&mut window, at)?;
             let end = read.min(WINDOW as usize);
             for place in (0..end).step_by(WORD).filter(|place| looks_like_a_record(&window[*place..read])) {
                 let offset = at + place as u64;
@@ -249,7 +256,7 @@ impl Walk {
     /// Reads a frame without looking at its checksum.
     fn frame_at(&self, offset: u64) -> Result<Frame> {
         let mut word = [0; WORD];
-        let read = self.file.read_at(&mut word, offset)?;
+        let read = self.read_at(&mut word, offset)?;
         let word = u64::from_le_bytes(word);
         if word == 0 {
             return Ok(Frame::Zero);
@@ -263,7 +270,7 @@ impl Walk {
             return Ok(Frame::Nothing);
         }
         let mut bytes = vec![0; (len + padding) as usize];
-        if self.file.read_at(&mut bytes, start)? < bytes.len() || !frame::is_zero(&bytes[len as usize..]) {
+        if self.read_at(&mut bytes, start)? < bytes.len() || !frame::is_zero(&bytes[len as usize..]) {
             return Ok(Frame::Nothing);
         }
         bytes.truncate(len as usize);

@@ -300,7 +300,7 @@ impl SegmentReader {
 
 /// What the disk refused to give.
 #[derive(Default)]
-struct Unread {
+pub(in crate::disk) struct Unread {
     // Pages, by where they begin; in the buffers they are zeros.
     pages: Vec<u64>,
     error: Option<Error>,
@@ -308,7 +308,7 @@ struct Unread {
 
 impl Unread {
     /// Reads like the file; where a page cannot be read, it is noted, and what can be read around it is read.
-    fn read(&mut self, file: &dyn File, buf: &mut [u8], offset: u64) -> Result<usize> {
+    pub(in crate::disk) fn read(&mut self, file: &dyn File, buf: &mut [u8], offset: u64) -> Result<usize> {
         let error = match file.read_at(buf, offset) {
             Err(error) if matches!(error, Error::Io(_)) && error.is_damage() => error,
             other => return other,
@@ -333,7 +333,7 @@ impl Unread {
     }
 
     /// The disk's error, if one of these bytes could not be read.
-    fn check(&self, offset: u64, len: u64) -> Result<()> {
+    pub(in crate::disk) fn check(&self, offset: u64, len: u64) -> Result<()> {
         let touches = |page: &u64| *page < offset.saturating_add(len) && offset < page.saturating_add(PAGE);
         match &self.error {
             Some(error) if self.pages.iter().any(touches) => Err(error.clone()),

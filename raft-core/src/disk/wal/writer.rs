@@ -221,7 +221,7 @@ impl WalWriter {
             self.owes_commit = commit < state.commit;
             let is_news = (state.term, state.vote) != (last.term, last.vote);
             // A leader's snapshot is only taken once this is there, and what follows it with it.
-            let takes_snapshot = (last.commit + 1..=commit).contains(&self.received);
+            let takes_snapshot = last.commit < self.received && self.received <= commit;
             if !self.owes_commit || is_news || takes_snapshot {
                 put_state(self.tail.buffer(), &mut self.chain, &HardState { commit, ..*state });
             }
@@ -317,6 +317,8 @@ impl WalWriter {
 
     /// Ends this segment and begins the next. The old one is whole and durable before the new one has its name.
     fn cut(&mut self, next: Next) -> Result<()> {
+        let next_one = self.position.segments.last().map_or(Some(0), |last| last.sequence.checked_add(1));
+        let sequence = next_one.ok_or_else(|| Error::corrupt(&self.dir, 0, "no sequence is left"))?;
         self.tail.finish()?;
         let (file, draft, zeroed_to) = match (next, &self.spare) {
             (Next::Spare(file), Some(spare)) => (file, spare.path().to_owned(), self.sizes.zeroed),
@@ -329,7 +331,6 @@ impl WalWriter {
         put_head(&mut head, &mut self.chain, &self.position.metadata, &self.position.hard_state);
         file.write_at(&head, 0)?;
         file.sync_all()?;
-        let sequence = self.position.segments.last().map_or(0, |last| last.sequence + 1);
         let name = SegmentName { sequence, index: self.position.last_index.saturating_add(1) };
         self.volume.rename(&draft, &self.dir.join(name.file_name()))?;
         self.volume.sync_dir(&self.dir)?;
