@@ -169,3 +169,31 @@ fn what_a_snapshot_covers_cannot_be_exported_unnoticed() {
     let done = rft(&["log", "export", "--json", "--without-snapshot", world.dir(), &out]);
     assert_eq!(done.objects(), [json!({ "commands": 11, "left_out": 0 })]);
 }
+
+#[test]
+fn an_export_removes_nothing_that_it_has_not_made() {
+    let world = World::new();
+    world.node(3);
+    let (out, other) = (world.path("out"), world.path("out.export"));
+    fs::write(&other, "somebody's").unwrap();
+    let done = rft(&["log", "export", world.dir(), &out]);
+    assert_eq!((done.code, Path::new(&out).exists()), (2, false));
+    assert!(done.errors.contains("out.export"), "{}", done.errors);
+    assert_eq!(fs::read(&other).unwrap(), b"somebody's");
+}
+
+#[test]
+fn a_slash_behind_the_directory_changes_nothing() {
+    let world = World::new();
+    log(&world.path("log"), &[b"a"]);
+    let (file, dir) = (world.path("log"), format!("{}/", world.dir()));
+    for is_there in [false, true] {
+        if is_there {
+            fs::remove_dir_all(world.dir()).unwrap();
+            fs::create_dir(world.dir()).unwrap();
+        }
+        let done = rft(&["log", "import", &file, &dir, "--node", "3", "--cluster", "5", "--voters", "3,4"]);
+        assert_eq!((done.code, &done.errors[..]), (0, ""));
+        assert_eq!(open(&world).entries.len(), 1);
+    }
+}

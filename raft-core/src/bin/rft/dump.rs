@@ -21,14 +21,24 @@ pub(crate) fn dump(dir: &Path, output: &mut Output) -> Outcome<Verdict> {
         OsVolume.list(&place.wal)?.into_iter().filter(|name| name.ends_with(".wal")).collect();
     let mut verdict = Verdict::Good;
     let mut chain = None;
+    let mut before = None;
     for name in &names {
         output.text(name)?;
+        // Behind a gap in the sequence the chain goes on from what is not there.
+        let sequence = name.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        if sequence.is_none() || sequence != before.and_then(|before: u64| before.checked_add(1)) {
+            chain = None;
+        }
+        before = sequence;
         let mut walk = Walk::open(&OsVolume, &place.wal.join(name), Some(name) == names.last(), chain)?;
         while let Some(found) = walk.step()? {
             if found.fault.is_some() {
                 verdict = Verdict::Damage;
             }
             output.line(text(&found), || object(name, &found))?;
+            if output.is_closed() {
+                return Ok(verdict);
+            }
         }
         chain = walk.chain();
     }

@@ -10,6 +10,7 @@ use raft_core::disk::inspect::inspect;
 use raft_core::disk::os::OsVolume;
 use raft_core::disk::recovered::{Identity, Recovered};
 use raft_core::disk::store::{Store, StoreOptions};
+use raft_core::disk::volume::Volume;
 use raft_core::error::Error;
 use raft_core::raftpb::entry::EntryType;
 use serde_json::json;
@@ -49,8 +50,13 @@ pub(crate) fn export(
     let mut draft = file.as_os_str().to_owned();
     draft.push(".export");
     let draft = PathBuf::from(draft);
-    let written = write(&recovered, &draft, file);
+    // One that is there already is somebody else's.
+    let to = OpenOptions::new().write(true).create_new(true).open(&draft);
+    let to = to.map_err(|error| Error::io("open", &draft, error))?;
+    let written = write(&recovered, to, &draft, file);
     let (commands, left_out) = written.inspect_err(|_| drop(fs::remove_file(&draft)))?;
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    OsVolume.sync_dir(parent.unwrap_or(Path::new(".")))?;
     output.line(
         format!("{} holds {commands} commands; {left_out} entries were left out", file.display()),
         || json!({ "commands": commands, "left_out": left_out }),
@@ -59,9 +65,8 @@ pub(crate) fn export(
 }
 
 /// Writes what is committed; says how many commands that are, and how many entries are none.
-fn write(recovered: &Recovered, draft: &Path, file: &Path) -> Outcome<(u64, u64)> {
+fn write(recovered: &Recovered, to: File, draft: &Path, file: &Path) -> Outcome<(u64, u64)> {
     let io = |operation| move |error| Error::io(operation, draft, error);
-    let to: File = OpenOptions::new().write(true).create_new(true).open(draft).map_err(io("open"))?;
     let mut writer = CommandLogWriter::new(BufWriter::with_capacity(1 << 20, to), draft);
     let (mut commands, mut left_out) = (0, 0);
     for entry in recovered.entries.owned().take_while(|entry| entry.index <= recovered.hard_state.commit) {

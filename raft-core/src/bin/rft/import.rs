@@ -67,8 +67,9 @@ pub(crate) fn import(what: &Import, output: &mut Output) -> Outcome<Verdict> {
     Ok(Verdict::Good)
 }
 
+/// Beside it, also where a slash ends the name.
 fn draft(dir: &Path) -> PathBuf {
-    let mut name = dir.as_os_str().to_owned();
+    let mut name = dir.components().as_path().as_os_str().to_owned();
     name.push(".import");
     name.into()
 }

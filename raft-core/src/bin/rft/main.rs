@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     let mut output = Output::new(args.json);
     let outcome = run(args.what, &mut output).and_then(|verdict| output.flush().map(|()| verdict));
     let (code, text) = match outcome {
-        Ok(Verdict::Good) | Err(Failure::Closed) => (0, None),
+        Ok(Verdict::Good) => (0, None),
         Ok(Verdict::Damage) => (1, None),
         Err(Failure::Damage(text)) => (1, Some(text)),
         Err(Failure::Said(text)) => (2, Some(text)),

@@ -16,8 +16,6 @@ pub(crate) enum Verdict {
 /// Why a command could not do its work.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Nobody reads the output any more. There is nobody to tell either.
-    Closed,
     /// What is to be told on the error stream.
     Said(String),
     /// Likewise, and the file is damaged.
@@ -44,36 +42,48 @@ pub(crate) fn refuse<T>(why: impl Display) -> Outcome<T> {
 pub(crate) struct Output {
     to: BufWriter<Stdout>,
     json: bool,
+    is_closed: bool,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Output { to: BufWriter::new(io::stdout()), json }
+        Output { to: BufWriter::new(io::stdout()), json, is_closed: false }
     }
 
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
+    /// Whether nobody reads it any more. There is nobody to tell either; what is to be done is done all the same.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     /// Writes a line: the text, or the object.
     pub(crate) fn line(&mut self, text: impl Display, object: impl FnOnce() -> Value) -> Outcome<()> {
         let written = if self.json { writeln!(self.to, "{}", object()) } else { writeln!(self.to, "{text}") };
-        written.map_err(failed)
+        self.check(written)
     }
 
     /// Writes a line for people only.
     pub(crate) fn text(&mut self, text: impl Display) -> Outcome<()> {
-        if self.json { Ok(()) } else { writeln!(self.to, "{text}").map_err(failed) }
+        if self.json {
+            return Ok(());
+        }
+        let written = writeln!(self.to, "{text}");
+        self.check(written)
     }
 
     pub(crate) fn flush(&mut self) -> Outcome<()> {
-        self.to.flush().map_err(failed)
+        let flushed = self.to.flush();
+        self.check(flushed)
     }
-}
 
-fn failed(error: io::Error) -> Failure {
-    match error.kind() {
-        ErrorKind::BrokenPipe => Failure::Closed,
-        _ => Failure::Said(format!("write of the output: {error}")),
+    fn check(&mut self, written: io::Result<()>) -> Outcome<()> {
+        match written {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.is_closed = true,
+            other => other.map_err(|error| Failure::Said(format!("write of the output: {error}")))?,
+        }
+        Ok(())
     }
 }

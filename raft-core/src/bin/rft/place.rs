@@ -32,9 +32,19 @@ impl Place {
             }
         }
         if has_segments(dir) {
-            return Ok(Place { node: None, wal: dir.to_owned(), snap: None });
+            return Ok(Place::around(dir));
         }
         refuse(format!("{}: there is no log in it, and no directory wal or member/wal", dir.display()))
+    }
+
+    /// That of the node whose segments these are, or of nobody.
+    fn around(segments: &Path) -> Place {
+        // What has no name of its own, like `.`, does not tell what it lies in.
+        let named = segments.file_name().is_none().then(|| fs::canonicalize(segments).ok()).flatten();
+        let wal = named.unwrap_or_else(|| segments.to_owned());
+        let node = wal.parent().filter(|_| wal.file_name() == Some("wal".as_ref())).map(Path::to_owned);
+        let snap = node.as_ref().map(|node| node.join("snap")).filter(|snap| snap.is_dir());
+        Place { node: node.filter(|_| snap.is_some()), wal, snap }
     }
 
     /// Whether a node has it open just now. What cannot be found out is no.
