@@ -3,12 +3,15 @@
 tried: SERVER=path/to/server routes.py. With TLS=1 all of it goes over TLS, and who has no business there is refused.
 With OTHER=path/to/another/server that one takes the directories over."""
 
+import contextlib
+import http.client
 import os
+import socket
 import subprocess
 import unittest
 
 from cluster import Node, end_on_signals, wait_for
-from routes_base import ABSENT, PROGRAMS, SERVER, VALUE_MAX, WithCluster, if_match
+from routes_base import ABSENT, PROGRAMS, SERVER, TLS, VALUE_MAX, WithCluster, if_match
 from routes_cluster import Changing, ThreeNodes
 from routes_refused import Malformed, Slow, Strangers
 from routes_takeover import Takeover
@@ -127,6 +130,24 @@ class OneNode(WithCluster):
         self.assertIn("RFT_E_FOREIGN", foreign.stderr)
         self.node.start()
         self.cluster.wait_leader()
+
+    @unittest.skipIf(TLS, "the certificates are for others")
+    def test_an_address_in_brackets(self) -> None:
+        port = self.node.address.rpartition(":")[2]
+        try:
+            socket.create_server(("::1", int(port)), family=socket.AF_INET6).close()
+        except OSError:
+            self.skipTest("no IPv6 here")
+        command = [SERVER, "--id", "1", "--cluster", f"1=[::1]:{port}", "--dir", self.cluster.directory / "brackets"]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            self.addCleanup(process.kill)
+            self.assertEqual(wait_for("an answer", 60, lambda: self._status_at("::1", int(port))), 200)
+            process.terminate()
+
+    def _status_at(self, host: str, port: int) -> int:
+        with contextlib.closing(http.client.HTTPConnection(host, port, timeout=10)) as connection:
+            connection.request("GET", "/status")
+            return connection.getresponse().status
 
     def test_command_line(self) -> None:
         whole = ["--id", "1", "--dir", "/x", "--cluster", "1=a:1"]

@@ -12,7 +12,7 @@ from typing import Optional
 from certificates import CLIENT, Certificates, node_name
 from cluster import Node, wait_for
 from http_client import Connection, Connections, NotSent
-from routes_base import ABSENT, BARE, FRAMES, TLS, WithCluster, if_match
+from routes_base import ABSENT, BARE, FRAMES, TLS, WithCluster, certain, if_match
 
 
 def client_hello() -> bytes:
@@ -75,6 +75,20 @@ class Malformed(WithCluster):
         self.expect(204, self.node, "PUT", "/members", alone.encode())
         self.assertEqual([member["id"] for member in self.node.status()["members"]], [1])
 
+    def test_the_address_book_is_full(self) -> None:
+        """Whoever has no room in it is refused, and nobody ends over it."""
+        for first in range(100, 160, 16):
+            lines = "".join(f"add-learner {node}=127.0.0.1:1\n" for node in range(first, first + 16)).encode()
+            # A change that is not over yet is told from one that has no room.
+            answer = wait_for("the change before", 60, lambda: self._changed(lines))
+            self.assertEqual(answer.status, 204 if first < 148 else 409, answer)
+        self.expect(204, self.node, "PUT", "/kv/room", b"still here")
+        self.expect(204, self.node, "PUT", "/members", f"1={self.node.address}".encode())
+
+    def _changed(self, lines: bytes):
+        answer = certain(self.connections, self.node, "POST", "/members", lines)
+        return None if b"RFT_E_CONF_CHANGE" in answer.body else answer
+
     def test_bad_messages(self) -> None:
         if TLS:  # from here on this is node 2
             self.connections = Connections(tls=self.cluster.certificates.context(node_name(2)))
@@ -101,6 +115,14 @@ class Malformed(WithCluster):
             self.assertIn(status, (204, 400, 500))
         self.expect(204, self.node, "PUT", "/kv/after", b"still here")
 
+    def test_many_messages_of_a_stranger(self) -> None:
+        """Each is passed over; how many there are does not make one cost more."""
+        if TLS:
+            self.skipTest("the same")
+        answer = heartbeat(77).replace(b"\x08\x08", b"\x08\x09", 1)
+        # All of them at the price of the last would take longer than anybody waits for an answer.
+        body = (len(answer).to_bytes(8, "big") + answer) * 200_000
+        self.expect(204, self.node, "POST", "/raft", body, FRAMES.replace("From: 2", "From: 4d"))
 
     def test_what_is_no_request(self) -> None:
         """Nonsense on a connection gets a refusal or an end, and nothing of it is done."""
@@ -127,6 +149,20 @@ class Malformed(WithCluster):
                 text[chance.randrange(len(text))] = chance.randrange(256)
             self._say(bytes(text))
         self.expect(200, self.node, "GET", "/status")
+
+    def test_a_condition_is_never_passed_over(self) -> None:
+        """Headers that make no sense are refused, and not a write without its condition."""
+        self.expect(204, self.node, "PUT", "/kv/held", b"kept")
+        put = f"PUT /kv/held HTTP/1.1\r\nHost: {self.node.address}\r\n".encode()
+        conditions = [
+            b'If-Match: "1"\r\nIf-Match: "2"', b"If-None-Match: *\r\nIf-None-Match: *", b'If-Match : "1"', b'If-Match "1"',
+            b'If-Match:\r\n "1"', b'If-Match\0: "1"', b"If-None-Match: %2a", b"If-Match: %221%22", b"If-Match",
+        ]  # fmt: skip
+        for condition in conditions:
+            self.assertIn(self._say(put + condition + b"\r\nContent-Length: 1\r\n\r\nx"), range(400, 413), condition)
+        for length in (b"Content-Length: 1\r\nContent-Length: 2", b"Content-Length:", b"Content-Length: %31"):
+            self.assertEqual(self._say(put + length + b"\r\n\r\nxx"), 400, length)
+        self.assertEqual(self.expect(200, self.node, "GET", "/kv/held").body, b"kept")
 
     def _say(self, text: bytes) -> int:
         """The status of the answer; 0 when the server ends the connection without, or waits for more."""

@@ -89,18 +89,28 @@ bool member_parse(const char *text, size_t len, struct member *member) {
     return true;
 }
 
-bool members_parse(struct members *members, const char *text, size_t len) {
+static bool take_list(struct members *members, const char *text, size_t len, bool has_to_fit) {
     const char *end = text + len;
     while (text < end) {
         const char *comma = memchr(text, ',', (size_t)(end - text));
         const char *stop = comma != NULL ? comma : end;
         const char *equals = memchr(text, '=', (size_t)(stop - text));
+        size_t address_len = equals != NULL ? (size_t)(stop - equals - 1) : 0;
         uint64_t id;
         if (equals == NULL || !member_id_parse(text, (size_t)(equals - text), &id) ||
-            !members_set(members, id, equals + 1, (size_t)(stop - equals - 1))) {
+            address_len > MEMBER_ADDRESS_MAX ||
+            (!members_set(members, id, equals + 1, address_len) && has_to_fit)) {
             return false;
         }
         text = comma != NULL ? comma + 1 : end;
     }
     return true;
+}
+
+bool members_parse(struct members *members, const char *text, size_t len) {
+    return take_list(members, text, len, true);
+}
+
+bool members_follow(struct members *members, const char *text, size_t len) {
+    return take_list(members, text, len, false);
 }

@@ -30,6 +30,9 @@ const char *members_address(const struct members *members, uint64_t id);
 /* Takes over a list such as "1=127.0.0.1:7001,2=127.0.0.1:7002"; "2=" forgets node 2. False at the first
  * item that cannot be understood: the ones before it are taken over. */
 bool members_parse(struct members *members, const char *text, size_t len);
+/* The same for a change that has been made, and nobody can refuse any more: an address for which the book
+ * has no room is left out, by every node alike. */
+bool members_follow(struct members *members, const char *text, size_t len);
 /* A decimal number of at least 1. False when the text is anything else. */
 bool member_id_parse(const char *text, size_t len, uint64_t *id);
 /* "4=127.0.0.1:7004", with a host of letters, digits and -._:[] and a port of 1 to 65535; else false. */

@@ -3,9 +3,33 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 const char *request_header(const struct request *request, const char *name) {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+/* How often each of these stands there. */
+struct headers {
+    bool has_bad_name;
+    unsigned conditions, lengths;
+};
+
+static enum MHD_Result look_at(void *user, enum MHD_ValueKind kind, const char *name, const char *value) {
+    (void)kind, (void)value;
+    static const char TOKEN[] = "!#$%&'*+-.^_`|~0123456789"
+                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    struct headers *headers = user;
+    headers->has_bad_name |= *name == '\0' || name[strspn(name, TOKEN)] != '\0';
+    headers->conditions += strcasecmp(name, "If-Match") == 0 || strcasecmp(name, "If-None-Match") == 0;
+    headers->lengths += strcasecmp(name, "Content-Length") == 0;
+    return MHD_YES;
+}
+
+bool request_is_sound(const struct request *request) {
+    struct headers headers = {0};
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, look_at, &headers);
+    return !headers.has_bad_name && headers.conditions <= 1 && headers.lengths <= 1;
 }
 
 bool request_asks(const struct request *request, const char *name, const char *value) {

@@ -18,6 +18,9 @@ struct request {
 };
 
 const char *request_header(const struct request *request, const char *name);
+/* False where a header makes no sense, or a condition or a length stands there twice: what MHD makes of
+ * these may be less than what was asked for, such as a write without its condition. */
+bool request_is_sound(const struct request *request);
 /* Whether the query has `name` with exactly `value`. */
 bool request_asks(const struct request *request, const char *name, const char *value);
 /* Steps through the lines of a body: `at` begins at 0. False behind the last one. */

@@ -21,21 +21,26 @@ static bool parse_hex(const char *text, uint64_t *value) {
  * a member that was removed a moment ago, and says nothing about the messages behind it. */
 static rft_status_t step(const struct request *request, const rft_bytes_t *messages, size_t count,
                          rft_error_t **error) {
-    rft_status_t status = RFT_OK;
-    size_t at = 0;
+    /* Every call looks at all it is given. Where there are many to pass over, they come in pieces: else each
+     * would cost as much as all of them. */
+    size_t at = 0, most = count;
     while (at < count) {
-        size_t done = 0;
-        status = rft_engine_step_from(request->node->engine, request->from, messages + at, count - at, &done,
-                                      error);
-        if (status != RFT_E_UNKNOWN_PEER) {
-            break;
+        size_t done = 0, n = count - at < most ? count - at : most;
+        rft_status_t status =
+            rft_engine_step_from(request->node->engine, request->from, messages + at, n, &done, error);
+        if (status == RFT_OK) {
+            at += n;
+            most = n < count / 2 ? 2 * n : count;
+        } else if (status == RFT_E_UNKNOWN_PEER) {
+            at += done + 1;
+            most = 1;
+            rft_error_free(*error);
+            *error = NULL;
+        } else {
+            return status;
         }
-        at += done + 1;
-        rft_error_free(*error);
-        *error = NULL;
-        status = RFT_OK;
     }
-    return status;
+    return RFT_OK;
 }
 
 static enum MHD_Result answer(struct request *request, rft_status_t status, rft_error_t *error) {

@@ -56,6 +56,9 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         request->method = method;
         request->path = url;
         request->body_max = route_body_max(method, url);
+        if (!request_is_sound(request)) {
+            return reply_text(request, MHD_HTTP_BAD_REQUEST, "a header makes no sense, or comes twice");
+        }
         const char *announced = request_header(request, "Content-Length");
         request->too_large = announced != NULL && strtoull(announced, NULL, 10) > request->body_max;
         /* Refused before the client sends it all; otherwise the body comes now. */
@@ -92,7 +95,7 @@ static size_t leave_escaped(void *user, struct MHD_Connection *connection, char 
     return strlen(text);
 }
 
-/* The first address that host:port stands for; to be freed with freeaddrinfo. */
+/* The first address that host:port stands for, or [host]:port; to be freed with freeaddrinfo. */
 static struct addrinfo *resolve(const char *address) {
     char host[MEMBER_ADDRESS_MAX + 1] = {0};
     const char *colon = strrchr(address, ':');
@@ -100,7 +103,8 @@ static struct addrinfo *resolve(const char *address) {
     if (colon == NULL || (size_t)(colon - address) >= sizeof host) {
         return NULL;
     }
-    memcpy(host, address, (size_t)(colon - address));
+    bool in_brackets = address[0] == '[' && colon > address + 1 && colon[-1] == ']';
+    memcpy(host, address + in_brackets, (size_t)(colon - address) - 2u * in_brackets);
     return getaddrinfo(host, colon + 1, &hints, &found) == 0 ? found : NULL;
 }
 

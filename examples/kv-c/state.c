@@ -33,7 +33,7 @@ rft_status_t state_apply(struct state *state, const rft_entry_t *entry, bool *ha
     if (entry->type == RFT_ENTRY_CONF_CHANGE) {
         /* The context of a membership change is a list of addresses. A host that speaks to nobody by
          * address may leave it empty, and so does the library when it ends a joint change by itself. */
-        if (!members_parse(&state->members, (const char *)entry->data, entry->len)) {
+        if (!members_follow(&state->members, (const char *)entry->data, entry->len)) {
             status = RFT_E_DECODE;
         }
     } else if (entry->len > 0) {

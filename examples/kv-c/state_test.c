@@ -206,6 +206,24 @@ static void test_bad_entries(void) {
     state_free(&state);
 }
 
+/* A change of the membership has been made when it is applied: a full book must not end every node. */
+static void test_full_book(void) {
+    struct state state = {0};
+    char item[16];
+    for (int i = 1; i <= MEMBERS_MAX; i++) {
+        int len = snprintf(item, sizeof item, "%d=a:1", i);
+        CHECK(apply(&state, 1, RFT_ENTRY_CONF_CHANGE, item, (size_t)len) == RFT_OK);
+    }
+    struct members book = state.members;
+    CHECK(!members_parse(&book, "99=a:1", 6));
+    CHECK(apply(&state, 2, RFT_ENTRY_CONF_CHANGE, "98=a:1,1=,99=b:1,2=c:1", 22) == RFT_OK);
+    CHECK(state.applied == 2 && state.members.count == MEMBERS_MAX);
+    CHECK(members_address(&state.members, 98) == NULL && members_address(&state.members, 1) == NULL);
+    CHECK(strcmp(members_address(&state.members, 99), "b:1") == 0);
+    CHECK(strcmp(members_address(&state.members, 2), "c:1") == 0);
+    state_free(&state);
+}
+
 static void test_frames(void) {
     struct bytes body = {0};
     size_t count;
@@ -232,6 +250,7 @@ int main(void) {
     test_canonical();
     test_conditions();
     test_bad_entries();
+    test_full_book();
     test_frames();
     puts("state_test: ok");
     return 0;

@@ -16,17 +16,29 @@ bool set_address(Members &members, std::uint64_t id, std::string_view address) {
     return true;
 }
 
-bool take_list(Members &members, std::string_view text) {
+static bool take(Members &members, std::string_view text, bool has_to_fit) {
     while (!text.empty()) {
         const std::string_view item = text.substr(0, text.find(','));
         text.remove_prefix(item.size() < text.size() ? item.size() + 1 : item.size());
         const std::size_t equals = item.find('=');
         const auto id = parse_id(item.substr(0, equals));
-        if (equals == item.npos || !id || !set_address(members, *id, item.substr(equals + 1))) {
+        if (equals == item.npos || !id) {
+            return false;
+        }
+        const std::string_view address = item.substr(equals + 1);
+        if (!set_address(members, *id, address) && (has_to_fit || address.size() > address_max)) {
             return false;
         }
     }
     return true;
+}
+
+bool take_list(Members &members, std::string_view text) {
+    return take(members, text, true);
+}
+
+bool follow_list(Members &members, std::string_view text) {
+    return take(members, text, false);
 }
 
 std::optional<std::uint64_t> parse_id(std::string_view text) {
@@ -53,6 +65,19 @@ std::optional<std::pair<std::uint64_t, std::string>> parse_member(std::string_vi
         return std::nullopt;
     }
     return std::pair(*id, std::string(address));
+}
+
+std::optional<std::pair<std::string, int>> host_and_port(std::string_view address) {
+    const std::size_t colon = address.rfind(':');
+    const auto port = parse_id(address.substr(colon == address.npos ? address.size() : colon + 1));
+    if (!port || *port > UINT16_MAX) {
+        return std::nullopt;
+    }
+    std::string_view host = address.substr(0, colon);
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+        host = host.substr(1, host.size() - 2);
+    }
+    return std::pair(std::string(host), static_cast<int>(*port));
 }
 
 bool next_line(std::string_view &text, std::string_view &line) {

@@ -2,6 +2,7 @@
 
 #include "frames.hpp"
 #include "log.hpp"
+#include "members.hpp"
 
 #include <cinttypes>
 #include <cstdio>
@@ -84,14 +85,18 @@ bool Peer::take(Batch &batch) {
 }
 
 /// The connection to this address, kept from batch to batch.
-httplib::Client &Peer::client(const std::string &address) {
+httplib::ClientImpl &Peer::client(const std::string &address) {
     if (client_ == nullptr || client_address_ != address) {
         const TlsFiles &tls = sender_.tls;
-        auto fresh =
-            std::make_unique<httplib::Client>(tls.scheme() + ("://" + address), tls.certificate, tls.key);
+        // Not by an URL: httplib understands few of those in brackets. One that is none reaches nobody.
+        const auto [host, port] = host_and_port(address).value_or(std::pair(address, 0));
+        std::unique_ptr<httplib::ClientImpl> fresh;
         if (tls.on()) {
+            fresh = std::make_unique<httplib::SSLClient>(host, port, tls.certificate, tls.key);
             fresh->set_ca_cert_path(tls.authority);
             fresh->enable_server_certificate_verification(true);
+        } else {
+            fresh = std::make_unique<httplib::ClientImpl>(host, port);
         }
         fresh->set_keep_alive(true);
         fresh->set_tcp_nodelay(true);

@@ -52,7 +52,7 @@ class Peer {
     void run();
     bool take(Batch &batch);
     std::string post(const Batch &batch);
-    httplib::Client &client(const std::string &address);
+    httplib::ClientImpl &client(const std::string &address);
 
     const std::uint64_t id_;
     const Sender &sender_;
@@ -64,7 +64,7 @@ class Peer {
     std::deque<std::string> queue_;
     std::size_t queued_bytes_ = 0;
     bool overflowed_ = false, stopping_ = false;
-    std::unique_ptr<httplib::Client>
+    std::unique_ptr<httplib::ClientImpl>
         client_; // made and used by the thread, which holds no lock while it does
     std::string client_address_;
     std::thread thread_;

@@ -47,12 +47,16 @@ std::optional<std::uint64_t> parse_tag(std::string_view tag) {
 
 /// What If-Match and If-None-Match ask for. False when that makes no sense.
 bool parse_condition(const httplib::Request &request, Command &command) {
-    const bool match = request.has_header("If-Match"), none_match = request.has_header("If-None-Match");
-    if (match) {
-        command.revision = parse_tag(request.get_header_value("If-Match"));
-        return command.revision && !none_match;
+    const std::size_t match = request.get_header_value_count("If-Match"),
+                      none_match = request.get_header_value_count("If-None-Match");
+    if (match + none_match > 1) {
+        return false;
     }
-    if (none_match) {
+    if (match == 1) {
+        command.revision = parse_tag(request.get_header_value("If-Match"));
+        return command.revision.has_value();
+    }
+    if (none_match == 1) {
         command.revision = 0;
         return !command.deletes && request.get_header_value("If-None-Match") == "*";
     }

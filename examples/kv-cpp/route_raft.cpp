@@ -3,6 +3,7 @@
 #include "routes.hpp"
 #include "tls.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace kv {
@@ -21,14 +22,24 @@ std::optional<std::uint64_t> parse_hex(const std::string &text) {
 
 /// Hands all messages to the engine. One that speaks of a node unknown here is passed over: it may come from
 /// a member that was removed a moment ago, and says nothing about the messages behind it.
-rft::Status step(rft::Engine &engine, std::uint64_t from, std::vector<rft::Bytes> messages) {
-    while (!messages.empty()) {
+rft::Status step(rft::Engine &engine, std::uint64_t from, const std::vector<rft::Bytes> &messages) {
+    // Every call looks at all it is given. Where there are many to pass over, they come in pieces: else each
+    // would cost as much as all of them.
+    std::size_t most = messages.size();
+    for (auto at = messages.begin(); at != messages.end();) {
+        const std::vector<rft::Bytes> piece(
+            at, at + std::min(static_cast<std::ptrdiff_t>(most), messages.end() - at));
         std::size_t done = 0;
-        rft::Status status = engine.step_from(from, messages, &done);
-        if (status.code() != Code::unknown_peer) {
+        rft::Status status = engine.step_from(from, piece, &done);
+        if (status.ok()) {
+            at += static_cast<std::ptrdiff_t>(piece.size());
+            most = 2 * piece.size();
+        } else if (status.code() == Code::unknown_peer) {
+            at += static_cast<std::ptrdiff_t>(done) + 1;
+            most = 1;
+        } else {
             return status;
         }
-        messages.erase(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(done) + 1);
     }
     return {};
 }
@@ -63,7 +74,7 @@ void route_raft(Exchange &exchange) {
         }
         messages = std::move(*frames);
     }
-    const rft::Status status = step(exchange.node.engine(), exchange.from, std::move(messages));
+    const rft::Status status = step(exchange.node.engine(), exchange.from, messages);
     const Code code = status.code();
     if (code == Code::ok) {
         return exchange.empty(204);

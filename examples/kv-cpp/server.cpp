@@ -5,6 +5,9 @@
 #include "routes.hpp"
 #include "threads.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <charconv>
 #include <csignal>
 #include <strings.h>
@@ -30,20 +33,43 @@ void tidy(httplib::Request &request) {
     request.path = "/";
 }
 
-/// httplib leaves out a header without a value. A condition that is empty must not become a write without
-/// one.
-void put_back_empty(httplib::Request &request, std::string_view head) {
+/// httplib leaves out a header without a value, and undoes percent signs in others. What a condition and a
+/// length say has to be what was sent.
+void put_back(httplib::Request &request, std::string_view head) {
+    constexpr std::array names = {"If-Match", "If-None-Match", "Content-Length", "Transfer-Encoding"};
+    for (const char *name : names) {
+        request.headers.erase(name);
+    }
     std::string_view line;
+    next_line(head, line); // that of the request
     while (next_line(head, line)) {
-        const std::size_t colon = line.find(':');
+        const std::size_t colon = std::min(line.find(':'), line.size());
         const std::string name(line.substr(0, colon));
-        if (colon == line.npos || line.find_first_not_of(" \t\r", colon + 1) != line.npos) {
-            continue;
-        }
-        if (strcasecmp(name.c_str(), "If-Match") == 0 || strcasecmp(name.c_str(), "If-None-Match") == 0) {
-            request.headers.emplace(name, "");
+        if (std::any_of(names.begin(), names.end(),
+                        [&name](const char *known) { return strcasecmp(name.c_str(), known) == 0; })) {
+            constexpr std::string_view blank = ": \t\r";
+            line.remove_prefix(std::min(line.find_first_not_of(blank, colon), line.size()));
+            request.headers.emplace(name, line.substr(0, line.find_last_not_of(blank) + 1));
         }
     }
+}
+
+/// Whether each header has a name and a colon behind it. httplib passes over what it does not understand,
+/// and a condition that is passed over must not become a write without one.
+bool is_sound(std::string_view head) {
+    static constexpr std::string_view others = "!#$%&'*+-.^_`|~";
+    std::string_view line;
+    next_line(head, line); // that of the request
+    while (next_line(head, line) && line != "\r") {
+        const std::string_view name = line.substr(0, line.find(':'));
+        if (name.empty() || name.size() == line.size() || line.find('\0') != line.npos ||
+            !std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                return std::isalnum(c) != 0 || others.find(static_cast<char>(c)) != others.npos;
+            })) {
+            return false;
+        }
+    }
+    return true;
 }
 
 struct Body {
@@ -107,14 +133,11 @@ Server::~Server() {
 
 bool Server::start(const std::string &address) {
     const TlsFiles &files = node_.options.tls;
-    const std::size_t colon = address.rfind(':');
-    const auto port = parse_id(address.substr(colon == address.npos ? 0 : colon + 1));
+    const auto at = host_and_port(address);
     if (files.on() && (tls_ = load_tls(files)) == nullptr) {
         return false;
     }
-    if (colon == address.npos || !port || *port > UINT16_MAX ||
-        !bind_to_port(address.substr(0, colon), static_cast<int>(*port)) ||
-        ::listen(svr_sock_, backlog) != 0) {
+    if (!at || !bind_to_port(at->first, at->second) || ::listen(svr_sock_, backlog) != 0) {
         return false;
     }
     thread_ = std::thread([this] {
@@ -170,7 +193,7 @@ bool Server::process_and_close_socket(int socket) {
                 connection.head_is_read();
                 request.ssl = connection.ssl();
                 tidy(request);
-                put_back_empty(request, connection.head());
+                put_back(request, connection.head());
             };
             if (!process_request(connection, false, closed, on_head)) {
                 break;
@@ -191,14 +214,16 @@ void Server::answer(const httplib::Request &request, httplib::Response &response
     const Route route = find_route(request.method, exchange.path);
     const std::optional<Body> body = Body::of(request);
     const auto refuse = [&] { // before the client sends it all
-        if (!body || body->is_there()) {
+        if (body->is_there()) {
             Connection::current().last_request();
             response.set_header("Connection", "close");
         }
     };
-    if (!body) {
-        exchange.text(400, "the length of the body makes no sense");
-        return refuse();
+    if (!body || !is_sound(Connection::current().head())) {
+        exchange.text(400, body ? "a header makes no sense" : "the length of the body makes no sense");
+        Connection::current().last_request();
+        response.set_header("Connection", "close");
+        return;
     }
     if (route.run == nullptr) {
         exchange.text(route.refusal,

@@ -124,7 +124,7 @@ Code State::apply(rft::Entry entry, std::optional<Answer> &answer) {
     if (entry.type() == rft::EntryType::conf_change) {
         // The context of a membership change is a list of addresses. A host that speaks to nobody by address
         // may leave it empty, and so does the library when it ends a joint change by itself.
-        if (!take_list(members, entry.data().text())) {
+        if (!follow_list(members, entry.data().text())) {
             return Code::decode;
         }
     } else if (!entry.data().empty()) {

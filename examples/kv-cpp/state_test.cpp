@@ -179,12 +179,31 @@ static void test_members() {
           "4=a,b:1", "18446744073709551616=a:1", "+4=a:1"}) {
         CHECK(!parse_member(text));
     }
+    CHECK(host_and_port("[fd00::1]:7") == std::pair(std::string("fd00::1"), 7));
+    CHECK(host_and_port("a:65535") == std::pair(std::string("a"), 65535) && !host_and_port("a") &&
+          !host_and_port("a:65536"));
     Members members;
     for (std::uint64_t id = 1; id <= members_max; id++) {
         CHECK(set_address(members, id, "a:1"));
     }
     CHECK(!set_address(members, 99, "a:1") && set_address(members, 1, "b:1"));
     CHECK(take_list(members, "1=,99=c:1") && members.count(1) == 0 && members.at(99) == "c:1");
+    CHECK(!take_list(members, "98=a:1"));
+}
+
+/// A change of the membership has been made when it is applied: a full book must not end every node.
+static void test_full_book() {
+    State state;
+    std::optional<Answer> answer;
+    for (std::uint64_t id = 1; id <= members_max; id++) {
+        CHECK(set_address(state.members, id, "a:1"));
+    }
+    CHECK(apply(state, 2, RFT_ENTRY_CONF_CHANGE, "98=a:1,1=,99=b:1,2=c:1", answer) == Code::ok);
+    CHECK(state.applied == 2 && state.members.size() == members_max);
+    CHECK(state.members.count(98) == 0 && state.members.count(1) == 0);
+    CHECK(state.members.at(99) == "b:1" && state.members.at(2) == "c:1");
+    const std::string long_one = "2=" + std::string(address_max + 1, 'a');
+    CHECK(apply(state, 3, RFT_ENTRY_CONF_CHANGE, long_one, answer) == Code::decode);
 }
 
 int main() {
@@ -194,6 +213,7 @@ int main() {
     test_bad_entries();
     test_frames();
     test_members();
+    test_full_book();
     std::puts("state_test: ok");
     return 0;
 }

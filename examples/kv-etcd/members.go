@@ -39,6 +39,13 @@ func (r *routes) members(w http.ResponseWriter, q *http.Request) {
 		text(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	r.node.mutex.RLock()
+	book := maps.Clone(r.node.state.book)
+	r.node.mutex.RUnlock()
+	if fits, _ := book.parse(addresses); !fits {
+		text(w, http.StatusConflict, "the address book has no room; nothing was done")
+		return
+	}
 	p := proposal{data: []byte(addresses), changes: changes, answer: make(chan outcome, 1)}
 	r.answer(w, q, r.propose(p))
 }

@@ -30,7 +30,13 @@ func parseOptions(arguments []string, errors io.Writer) (options, error) {
 	flags := flag.NewFlagSet("kv-etcd", flag.ContinueOnError)
 	flags.SetOutput(errors)
 	flags.Uint64Var(&o.id, "id", 0, "this node")
-	flags.Func("cluster", "where the nodes answer, `ID=HOST:PORT,...`; without -join a new cluster's first members", o.cluster.parse)
+	flags.Func("cluster", "where the nodes answer, `ID=HOST:PORT,...`; without -join a new cluster's first members", func(list string) error {
+		fits, err := o.cluster.parse(list)
+		if err == nil && !fits {
+			err = errDecode
+		}
+		return err
+	})
 	flags.StringVar(&o.dir, "dir", "", "where this node keeps its log and snapshots")
 	flags.BoolVar(&o.join, "join", false, "wait to be added to a running cluster")
 	flags.Uint64Var(&o.clusterID, "cluster-id", 1, "messages of other clusters are refused")

@@ -49,24 +49,29 @@ func newState(first book) state { return state{book: maps.Clone(first), items: m
 // book says where the nodes answer.
 type book map[uint64]string
 
-// parse takes over a list like "4=127.0.0.1:7004,2=": an empty address forgets the node.
-func (b book) parse(text string) error {
+// parse takes over a list like "4=127.0.0.1:7004,2=": an empty address forgets the node. One that has no room is left
+// out, by every node alike: a change that has been made cannot be refused any more.
+func (b book) parse(text string) (fits bool, err error) {
+	fits = true
 	if text == "" {
-		return nil
+		return fits, nil
 	}
 	for part := range strings.SplitSeq(text, ",") {
 		number, address, found := strings.Cut(part, "=")
 		id, err := strconv.ParseUint(number, 10, 64)
 		if !found || err != nil || id == 0 || len(address) > addressMax {
-			return errDecode
+			return false, errDecode
 		}
-		if address == "" {
+		switch {
+		case address == "":
 			delete(b, id)
-		} else {
+		case b[id] == "" && len(b) == membersMax:
+			fits = false
+		default:
 			b[id] = address
 		}
 	}
-	return nil
+	return fits, nil
 }
 
 // isAddress says whether clients may give this as HOST:PORT.
@@ -155,7 +160,8 @@ func (s *state) apply(index uint64, data []byte) (answer, error) {
 // applyChange takes over the context of a membership change.
 func (s *state) applyChange(index uint64, context []byte) error {
 	s.applied = index
-	return s.book.parse(string(context))
+	_, err := s.book.parse(string(context))
+	return err
 }
 
 func u32(n int) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(n)) }

@@ -98,11 +98,18 @@ func TestConditions(t *testing.T) {
 
 func TestBook(t *testing.T) {
 	b := book{1: "a:1", 2: "b:2"}
-	if err := b.parse("3=c:3,2="); err != nil || len(b) != 2 || b[3] != "c:3" {
+	if fits, err := b.parse("3=c:3,2="); err != nil || !fits || len(b) != 2 || b[3] != "c:3" {
 		t.Fatalf("%v, %v", b, err)
 	}
+	for id := uint64(10); len(b) < membersMax; id++ {
+		b[id] = "x:1"
+	}
+	fits, err := b.parse("4=d:4,10=,5=e:5,11=f:6")
+	if err != nil || fits || len(b) != membersMax || b[4] != "" || b[5] != "e:5" || b[11] != "f:6" {
+		t.Fatalf("a full book: %v, %v", b, err)
+	}
 	for _, bad := range []string{"x=a:1", "0=a:1", "4", "1=a:1,,", "=a:1"} {
-		if b.parse(bad) == nil {
+		if _, err := b.parse(bad); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
 	}

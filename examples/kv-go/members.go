@@ -21,7 +21,11 @@ type member struct {
 // book is the address book: which node answers where, sorted by id. What was handed out is never changed.
 type book []member
 
-var errBook = errors.New("not a list of addresses such as 1=127.0.0.1:7001,2=127.0.0.1:7002")
+// errRoom is of an address that is too long, or that the full book has no room for.
+var (
+	errRoom = errors.New("the address is too long, or there are too many")
+	errBook = errors.New("not a list of addresses such as 1=127.0.0.1:7001,2=127.0.0.1:7002")
+)
 
 // find tells where a node stands, or would stand, and whether it does.
 func (b book) find(id uint64) (int, bool) {
@@ -55,7 +59,7 @@ func (b book) with(id uint64, address string) (book, error) {
 		return b, nil
 	}
 	if len(address) > addressMax || (!known && len(b) == membersMax) {
-		return b, errors.New("the address is too long, or there are too many")
+		return b, errRoom
 	}
 	changed := slices.Clone(b)
 	if known {
@@ -66,7 +70,13 @@ func (b book) with(id uint64, address string) (book, error) {
 }
 
 // following is the book after a list of addresses such as "1=127.0.0.1:7001,2=".
-func (b book) following(list string) (book, error) {
+func (b book) following(list string) (book, error) { return b.take(list, true) }
+
+// changed is the book after a change that has been made, and that nobody can refuse any more: an address that the full
+// book has no room for is left out, by every node alike.
+func (b book) changed(list string) (book, error) { return b.take(list, false) }
+
+func (b book) take(list string, hasToFit bool) (book, error) {
 	if list == "" {
 		return b, nil
 	}
@@ -76,7 +86,7 @@ func (b book) following(list string) (book, error) {
 		if !found || err != nil {
 			return b, errBook
 		}
-		if b, err = b.with(id, address); err != nil {
+		if b, err = b.with(id, address); err != nil && (hasToFit || len(address) > addressMax) {
 			return b, err
 		}
 	}

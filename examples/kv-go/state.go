@@ -32,7 +32,7 @@ func (s *state) apply(entry rft.Entry) ([]byte, error) {
 	if entry.Type == rft.EntryConfChange {
 		// A host that speaks to nobody by address may leave the context empty, and so does the library when it ends a
 		// joint change by itself.
-		members, err := s.members.following(string(entry.Data))
+		members, err := s.members.changed(string(entry.Data))
 		if err != nil {
 			return nil, err
 		}

@@ -177,7 +177,15 @@ func TestBook(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := b.with(5, "x:1"); err == nil {
+	if _, err := b.following("5=x:1"); err == nil {
 		t.Error("one too many")
+	}
+	// A change has been made when it is applied: a book without room must not end every node.
+	b, err = b.changed("5=x:1,10=,6=y:1,11=z:1")
+	if err != nil || len(b) != membersMax || b.address(5) != "" || b.address(6) != "y:1" || b.address(11) != "z:1" {
+		t.Error(b, err)
+	}
+	if _, err := b.changed("11=" + strings.Repeat("a", 256)); err == nil {
+		t.Error("an address of 256 bytes was taken")
 	}
 }

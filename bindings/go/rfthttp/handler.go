@@ -93,18 +93,23 @@ func (t *Transport) read(to http.ResponseWriter, request *http.Request) ([]byte,
 // step hands messages to the engine. Two kinds are passed over, since they say nothing about those behind them: of a node
 // unknown here, which may have been removed a moment ago; and of another sender than the one who brings them, which is
 // told in the end. Requests are none of these: whoever leads no more passes them on.
+//
+// Every call looks at all it is given. Where there are many to pass over, they come in small pieces, or else each would
+// cost as much as all of them.
 func step(engine *rft.Engine, from uint64, messages [][]byte) (refused error) {
-	for len(messages) > 0 {
-		done, err := engine.StepFrom(from, messages)
-		switch {
-		case err == nil:
-			return refused
-		case errors.Is(err, rft.ErrWrongSender):
+	for most := len(messages); len(messages) > 0; {
+		n := min(most, len(messages))
+		done, err := engine.StepFrom(from, messages[:n])
+		if err == nil {
+			messages, most = messages[n:], 2*n
+			continue
+		}
+		if errors.Is(err, rft.ErrWrongSender) {
 			refused = err
-		case !errors.Is(err, rft.ErrUnknownPeer):
+		} else if !errors.Is(err, rft.ErrUnknownPeer) {
 			return err
 		}
-		messages = messages[done+1:]
+		messages, most = messages[done+1:], 1
 	}
 	return refused
 }

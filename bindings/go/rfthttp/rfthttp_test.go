@@ -204,6 +204,35 @@ func TestHandlerLimitsLengthAndTime(t *testing.T) {
 	}
 }
 
+// A client that opens connections and closes none must not take every file that the log needs.
+func TestConnectionsHaveALimit(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	if NewServer(nil, nil).ConnState == nil {
+		t.Error("a server without a limit")
+	}
+	server.Config.ConnState = atMost(2)
+	server.Start()
+	defer server.Close()
+	answers := func() (net.Conn, bool) {
+		connection, err := net.Dial("tcp", server.Listener.Addr().String())
+		must(t, err)
+		t.Cleanup(func() { connection.Close() })
+		must(t, connection.SetDeadline(time.Now().Add(patience)))
+		_, _ = io.WriteString(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		n, _ := connection.Read(make([]byte, 1))
+		return connection, n == 1
+	}
+	first, ok := answers()
+	if _, second := answers(); !ok || !second {
+		t.Error("one of the first two was refused")
+	}
+	if _, third := answers(); third {
+		t.Error("one too many was answered")
+	}
+	must(t, first.Close())
+	until(t, "room again", func() bool { _, ok := answers(); return ok })
+}
+
 func TestHandlerWithoutEngine(t *testing.T) {
 	transport, err := New(Options{ID: 1})
 	must(t, err)

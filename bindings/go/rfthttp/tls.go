@@ -5,9 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +18,8 @@ const (
 	answerLimit  = 60 * time.Second  // from the head on, until the answer is taken
 	idleLimit    = 120 * time.Second // a connection without a request ends
 	headBytesMax = 64 << 10
+	// A connection is a file, and the log must never lack one.
+	connectionsMax = 1000
 )
 
 // NodeName is the common name that a node's certificate has to have: "rft-node-4".
@@ -42,12 +46,13 @@ func LoadTLS(authorityFile, certificateFile, keyFile string) (*tls.Config, error
 }
 
 // NewServer makes a server with limits: 10 seconds for a request with its body, 60 for all of it, 120 without a request,
-// 64 KiB of headers. With a TLS configuration it speaks to nobody without a certificate that the ClientCAs have signed,
-// or the RootCAs where there are none of these; start it with ServeTLS and no file names. It speaks HTTP/1.1 only.
+// 64 KiB of headers, 1000 connections at a time: one more ends at once. With a TLS configuration it speaks to nobody
+// without a certificate that the ClientCAs have signed, or the RootCAs where there are none of these; start it with
+// ServeTLS and no file names. It speaks HTTP/1.1 only.
 func NewServer(handler http.Handler, config *tls.Config) *http.Server {
 	server := &http.Server{
 		Handler: handler, ReadTimeout: requestLimit, WriteTimeout: answerLimit, IdleTimeout: idleLimit,
-		MaxHeaderBytes: headBytesMax, Protocols: new(http.Protocols),
+		MaxHeaderBytes: headBytesMax, Protocols: new(http.Protocols), ConnState: atMost(connectionsMax),
 	}
 	server.Protocols.SetHTTP1(true)
 	if config != nil {
@@ -61,6 +66,21 @@ func NewServer(handler http.Handler, config *tls.Config) *http.Server {
 		}
 	}
 	return server
+}
+
+// atMost ends each connection that comes while so many are open.
+func atMost(limit int64) func(net.Conn, http.ConnState) {
+	var open atomic.Int64
+	return func(connection net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			if open.Add(1) > limit {
+				_ = connection.Close() // it is told to be closed like all others
+			}
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
 }
 
 // SenderByName is the rule of a transport with TLS: a request comes from the node whose name its certificate has.

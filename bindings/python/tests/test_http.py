@@ -170,7 +170,7 @@ def test_a_peer_that_is_not_there_is_reported(tmp_path: Path) -> None:
         # Bound and not listening: whoever connects is refused.
         port = taken.getsockname()[1]
         transport = rft.http.Transport(
-            1, 1, None, {1: "ignored", 2: f"http://127.0.0.1:{port}/", 3: "not a url:x"}
+            1, 1, None, {1: "ignored", 2: f"http://127.0.0.1:{port}/", 3: "not a url:x", 5: "no..name:1"}
         )
         assert transport.port == 0
         reported: set[int] = set()
@@ -180,9 +180,9 @@ def test_a_peer_that_is_not_there_is_reported(tmp_path: Path) -> None:
                 reported.add(id)
                 super().report_unreachable(id)
 
-        with Counting(quick(voters=(1, 2, 3, 4)), tmp_path, Commands(), transport) as engine:
+        with Counting(quick(voters=(1, 2, 3, 4, 5)), tmp_path, Commands(), transport) as engine:
             engine.campaign()
-            wait_for(lambda: reported == {2, 3, 4})
+            wait_for(lambda: reported == {2, 3, 4, 5})
             transport.remove_peer(2)
             transport.remove_peer(2)
             assert engine.status().failure is None

@@ -26,11 +26,12 @@ def parse_address(text: str) -> str:
     return text
 
 
-def follow(members: dict[int, str], context: str) -> None:
+def follow(members: dict[int, str], context: str, *, is_made: bool = False) -> None:
     """Do to the addresses what `4=127.0.0.1:7004,2=` says: the one is set, the other one forgotten.
 
     Raises ValueError. All hosts have to take the same for good: an address is only held against its length here.
-    A membership change without a context, as the library makes one itself, changes nothing.
+    A membership change without a context, as the library makes one itself, changes nothing. One that is made already
+    cannot be refused any more: an address that has no room is left out, by every node alike.
     """
     parts = context.split(",")
     if not parts[-1]:
@@ -43,7 +44,8 @@ def follow(members: dict[int, str], context: str) -> None:
         if not address:
             members.pop(id, None)
         elif id not in members and len(members) == MEMBERS_MAX:
-            raise ValueError(f"not more than {MEMBERS_MAX} members have room")
+            if not is_made:
+                raise ValueError(f"not more than {MEMBERS_MAX} members have room")
         else:
             members[id] = address
 

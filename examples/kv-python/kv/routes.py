@@ -134,6 +134,10 @@ class Routes:
 
     async def _change_members(self, request: Request) -> Answer:
         asked = change.parse_change(await request.body(SMALL_BODY_MAX))
+        try:
+            book.follow(self._node.machine.members(), book.to_text(asked.context))
+        except ValueError:
+            raise text(409, "the address book has no room; nothing was done") from None
         await self._node.engine.change(asked.steps, context=asked.context, timeout=WAIT_SECONDS)
         return Answer(204)
 

@@ -29,9 +29,10 @@ _CLOSE_SECONDS = 0.2
 
 
 class Connection(H11Protocol):
-    """One connection, which ends where a request takes too long to come."""
+    """One connection, which ends where a request takes too long to come, or its answer to go."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _limit: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -56,6 +57,7 @@ class Connection(H11Protocol):
         if self.transport.is_closing():
             # It closes when the answer has been taken, or then.
             self.loop.call_later(IDLE_SECONDS, self.transport.abort)
+        self._end_watch()
         self._watch()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -73,18 +75,22 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self, *, begins: bool = False) -> None:
-        """While a request is on its way, the time runs that it has for all of itself."""
+        """While a request is on its way, the time runs that it has for all of itself, and then that of its answer."""
         state = self.conn.their_state
-        on_its_way = state is h11.SEND_BODY or (state is h11.IDLE and (begins or self.conn.trailing_data[0]))
-        if not on_its_way:
+        limit = None
+        if state is h11.SEND_BODY or (state is h11.IDLE and (begins or self.conn.trailing_data[0])):
+            limit = REQUEST_SECONDS
+        elif state in (h11.DONE, h11.MUST_CLOSE):
+            limit = IDLE_SECONDS
+        if limit != self._limit:
             self._end_watch()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+            if limit is not None:
+                self._limit, self._deadline = limit, self.loop.call_later(limit, self.transport.abort)
 
     def _end_watch(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-            self._deadline = None
+        self._limit = self._deadline = None
 
 
 class Server(uvicorn.Server):

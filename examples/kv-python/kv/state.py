@@ -108,7 +108,7 @@ class State:
 
     def change(self, index: int, context: bytes) -> None:
         """Take over the addresses that the membership change at this index of the log brings along."""
-        book.follow(self.members, book.to_text(context))
+        book.follow(self.members, book.to_text(context), is_made=True)
         self.applied = index
 
     def copy(self) -> State:

@@ -23,7 +23,8 @@ PATIENCE = 20.0
 class Running:
     """A cluster of one node."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *before: str) -> None:
+        """The lines in `before` are run before the program's own."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -37,7 +38,8 @@ class Running:
             "--tick-ms",
             "20",
         ]
-        self.process = subprocess.Popen([sys.executable, "-m", "kv", *node], cwd=Path(__file__).parents[1])
+        lines = "\n".join([*before, "from kv.__main__ import main", "raise SystemExit(main())"])
+        self.process = subprocess.Popen([sys.executable, "-c", lines, *node], cwd=Path(__file__).parents[1])
 
     def open(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
@@ -65,7 +67,13 @@ def skip(what: str) -> None:
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path / "node")
+    with run(tmp_path / "node") as running:
+        yield running
+
+
+@contextlib.contextmanager
+def run(directory: Path, *before: str) -> Iterator[Running]:
+    running = Running(directory, *before)
     try:
         deadline = time.monotonic() + PATIENCE
         while not running.leads():
@@ -119,6 +127,25 @@ def test_who_asks_for_more_than_he_takes_is_not_waited_for(node: Running) -> Non
         node.process.send_signal(signal.SIGTERM)
         assert node.process.wait(PATIENCE) == 0
         assert time.monotonic() - ended < 10
+
+
+def test_who_does_not_take_his_answer_loses_his_connection(tmp_path: Path) -> None:
+    with run(tmp_path / "node", "import kv.server", "kv.server.IDLE_SECONDS = 2") as node:
+        with contextlib.closing(node.open()) as kept:
+            kept.request("PUT", "/kv/big", bytes(4 << 20))
+            assert kept.getresponse().status == 204
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(PATIENCE)
+            connection.connect(("127.0.0.1", node.port))
+            connection.sendall(b"GET /kv/big HTTP/1.1\r\nHost: x\r\n\r\n")
+            time.sleep(5)
+            taken = 0
+            with contextlib.suppress(ConnectionError):
+                while piece := connection.recv(1 << 16):
+                    taken += len(piece)
+                    assert taken < 4 << 20
+        assert node.leads()
 
 
 def test_it_ends_well_when_it_is_asked_to(node: Running) -> None:

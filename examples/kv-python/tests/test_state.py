@@ -114,3 +114,16 @@ def test_a_bad_state_is_refused() -> None:
 def test_a_bad_address_is_refused(context: str) -> None:
     with pytest.raises(ValueError, match="not"):
         book.follow({}, context)
+
+
+def test_a_change_that_is_made_finds_a_full_book() -> None:
+    held = State(members={id: "a:1" for id in range(1, book.MEMBERS_MAX + 1)})
+    with pytest.raises(ValueError, match="room"):
+        book.follow(dict(held.members), "98=a:1")
+    held.change(2, b"98=a:1,1=,99=b:1,2=c:1")
+    assert held.applied == 2
+    assert len(held.members) == book.MEMBERS_MAX
+    assert held.members.keys().isdisjoint({1, 98})
+    assert (held.members[99], held.members[2]) == ("b:1", "c:1")
+    with pytest.raises(ValueError, match="HOST"):
+        held.change(3, b"2=" + b"a" * 256)

@@ -314,7 +314,8 @@ class _Peer:
         kind, body = (ONE, batch[0]) if len(batch) == 1 else (FRAMES, b"".join(map(_frame, batch)))
         try:
             response = client.post(self._url, content=body, headers={"Content-Type": kind})
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            # The last of them is Python's for a host that can be no name, "a..b" for one.
             return str(error) or type(error).__name__
         return (
             None
