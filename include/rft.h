@@ -303,10 +303,10 @@ RFT_API uint8_t rft_error_is_retryable(const rft_error_t *error);
 RFT_API uint8_t rft_error_is_fatal(const rft_error_t *error);
 
 /**
- * The leader to ask instead, with RFT_E_NOT_LEADER.
+ * The leader to ask instead, with RFT_E_NOT_LEADER; who leads instead, with RFT_E_DROPPED of a transfer of leadership.
  *
  * @param error borrowed for the call; NULL gives 0
- * @return the leader's id; 0 when it is unknown, and for every other status
+ * @return the leader's id; 0 when none is known
  * @par Thread
  * One at a time on the same object.
  * @since 0.1.0
@@ -1453,7 +1453,9 @@ RFT_API rft_status_t rft_engine_read_within_wait(rft_engine_t *engine,
                                                  rft_error_t **err);
 
 /**
- * Proposes a membership change and returns at once. The outcome comes when it is in force here.
+ * Proposes a membership change and returns at once. The outcome comes when it is in force at the leader, and a joint
+ * configuration that it leaves by itself has been left; at a follower it may be in force a moment later, once its status
+ * tells the index of the outcome as applied.
  *
  * A leader refuses what would lose the quorum: RFT_E_QUORUM_AT_RISK where those of the new voters, in either half of
  * a joint configuration, that it has heard of within the last two election timeouts are no majority, or where a
@@ -1488,7 +1490,7 @@ RFT_API rft_status_t rft_engine_change(rft_engine_t *engine,
                                        rft_error_t **err);
 
 /**
- * Proposes a membership change and waits until it is in force here.
+ * Proposes a membership change and waits until it is in force at the leader, see rft_engine_change.
  *
  * @param engine borrowed for the call
  * @param changes the steps; borrowed for the call; NULL when there are none

@@ -110,10 +110,10 @@ pub unsafe extern "C" fn rft_error_is_fatal(error: *const rft_error_t) -> u8 {
     unsafe { read(error, 0, |object| u8::from(object.is_fatal)) }
 }
 
-/// The leader to ask instead, with RFT_E_NOT_LEADER.
+/// The leader to ask instead, with RFT_E_NOT_LEADER; who leads instead, with RFT_E_DROPPED of a transfer of leadership.
 ///
 /// @param error borrowed for the call; NULL gives 0
-/// @return the leader's id; 0 when it is unknown, and for every other status
+/// @return the leader's id; 0 when none is known
 /// @par Thread
 /// One at a time on the same object.
 #[unsafe(no_mangle)]

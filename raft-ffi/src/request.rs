@@ -238,7 +238,9 @@ pub unsafe extern "C" fn rft_engine_read_within_wait(
     }
 }
 
-/// Proposes a membership change and returns at once. The outcome comes when it is in force here.
+/// Proposes a membership change and returns at once. The outcome comes when it is in force at the leader, and a joint
+/// configuration that it leaves by itself has been left; at a follower it may be in force a moment later, once its status
+/// tells the index of the outcome as applied.
 ///
 /// A leader refuses what would lose the quorum: RFT_E_QUORUM_AT_RISK where those of the new voters, in either half of
 /// a joint configuration, that it has heard of within the last two election timeouts are no majority, or where a
@@ -286,7 +288,7 @@ pub unsafe extern "C" fn rft_engine_change(
     }
 }
 
-/// Proposes a membership change and waits until it is in force here.
+/// Proposes a membership change and waits until it is in force at the leader, see rft_engine_change.
 ///
 /// @param engine borrowed for the call
 /// @param changes the steps; borrowed for the call; NULL when there are none

@@ -123,8 +123,8 @@ pub struct Store {
     snapshots_kept: usize,
     fresh: bool,
     failed: Latch,
-    // The last field: unlocked when all else is closed.
-    _lock: Box<dyn File>,
+    // The last field: unlocked when all else is closed, and nobody has the snapshots any more.
+    lock: Arc<dyn File>,
 }
 
 impl Store {
@@ -166,7 +166,7 @@ impl Store {
             snapshots_kept: options.snapshots_kept,
             fresh: content.fresh,
             failed: site.failed,
-            _lock: lock,
+            lock: Arc::from(lock),
         };
         Ok((store, content))
     }
@@ -309,9 +309,9 @@ impl Store {
         self.room.free_bytes()
     }
 
-    /// The snapshot files.
+    /// The snapshot files. The directory stays locked until they are dropped too.
     pub fn snapshots(&self) -> SnapDir {
-        self.snapshots.clone()
+        self.snapshots.under(&self.lock)
     }
 
     fn remove_snapshots_before(&mut self, floor: u64) -> Result<()> {

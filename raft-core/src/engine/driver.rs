@@ -380,7 +380,9 @@ impl Driver {
         self.tolerate(result, "snapshot")
     }
 
-    /// Shows the state of this turn to everybody, and then says that the membership changes in it are done.
+    /// Shows the state of this turn to everybody, and then says that the membership changes in it are done. One through a
+    /// joint configuration is when that is left, as long as this node leads: until then the old members are needed, and no
+    /// other change is taken.
     fn publish(&mut self) -> Result<()> {
         let status = self.node.status();
         let applied = status.applied;
@@ -388,7 +390,11 @@ impl Driver {
         let snapshot_index = self.node.storage().snapshot_metadata().index;
         self.shared.snapshot_index.store(snapshot_index, Ordering::Release);
         let mut outcomes = Outcomes::default();
-        self.shared.pending.lock().settle_changes(applied, &mut outcomes);
+        let mut pending = self.shared.pending.lock();
+        if pending.has_settled() && !(self.role == RoleKind::Leader && self.node.conf_state().auto_leave) {
+            pending.settle_changes(applied, &mut outcomes);
+        }
+        drop(pending);
         self.tell(outcomes)
     }
 

@@ -230,7 +230,8 @@ impl Engine {
         self.wait(timeout, Input::Read)
     }
 
-    /// Proposes a change of the membership and returns at once. The outcome comes when it is in force here.
+    /// Proposes a change of the membership and returns at once. The outcome comes when it is in force at the
+    /// leader; at a follower it may be in force a moment later, when the index of the outcome is applied there.
     ///
     /// The context, 64 KiB at the most, is the bytes of the one member that the change adds or updates: every node shows
     /// them in its status from then on, until the member is updated or removed. An added member keeps those that it has if

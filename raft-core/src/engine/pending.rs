@@ -248,6 +248,11 @@ impl Pending {
         self.applied
     }
 
+    /// Whether changes wait for their membership to be in force.
+    pub(super) fn has_settled(&self) -> bool {
+        !self.settled.is_empty()
+    }
+
     /// The membership as of `applied` is in force: changes up to there are done.
     pub(super) fn settle_changes(&mut self, applied: u64, outcomes: &mut Outcomes) {
         for (_, reply, outcome) in self.settled.extract_if(.., |(index, ..)| *index <= applied) {

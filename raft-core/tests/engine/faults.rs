@@ -191,6 +191,35 @@ fn an_engine_dropped_in_its_own_callback_ends() {
 }
 
 #[test]
+fn a_directory_stays_locked_until_the_last_callback_has_returned() {
+    let dir = tempfile::tempdir().unwrap();
+    let (transport, _messages) = crossbeam_channel::unbounded();
+    let machine = Machine::new(1, transport);
+    let mut options = Options::new(1);
+    options.tick_interval = Duration::from_millis(1);
+    options.segment_bytes = 1 << 16;
+    options.voters = vec![1];
+    let engine = Engine::open(options.clone(), dir.path(), Arc::clone(&machine) as _).unwrap();
+    wait_until("leadership", || engine.status().status.role == RoleKind::Leader);
+    let (enter, entered) = crossbeam_channel::unbounded();
+    let (release, released) = crossbeam_channel::unbounded::<()>();
+    *machine.hook.lock() = Some(Box::new(move |_| {
+        enter.send(()).unwrap();
+        let _ = released.recv();
+    }));
+    engine.propose(vec![(Bytes::from_static(b"x"), 1)]).unwrap();
+    entered.recv_timeout(PATIENCE).unwrap();
+    // Driver and writer end; the state machine is at work, and a snapshot might be.
+    assert_eq!(engine.stop(Duration::from_millis(300)), Err(Error::TimedOut));
+    let open = || Engine::open(options.clone(), dir.path(), Arc::clone(&machine) as _);
+    assert_eq!(open().map(|_| ()).unwrap_err(), Error::Locked(dir.path().to_owned()));
+    drop(release);
+    assert_eq!(engine.stop(PATIENCE), Ok(()));
+    machine.hook.lock().take();
+    open().map(|_| ()).unwrap();
+}
+
+#[test]
 fn bad_directories_and_options_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (transport, _messages) = crossbeam_channel::unbounded();

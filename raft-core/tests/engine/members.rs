@@ -25,6 +25,33 @@ fn bytes_at(world: &World, id: u64) -> Vec<(u64, Vec<u8>)> {
 }
 
 #[test]
+fn a_change_of_several_steps_is_done_when_its_joint_configuration_is_left() {
+    use ConfChangeType::{AddLearnerNode, AddNode, RemoveNode};
+    let world = World::new(&[1, 2, 3], |_| {});
+    world.write("first");
+    let leader = world.leader();
+    let other = leader % 3 + 1;
+    let steps = |first, second| {
+        let step = |(kind, id)| ConfChangeSingle::new(kind, id);
+        ConfChangeV2::new(vec![step(first), step(second)])
+    };
+    for _ in 0..5 {
+        // Nothing is refused because the change before it is still under way.
+        for change in
+            [steps((AddLearnerNode, other), (AddLearnerNode, 9)), steps((AddNode, other), (RemoveNode, 9))]
+        {
+            wait_until("the learner to keep pace", || {
+                let outcome = world.node(leader).engine.change_wait(change.clone(), PATIENCE).unwrap();
+                assert!(matches!(outcome.code, Code::Ok | Code::LearnerBehind), "{outcome:?}");
+                outcome.code == Code::Ok
+            });
+            let members = world.node(leader).engine.status().status.membership;
+            assert!(members.voters.outgoing.ids().is_empty(), "{members:?}");
+        }
+    }
+}
+
+#[test]
 fn the_bytes_of_each_member_come_back_everywhere_and_over_restarts_and_snapshots() {
     let mut world = World::new(&[1, 2, 3], |options| {
         options.snapshot_entries = 20;

@@ -8,7 +8,7 @@ use super::reader::SnapReader;
 use super::writer::SnapWriter;
 use crate::disk::latch::Latch;
 use crate::disk::room::Room;
-use crate::disk::volume::Volume;
+use crate::disk::volume::{File, Volume};
 use crate::disk::wal::segment::parse_pair;
 use crate::disk::wal::segment::remove_drafts;
 use crate::error::{Error, Result};
@@ -25,11 +25,18 @@ pub struct SnapDir {
     drafts: Arc<AtomicU64>,
     room: Room,
     failed: Latch,
+    // Of the store's directory: nobody else opens it as long as a thread may write here.
+    _lock: Option<Arc<dyn File>>,
 }
 
 impl SnapDir {
     pub(in crate::disk) fn new(volume: Arc<dyn Volume>, dir: &Path, room: Room, failed: Latch) -> Self {
-        SnapDir { volume, dir: dir.to_owned(), drafts: Arc::default(), room, failed }
+        SnapDir { volume, dir: dir.to_owned(), drafts: Arc::default(), room, failed, _lock: None }
+    }
+
+    /// A clone that keeps the store's directory locked as long as it is there.
+    pub(in crate::disk) fn under(&self, lock: &Arc<dyn File>) -> Self {
+        SnapDir { _lock: Some(Arc::clone(lock)), ..self.clone() }
     }
 
     /// Begins a snapshot file. It has its name only when [`SnapWriter::finish`] returns.
