@@ -46,6 +46,8 @@ void configurations() {
     GIVES(config, rft::Config().validate());
     GIVES(invalid_arg, rft::Config(0).validate());
     GIVES(invalid_arg, rft::Config(1, {1, 1}).validate());
+    const rft::Status twice = rft::Config(1, {1, 1}).validate();
+    CHECK(std::string(twice.message()).find("voter 1 is there twice") != std::string::npos);
     GIVES(config, rft::Config(4, {1, 2, 3}).validate());
     GIVES(invalid_arg, rft::Node::create(rft::Config(UINT64_MAX)));
     rft::Config moved = std::move(config);

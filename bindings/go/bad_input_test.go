@@ -113,6 +113,14 @@ func TestEngineRefuses(t *testing.T) {
 	var none context.Context
 	_, err := engine.Propose(none, nil)
 	wants(t, rft.ErrInvalidArg, err)
+	mine := errors.New("out of patience")
+	over, end := context.WithCancelCause(context.Background())
+	end(mine)
+	_, err = engine.Propose(over, nil)
+	wants(t, rft.ErrTimedOut, err)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, mine) {
+		t.Error(err)
+	}
 	_, err = engine.Propose(ctx, make([]byte, 1001))
 	wants(t, rft.ErrTooLarge, err)
 	_, err = engine.ProposeMany(ctx, [][]byte{{1}, make([]byte, 1001)})

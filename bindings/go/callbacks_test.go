@@ -93,7 +93,8 @@ func TestApplyThatPanicsStopsTheEngine(t *testing.T) {
 	}
 	until(t, "a line", func() bool { return log.have("out of cheese") })
 	must(t, engine.Close())
-	if last := seen[len(seen)-1]; last.Kind != rft.EventFailed || !errors.Is(last.Err, rft.ErrHost) {
+	panicked = nil
+	if last := seen[len(seen)-1]; last.Kind != rft.EventFailed || !errors.Is(last.Err, rft.ErrHost) || !errors.As(last.Err, &panicked) {
 		t.Errorf("%+v", last)
 	}
 }
@@ -240,6 +241,44 @@ func TestApplyThatBlocksHoldsUpNobodyElse(t *testing.T) {
 	}
 	close(release)
 	until(t, "it is applied all the same", func() bool { return len(m.holds()) == 1 })
+}
+
+func TestACallbackMustNotWaitForItself(t *testing.T) {
+	m := &list{}
+	var engine *rft.Engine
+	errs := make(map[string]error)
+	engine = openAlone(t, alone(t), m)
+	ctx := within(t, patience)
+	m.lock.Lock()
+	m.onApply = func([]rft.Entry) error {
+		_, errs["propose"] = engine.Propose(ctx, []byte("y"))
+		_, errs["many"] = engine.ProposeMany(ctx, [][]byte{{1}})
+		_, errs["read"] = engine.Read(ctx)
+		_, errs["snapshot"] = engine.Snapshot(ctx)
+		_, errs["change"] = engine.AddLearner(ctx, 2, nil)
+		return nil
+	}
+	m.lock.Unlock()
+	if _, err := engine.Propose(within(t, patience), []byte("x")); err != nil {
+		t.Error(err)
+	}
+	m.lock.Lock()
+	m.onApply = nil
+	m.lock.Unlock()
+	if len(errs) != 5 {
+		t.Error(errs)
+	}
+	for what, err := range errs {
+		if !errors.Is(err, rft.ErrReentrant) {
+			t.Error(what, err)
+		}
+	}
+	if _, err := engine.Propose(within(t, patience), []byte("z")); err != nil {
+		t.Error(err)
+	}
+	if got := m.holds(); len(got) != 2 {
+		t.Error(got)
+	}
 }
 
 func TestCallsFromCallbacks(t *testing.T) {

@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"runtime/cgo"
@@ -20,6 +21,7 @@ const stopTimeout = 30 * time.Second
 // after nothing refers to it any more.
 type Engine struct {
 	host    *host
+	handle  C.uintptr_t     // of the host, as callbacks know it
 	lock    sync.RWMutex    // held by calls for reading, so that nobody frees what they use
 	engine  *C.rft_engine_t // nil when closed
 	closed  chan struct{}   // closed when the engine is freed
@@ -90,6 +92,9 @@ func Open(ctx context.Context, config Config, machine StateMachine, transport Tr
 func cut(ctx context.Context) *Error {
 	err := newError(ErrTimedOut, "")
 	err.cause = context.Cause(ctx)
+	if own := ctx.Err(); !errors.Is(err.cause, own) {
+		err.cause = fmt.Errorf("%w: %w", own, err.cause)
+	}
 	return err
 }
 
@@ -104,10 +109,10 @@ func open(config Config, machine StateMachine, transport Transport, chosen optio
 		log = 1
 	}
 	e := &Engine{host: newHost(config, machine, transport, chosen), closed: make(chan struct{})}
-	handle := C.uintptr_t(cgo.NewHandle(e.host)) // goDrop deletes it, also when opening fails
+	e.handle = C.uintptr_t(cgo.NewHandle(e.host)) // goDrop deletes it, also when opening fails
 	var object *C.rft_error_t
 	var engine *C.rft_engine_t
-	status := C.rft_go_engine_open(built, text(config.Dir), C.size_t(len(config.Dir)), handle, log, &engine, &object)
+	status := C.rft_go_engine_open(built, text(config.Dir), C.size_t(len(config.Dir)), e.handle, log, &engine, &object)
 	if err := failure(status, object); err != nil {
 		return nil, e.explained(err)
 	}

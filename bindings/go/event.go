@@ -59,14 +59,14 @@ type Event struct {
 	Text string
 }
 
-func eventOf(from *C.rft_event_t) Event {
+func eventOf(from *C.rft_event_t, h *host) Event {
 	event := Event{
 		Kind: EventKind(from.kind), Role: Role(from.role), Term: uint64(from.term), Leader: uint64(from.leader),
 		Index: uint64(from.index), Bytes: uint64(from.bytes), Text: C.GoStringN(from.text, C.int(from.text_len)),
 		Time: time.Duration(from.millis) * time.Millisecond,
 	}
 	if from.status != C.RFT_OK {
-		event.Err = newError(Code(from.status), event.Text)
+		event.Err = h.explained(newError(Code(from.status), event.Text))
 	}
 	return event
 }

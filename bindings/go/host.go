@@ -134,7 +134,7 @@ func goEvent(handle C.uintptr_t, event *C.rft_event_t) {
 		return
 	}
 	h.complain("event", guard(func() error {
-		h.onEvent(eventOf(event))
+		h.onEvent(eventOf(event, h))
 		return nil
 	}))
 }

@@ -4,7 +4,8 @@ import "io"
 
 // StateMachine is what the log is for. Its methods are never called at the same time. They run on the engine's thread
 // that applies: they may take their time, and a panic in one is contained; runtime.Goexit is not. While they run, calls
-// of the engine that wait for a request would wait for themselves.
+// of the engine that wait for a request would wait for themselves, and are ErrReentrant; what another goroutine asks for
+// them is not noticed.
 type StateMachine interface {
 	// Apply applies entries, in order, each exactly once between two calls of Restore. Entries without payload are left
 	// out; a membership change comes with its context. Set Answer of an entry to answer the one who proposed it. The

@@ -4,6 +4,7 @@ package rft
 //
 // #cgo noescape rft_go_engine_propose
 // #cgo noescape rft_go_engine_propose_one
+// #cgo nocallback rft_go_inside
 import "C"
 
 import (
@@ -77,6 +78,9 @@ func (e *Engine) begin(ctx context.Context, n int) (*call, error) {
 	}
 	if ctx.Err() != nil {
 		return nil, cut(ctx)
+	}
+	if C.rft_go_inside() == e.handle {
+		return nil, newError(ErrReentrant, "")
 	}
 	return e.host.pending.begin(n)
 }
@@ -170,8 +174,9 @@ func (e *Engine) TransferLeader(ctx context.Context, to uint64) (Outcome, error)
 	})
 }
 
-// Change proposes a membership change and waits until it is in force here. ErrConfChange: another one is pending, or
-// this one does not fit; ErrQuorumAtRisk and ErrLearnerBehind: it would be made only if it was forced.
+// Change proposes a membership change and waits until it is in force at the leader; at a follower it may be in force a
+// moment later, once its status tells the index of the outcome as applied. ErrConfChange: another one is pending, or this
+// one does not fit; ErrQuorumAtRisk and ErrLearnerBehind: it would be made only if it was forced.
 func (e *Engine) Change(ctx context.Context, change Change) (Outcome, error) {
 	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
 		return C.rft_engine_change(engine, change.steps(), C.size_t(len(change.Steps)), change.transition(),

@@ -4,6 +4,13 @@
 
 #include <stdlib.h>
 
+/* The engine, by its handle, in whose callback this thread is: there nobody may wait for that engine. */
+static _Thread_local uintptr_t inside;
+
+uintptr_t rft_go_inside(void) {
+    return inside;
+}
+
 /* The callbacks differ from Go's exported functions in `const` and in the type of the first argument. */
 
 static void on_drop(void *user) {
@@ -11,26 +18,39 @@ static void on_drop(void *user) {
 }
 
 static void on_send(void *user, const rft_message_t *messages, size_t n) {
+    inside = (uintptr_t)user;
     goSend((uintptr_t)user, (rft_message_t *)messages, n);
+    inside = 0;
 }
 
 static rft_status_t on_apply(void *user, const rft_entry_t *entries, size_t n) {
-    return goApply((uintptr_t)user, (rft_entry_t *)entries, n);
+    inside = (uintptr_t)user;
+    const rft_status_t status = goApply((uintptr_t)user, (rft_entry_t *)entries, n);
+    inside = 0;
+    return status;
 }
 
 static rft_status_t on_save(void *user, rft_snapshot_writer_t *writer) {
-    return goSnapshotSave((uintptr_t)user, writer);
+    inside = (uintptr_t)user;
+    const rft_status_t status = goSnapshotSave((uintptr_t)user, writer);
+    inside = 0;
+    return status;
 }
 
 static rft_status_t on_view(void *user, void **view) {
     uintptr_t taken = 0;
-    rft_status_t status = goSnapshotView((uintptr_t)user, &taken);
+    inside = (uintptr_t)user;
+    const rft_status_t status = goSnapshotView((uintptr_t)user, &taken);
+    inside = 0;
     *view = (void *)taken;
     return status;
 }
 
 static rft_status_t on_view_save(void *user, void *view, rft_snapshot_writer_t *writer) {
-    return goSnapshotViewSave((uintptr_t)user, (uintptr_t)view, writer);
+    inside = (uintptr_t)user;
+    const rft_status_t status = goSnapshotViewSave((uintptr_t)user, (uintptr_t)view, writer);
+    inside = 0;
+    return status;
 }
 
 static void on_view_drop(void *user, void *view) {
@@ -39,7 +59,10 @@ static void on_view_drop(void *user, void *view) {
 }
 
 static rft_status_t on_restore(void *user, rft_snapshot_reader_t *reader) {
-    return goSnapshotRestore((uintptr_t)user, reader);
+    inside = (uintptr_t)user;
+    const rft_status_t status = goSnapshotRestore((uintptr_t)user, reader);
+    inside = 0;
+    return status;
 }
 
 static void on_outcome(void *user, const rft_outcome_t *outcomes, size_t n) {
@@ -47,7 +70,9 @@ static void on_outcome(void *user, const rft_outcome_t *outcomes, size_t n) {
 }
 
 static void on_event(void *user, const rft_event_t *event) {
+    inside = (uintptr_t)user;
     goEvent((uintptr_t)user, (rft_event_t *)event);
+    inside = 0;
 }
 
 static void on_log(void *user, int32_t level, const char *text, size_t len) {

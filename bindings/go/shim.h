@@ -8,6 +8,9 @@
 rft_status_t rft_go_engine_open(const rft_config_t *config, const char *dir, size_t dir_len, uintptr_t handle,
                                 uint8_t log, rft_engine_t **out, rft_error_t **err);
 
+/* The handle of the engine in whose callback this thread is; 0: in none. */
+uintptr_t rft_go_inside(void);
+
 /* What a proposal gives: by value, because cgo looks at each pointer to a place in Go's memory. */
 typedef struct {
     rft_status_t status;

@@ -60,7 +60,7 @@ class Config {
     /// Says whether a node could start with it.
     Status validate() const noexcept {
         if (!first_.ok()) {
-            return Status(first_.code());
+            return Status(first_.code(), 0, first_.message());
         }
         return detail::attempt(
             [&](rft_error_t **error) { return rft_config_validate(config_.get(), error); });

@@ -192,7 +192,7 @@ class Engine {
                                      number, error);
         });
     }
-    /// Proposes a membership change and waits until it is in force here.
+    /// Proposes a membership change and waits until it is in force at the leader.
     Result<Outcome> change_wait(const std::vector<Change> &changes, Time time,
                                 Transition transition = Transition::automatic, Bytes context = {}) {
         const std::vector<rft_change_t> raw = detail::raw(changes);

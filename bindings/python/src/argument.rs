@@ -1,6 +1,7 @@
 //! What a caller hands in: ids, bytes, times, membership changes.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,6 +52,23 @@ impl<'a, 'py> FromPyObject<'a, 'py> for NodeId {
             .and_then(|id| node_id(id, "id"))
             .map(NodeId)
             .map_err(|fault| fault.into_err(object.py()))
+    }
+}
+
+/// The path of a node's directory: not empty, and without a NUL.
+pub(crate) struct Directory(pub(crate) PathBuf);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Directory {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let path: PathBuf = object.extract()?;
+        let bytes = path.as_os_str().as_encoded_bytes();
+        if bytes.is_empty() || bytes.contains(&0) {
+            let fault = Fault::Invalid("directory is empty or has a NUL inside".to_owned());
+            return Err(fault.into_err(object.py()));
+        }
+        Ok(Directory(path))
     }
 }
 

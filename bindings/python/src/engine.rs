@@ -1,7 +1,6 @@
 //! `Engine`: a node with its directory, clock and threads.
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,9 @@ use raft_core::raftpb::arena::Arena;
 use raft_core::raftpb::conf_change::ConfChangeV2;
 use raft_core::raftpb::message::Message;
 
-use crate::argument::{NodeId, Payload, age, change, leaver, not_zero, numbered, payloads, seconds, within};
+use crate::argument::{
+    Directory, NodeId, Payload, age, change, leaver, not_zero, numbered, payloads, seconds, within,
+};
 use crate::data::Outcome;
 use crate::fault::{Checked, Fault, is_of_the_message, settled};
 use crate::host::{Host, explained};
@@ -155,13 +156,13 @@ impl Engine {
     fn new(
         py: Python<'_>,
         config: &Bound<'_, PyAny>,
-        directory: PathBuf,
+        directory: Directory,
         host: &Bound<'_, Host>,
     ) -> PyResult<Self> {
         explained(py, host.get(), false, || {
             let settings = Settings::read(config)?;
             let hub: Arc<Hub> = Arc::clone(&host.get().hub);
-            let engine = py.detach(|| node::Engine::open(settings.options(), &directory, hub))?;
+            let engine = py.detach(|| node::Engine::open(settings.options(), &directory.0, hub))?;
             let engine = Arc::new(engine);
             host.get().serves(&engine)?;
             Ok(Engine {

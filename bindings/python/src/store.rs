@@ -1,6 +1,5 @@
 //! `Store`: a directory with a write-ahead log and snapshots.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 
 use pyo3::prelude::*;
@@ -9,6 +8,7 @@ use raft_core::disk::recovered::Identity;
 use raft_core::disk::store::StoreOptions;
 use raft_core::error::Error;
 
+use crate::argument::Directory;
 use crate::data::Snapshot;
 use crate::fault::{Checked, call};
 use crate::process::Process;
@@ -47,7 +47,7 @@ impl Drop for Store {
 #[pymethods]
 impl Store {
     #[new]
-    fn new(py: Python<'_>, config: &Bound<'_, PyAny>, directory: PathBuf) -> PyResult<Self> {
+    fn new(py: Python<'_>, config: &Bound<'_, PyAny>, directory: Directory) -> PyResult<Self> {
         call(py, || {
             let settings = Settings::read(config)?;
             let identity = Identity { cluster_id: settings.get("cluster_id"), node_id: settings.id };
@@ -55,7 +55,7 @@ impl Store {
             let direct_writes = settings.get("direct_writes") != 0;
             let options =
                 StoreOptions { direct_writes, ..StoreOptions::of_member(identity, segment, reserve) };
-            let state = py.detach(|| BareStore::open(&directory, options, &settings.voters))?;
+            let state = py.detach(|| BareStore::open(&directory.0, options, &settings.voters))?;
             Ok(Store { state: Mutex::new(Some(state)), process: Process::current() })
         })
     }

@@ -57,6 +57,15 @@ def test_requests_are_awaited(tmp_path: Path) -> None:
                 await engine.propose(bytes(9 << 20))
             with pytest.raises(TypeError):
                 await engine.propose("text")  # type: ignore[arg-type]
+            times: list[Any] = [-1, float("nan"), "1"]
+            before = engine.counters()["proposals"]
+            for time_out in times:
+                with pytest.raises((rft.InvalidArgumentError, TypeError)):
+                    await engine.propose(b"never", timeout=time_out)
+                with pytest.raises((rft.InvalidArgumentError, TypeError)):
+                    await engine.propose_many([b"never"], timeout=time_out)
+            await engine.read()
+            assert engine.counters()["proposals"] == before
             assert not engine._pending.waiting
         with pytest.raises(rft.ClosedError):
             await engine.propose(b"late")

@@ -74,6 +74,14 @@ def test_it_is_a_value() -> None:
         config.id = 2  # type: ignore[misc]
 
 
+def test_voters_that_can_be_gone_through_once_are_not_lost() -> None:
+    voters: Any = map(int, "123")
+    assert rft.Config(id=1, voters=voters).voters == (1, 2, 3)
+    strangers: Any = (id for id in (2, 3))
+    with pytest.raises(rft.ConfigError, match="must name this node"):
+        rft.Config(id=1, voters=strangers)
+
+
 def test_only_a_config_is_a_config() -> None:
     things: list[Any] = [None, {}, 3, "config"]
     for thing in things:

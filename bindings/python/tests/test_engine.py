@@ -11,6 +11,7 @@ import pickle
 import re
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -187,8 +188,12 @@ def test_what_apply_raises_stops_the_engine_and_is_the_cause(tmp_path: Path, err
         assert caught.value.__cause__ is error
     failure = engine.status().failure
     assert isinstance(failure, rft.CallbackError)
+    assert failure.__cause__ is error
     assert "failed" in repr(engine.status())
     wait_for(lambda: any(event.kind == "failed" for event in events))
+    told = events[-1].error
+    assert isinstance(told, rft.CallbackError)
+    assert told.__cause__ is error
     engine.close()
 
 
@@ -675,6 +680,21 @@ def test_an_engine_that_is_forgotten_is_closed_with_a_warning(tmp_path: Path) ->
     assert forgotten() is None
     for thread in threads:
         thread.join(20)
+        assert not thread.is_alive()
+    with rft.Engine(quick(), tmp_path, Commands()):
+        pass
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_engine_that_is_forgotten_is_closed_where_warnings_are_errors(tmp_path: Path) -> None:
+    kept = [lead(rft.Engine(quick(), tmp_path, Commands()))]
+    threads = kept[0]._threads
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kept.clear()
+        gc.collect()
+    for thread in threads:
+        thread.join(5)
         assert not thread.is_alive()
     with rft.Engine(quick(), tmp_path, Commands()):
         pass

@@ -188,6 +188,15 @@ def test_a_peer_that_is_not_there_is_reported(tmp_path: Path) -> None:
             assert engine.status().failure is None
 
 
+def test_a_transport_that_was_stopped_is_not_started_again(tmp_path: Path) -> None:
+    transport = rft.http.Transport(1, 1, ("127.0.0.1", 0), {})
+    rft.Engine(quick(), tmp_path, Commands(), transport).close()
+    with pytest.raises(rft.MisuseError, match="was stopped"):
+        rft.Engine(quick(), tmp_path, Commands(), transport)
+    with rft.Engine(quick(), tmp_path, Commands()):
+        pass
+
+
 def test_a_port_that_is_taken_is_told_at_once() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

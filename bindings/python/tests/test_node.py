@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pytest
 import rft
 from conftest import quick
+from story import Commands
 
 BIG = 1 << 64
 T = TypeVar("T")
@@ -348,6 +349,18 @@ def test_a_directory_that_cannot_be_is_a_storage_error(tmp_path: Path) -> None:
         rft.Store(quick(), tmp_path / "file")
     with pytest.raises(TypeError):
         rft.Store(quick(), None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_a_path_that_is_none_is_refused_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(rft.InvalidArgumentError, match="empty or has a NUL"):
+        rft.Store(quick(), name)
+    with pytest.raises(rft.InvalidArgumentError, match="empty or has a NUL"):
+        rft.Engine(quick(), name, Commands())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_handed_out_cannot_be_changed() -> None:

@@ -111,6 +111,8 @@ def test_exceptions_are_the_language_s_own_too() -> None:
     assert issubclass(rft.TooLargeError, ValueError)
     assert rft.BusyError("mine").code == _native.CODES["BUSY"]
     assert rft.NotLeaderError("mine").leader_id == 0
+    for name in ("NOT_LEADER", "DROPPED"):
+        assert errors.error_of(_native.CODES[name], "of a transfer", 3).leader_id == 3  # type: ignore[attr-defined]
 
 
 def settings_of_the_header() -> dict[str, tuple[str, int]]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from rft._native import Event, Outcome
 from rft.config import Config
 from rft.engine import TIMEOUT, Bytes, ChangeKind, EngineBase, Transition
-from rft.errors import BusyError, ClosedError, RaftError, TimedOutError
+from rft.errors import BusyError, ClosedError, InvalidArgumentError, RaftError, TimedOutError
 from rft.host import StateMachine, Transport, log
 
 __all__ = ["Engine"]
@@ -24,6 +24,12 @@ _T = TypeVar("_T")
 # How long a request that waits for room does so before it asks again, in seconds.
 _ROOM_FIRST = 0.001
 _ROOM_MOST = 0.02
+
+
+def _check(timeout: float | None) -> None:
+    """Refuse what is no time, before anything is asked for."""
+    if timeout is not None and not timeout >= 0:
+        raise InvalidArgumentError(f"timeout is {timeout}: it must not be negative")
 
 
 class _Time:
@@ -157,6 +163,7 @@ class Engine(EngineBase):
 
         All are taken or none; after that each has an outcome of its own: what `propose` would return, or would raise.
         """
+        _check(timeout)
         data = list(data)
         if not data:
             return []
@@ -269,6 +276,7 @@ class Engine(EngineBase):
         await self.close()
 
     async def _request(self, start: Callable[[], int], timeout: float | None) -> Outcome:
+        _check(timeout)
         if not self._waits_for_room:
             return await self._wait(start(), timeout)
         time = _Time(timeout)

@@ -138,5 +138,6 @@ class Config:
     event "recovered" and the logger `rft` say so."""
 
     def __post_init__(self) -> None:
-        check_config(self)
+        # What can be gone through only once would be empty afterwards.
         object.__setattr__(self, "voters", tuple(self.voters))
+        check_config(self)

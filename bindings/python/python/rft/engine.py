@@ -111,9 +111,12 @@ class EngineBase:
 
     def __del__(self) -> None:
         if not self._closed and self._process == os.getpid():
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
-            if threading.current_thread() not in self._threads:
-                self._stop(_EXIT_TIMEOUT)
+            try:
+                warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            finally:
+                # Also where warnings are errors.
+                if threading.current_thread() not in self._threads:
+                    self._stop(_EXIT_TIMEOUT)
 
     def __repr__(self) -> str:
         """Tell how it stands."""
@@ -150,7 +153,10 @@ class EngineBase:
 
     def status(self) -> Status:
         """How the node stands. Works after a failure, and after the engine was closed."""
-        return self._native.status()
+        status = self._native.status()
+        if status.failure is not None:
+            self._host.explain(status.failure)
+        return status
 
     def counters(self) -> dict[str, int]:
         """What the engine has counted since it was opened. Works after a failure, and after the engine was closed."""

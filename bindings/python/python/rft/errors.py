@@ -102,6 +102,9 @@ class NotLeaderError(NotAppliedError):
 class DroppedError(NotAppliedError):
     """The request was not taken, or superseded by another leader's entry."""
 
+    leader_id: int = 0
+    """Who leads instead of whom leadership was to go to; 0 is unknown."""
+
 
 class ChangeError(NotAppliedError):
     """Another membership change is pending, or this one does not fit the membership."""
@@ -222,6 +225,6 @@ def error_of(code: int, text: str, leader: int) -> RaftError:
     name = _NAMES.get(code, "?")
     error = _CLASSES.get(name, RaftError)(text)
     error.code, error.name = code, name
-    if isinstance(error, NotLeaderError):
+    if isinstance(error, (NotLeaderError, DroppedError)):
         error.leader_id = leader
     return error

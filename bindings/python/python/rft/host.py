@@ -132,6 +132,8 @@ def apply_all(
     try:
         while (task := host.next_task()) is not None:
             if task.kind == "event":
+                if task.event is not None and task.event.error is not None:
+                    host.explain(task.event.error)
                 _tell(on_event, task.event)
             elif task.kind == "outcomes":
                 _tell(told, task.outcomes)

@@ -18,7 +18,7 @@ import httpx
 
 from rft import host
 from rft._http_server import Server
-from rft.errors import BusyError, RaftError
+from rft.errors import BusyError, MisuseError, RaftError
 from rft.host import Receiver, log
 
 __all__ = ["Contexts", "Inbound", "Transport"]
@@ -205,7 +205,10 @@ class Transport(host.Transport):
         return peer
 
     def start(self, engine: Receiver) -> None:
-        """Listen, and hand what comes to the engine."""
+        """Listen, and hand what comes to the engine. A transport that was stopped cannot be started again."""
+        with self._lock:
+            if self._stopped:
+                raise MisuseError("the transport was stopped: another engine needs another one")
         self._engine = engine
         with self._lock:
             for peer in self._peers.values():
