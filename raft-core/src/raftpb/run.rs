@@ -13,13 +13,29 @@ use crate::error::{Error, Result};
 /// A bound on the encoded length of an entry beyond its payload: type, term, index and length with their tags.
 const ENTRY_OVERHEAD: usize = 2 + 11 + 11 + 11;
 
-/// A part of one shared block of consecutive entries. Two words: it is moved often.
+/// A part of one shared block of consecutive entries. Two plain words: it is moved often, and they stay in registers.
 #[derive(Clone)]
 pub struct Run {
     block: Arc<Block>,
-    // Half-open. A run longer than u32::MAX entries cannot be built.
-    lo: u32,
-    hi: u32,
+    part: Part,
+}
+
+/// A half-open range of a block, the lower end in the lower half. A run longer than u32::MAX entries cannot be built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Part(u64);
+
+impl Part {
+    fn new(lo: u32, hi: u32) -> Self {
+        Part(u64::from(hi) << 32 | u64::from(lo))
+    }
+
+    fn lo(self) -> u32 {
+        self.0 as u32
+    }
+
+    fn hi(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
 }
 
 struct Block {
@@ -115,8 +131,8 @@ impl Run {
     }
 
     fn of(block: Block) -> Self {
-        let hi = block.len;
-        Run { block: Arc::new(block), lo: 0, hi }
+        let part = Part::new(0, block.len);
+        Run { block: Arc::new(block), part }
     }
 
     /// The whole block, of which this is a part; what is joined in one buffer comes with that.
@@ -131,17 +147,17 @@ impl Run {
 
     #[inline(always)]
     fn range(&self) -> Range<usize> {
-        self.lo as usize..self.hi as usize
+        self.part.lo() as usize..self.part.hi() as usize
     }
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        (self.hi - self.lo) as usize
+        (self.part.hi() - self.part.lo()) as usize
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.lo == self.hi
+        self.part.lo() == self.part.hi()
     }
 
     /// The term of the entry at this place of the run.
@@ -155,7 +171,7 @@ impl Run {
     /// Where in the block an entry of the run stands.
     #[inline(always)]
     fn place(&self, at: usize) -> Option<usize> {
-        (at < self.len()).then_some(self.lo as usize + at)
+        (at < self.len()).then_some(self.part.lo() as usize + at)
     }
 
     /// The entry at this place of the run.
@@ -207,8 +223,8 @@ impl Run {
     pub(crate) fn cut(&mut self, lo: usize, hi: usize) {
         let hi = hi.min(self.len());
         let lo = lo.min(hi);
-        self.hi = self.lo + hi as u32;
-        self.lo += lo as u32;
+        let all = self.part.lo();
+        self.part = Part::new(all + lo as u32, all + hi as u32);
     }
 
     /// Whether these are those of `other`, in the same memory.
@@ -229,7 +245,7 @@ impl Run {
     }
 
     fn is_whole(&self) -> bool {
-        self.hi - self.lo == self.block.len
+        self.part.hi() - self.part.lo() == self.block.len
     }
 
     /// Whether there may be anything but bytes of the host.
