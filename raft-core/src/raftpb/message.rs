@@ -6,7 +6,7 @@ use prost::encoding::encode_varint;
 
 use super::conf_change::ConfState;
 use super::entry::{Entries, EntryRef};
-use super::row::{entries_len, put_entries, take_entries};
+use super::row::{Row, entries_len, put_entries, take_entries};
 use super::run::{Run, Span};
 use super::wire::{Field, Fields, NUMBER_LEN_MAX, is_next, malformed, varint, varint_len};
 use crate::error::{Error, Result};
@@ -348,7 +348,8 @@ impl Message {
                 *number = varint(&mut rest)?;
             }
         }
-        let mut entries = take_entries(0x3a, 7, buf, &mut rest)?;
+        let mut entries = Row::new();
+        take_entries(0x3a, 7, buf, &mut rest, &mut entries)?;
         if is_next(0x40, &mut rest) {
             message.commit = varint(&mut rest)?;
         }

@@ -54,13 +54,18 @@ pub(super) fn put_entries(key: u8, entries: &Entries, buf: &mut impl BufMut) {
     }
 }
 
-/// Reads what [`put_entries`] has put at the beginning of `rest`, with which `whole` ends.
-pub(super) fn take_entries(key: u8, number: u32, whole: &[u8], rest: &mut &[u8]) -> Result<Row> {
-    let mut entries = Row::new();
+/// Reads into `entries` what [`put_entries`] has put at the beginning of `rest`, with which `whole` ends.
+pub(super) fn take_entries(
+    key: u8,
+    number: u32,
+    whole: &[u8],
+    rest: &mut &[u8],
+    entries: &mut Row,
+) -> Result<()> {
     loop {
         let begun = *rest;
         if !is_next(key, rest) {
-            return Ok(entries);
+            return Ok(());
         }
         let part = part(rest, number)?;
         if entries.is_empty() {
@@ -77,7 +82,7 @@ pub(super) fn take_entries(key: u8, number: u32, whole: &[u8], rest: &mut &[u8])
         if let Some((entry, index_at)) = plain
             && let Some(like) = Like::to(entry, begun, rest.len(), part.len() - index_at)
         {
-            like.take(whole, rest, &mut entries);
+            like.take(whole, rest, entries);
         }
     }
 }
@@ -157,7 +162,8 @@ mod tests {
 
     /// What `take_entries` finds.
     fn taken(whole: &Bytes, rest: &mut &[u8]) -> Result<Vec<Entry>> {
-        let entries = take_entries(KEY, 7, whole, rest)?;
+        let mut entries = Row::new();
+        take_entries(KEY, 7, whole, rest, &mut entries)?;
         Ok(Run::joined(entries.into_vec(), whole.clone())?.owned().collect())
     }
 
