@@ -288,22 +288,38 @@ impl<S: Storage> RawNode<S> {
 
     /// A copy of the node's state. Works on a failed node too.
     pub fn status(&self) -> Status {
+        let mut status = Status::default();
+        self.write_status(&mut status);
+        status
+    }
+
+    /// The same into a place that the host keeps, in the memory there is: a node that shows itself often allocates nothing.
+    pub fn write_status(&self, to: &mut Status) {
         let raft = &self.raft;
-        let leader = raft.leader_state();
-        let progress = leader.map(|leader| leader.progress.iter().map(|(id, p)| (id, p.clone())).collect());
-        Status {
-            id: raft.id(),
-            hard_state: raft.hard_state(),
-            leader: raft.leader(),
-            role: raft.role.kind(),
-            applied: raft.log.applied(),
-            first_index: raft.log.first_index(),
-            last_index: raft.log.last_index(),
-            transferee: leader.map_or(0, |leader| leader.transferee),
-            lost: self.lost(),
-            membership: raft.membership.clone(),
-            progress: progress.unwrap_or_default(),
+        to.id = raft.id();
+        to.hard_state = raft.hard_state();
+        to.leader = raft.leader();
+        to.role = raft.role.kind();
+        to.applied = raft.log.applied();
+        to.first_index = raft.log.first_index();
+        to.last_index = raft.log.last_index();
+        to.transferee = raft.leader_state().map_or(0, |leader| leader.transferee);
+        to.lost = self.lost();
+        if to.membership != raft.membership {
+            to.membership = raft.membership.clone();
         }
+        let mut count = 0;
+        for (id, progress) in self.progress() {
+            match to.progress.get_mut(count) {
+                Some((old, copy)) => {
+                    *old = id;
+                    copy.copy_from(progress);
+                }
+                None => to.progress.push((id, progress.clone())),
+            }
+            count += 1;
+        }
+        to.progress.truncate(count);
     }
 
     /// The term.

@@ -34,7 +34,7 @@ impl fmt::Display for RoleKind {
 }
 
 /// A copy of a node's state, for display.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Status {
     /// The node.
     pub id: u64,

@@ -31,7 +31,7 @@ use crate::consensus::log::memory_storage::MemoryStorage;
 use crate::consensus::lost::Lost;
 use crate::consensus::raw_node::RawNode;
 use crate::consensus::ready::{AppendTicket, Ready, SoftState};
-use crate::consensus::status::RoleKind;
+use crate::consensus::status::{RoleKind, Status};
 use crate::disk::loss::Loss;
 use crate::error::{Error, Result};
 use crate::raftpb::message::{HardState, Message, MessageType};
@@ -96,6 +96,8 @@ pub(super) struct Driver {
     pub(super) now: Instant,
     pub(super) uptime: Uptime,
     pub(super) due: Due,
+    /// A state that was shown, for that of the next turn.
+    pub(super) shown: Status,
 }
 
 impl Driver {
@@ -384,9 +386,10 @@ impl Driver {
     /// joint configuration is when that is left, as long as this node leads: until then the old members are needed, and no
     /// other change is taken.
     fn publish(&mut self) -> Result<()> {
-        let status = self.node.status();
-        let applied = status.applied;
-        *self.shared.status.lock() = status;
+        self.node.write_status(&mut self.shown);
+        let applied = self.shown.applied;
+        // Whoever asks meanwhile waits for a swap only.
+        std::mem::swap(&mut *self.shared.status.lock(), &mut self.shown);
         let snapshot_index = self.node.storage().snapshot_metadata().index;
         self.shared.snapshot_index.store(snapshot_index, Ordering::Release);
         let mut outcomes = Outcomes::default();

@@ -34,6 +34,7 @@ use crate::consensus::log::memory_storage::{BOOTSTRAP_INDEX, MemoryStorage};
 use crate::consensus::log::storage::Storage as _;
 use crate::consensus::lost::Lost;
 use crate::consensus::raw_node::RawNode;
+use crate::consensus::status::Status;
 use crate::disk::loss::Loss;
 use crate::disk::recovered::{Identity, Recovered};
 use crate::disk::store::{Store, StoreOptions};
@@ -112,6 +113,7 @@ pub(super) fn start(
         heard: Heard::new(options.election_timeout(), now, committed),
         writing_since: Default::default(),
         unwritten: None,
+        shown: Status::default(),
         turned_away: None,
         mute: None,
         offered: None,

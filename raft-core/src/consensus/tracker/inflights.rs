@@ -72,6 +72,13 @@ impl Inflights {
         self.bytes
     }
 
+    /// Takes over all that `other` holds, in the memory there is.
+    pub(super) fn copy_from(&mut self, other: &Inflights) {
+        let Inflights { messages_max, bytes_max, bytes, window } = self;
+        (*messages_max, *bytes_max, *bytes) = (other.messages_max, other.bytes_max, other.bytes);
+        window.clone_from(&other.window);
+    }
+
     /// Forgets all of them. The memory is kept: the window fills again soon.
     pub fn reset(&mut self) {
         self.window.clear();

@@ -65,6 +65,24 @@ impl Progress {
         }
     }
 
+    /// Takes over all that `other` says, in the memory there is.
+    pub(in crate::consensus) fn copy_from(&mut self, other: &Progress) {
+        let Progress {
+            matched,
+            next,
+            sent_commit,
+            state,
+            recent_active,
+            msg_app_flow_paused,
+            inflights,
+            is_learner,
+        } = self;
+        (*matched, *next, *sent_commit, *state) = (other.matched, other.next, other.sent_commit, other.state);
+        (*recent_active, *msg_app_flow_paused) = (other.recent_active, other.msg_app_flow_paused);
+        inflights.copy_from(&other.inflights);
+        *is_learner = other.is_learner;
+    }
+
     fn become_state(&mut self, state: ProgressState, next: u64) {
         self.state = state;
         self.next = next;
