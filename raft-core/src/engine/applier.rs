@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::calls::Thread;
 use super::code::Code;
@@ -40,6 +41,10 @@ pub(super) struct Applier {
     /// What the engine itself keeps, as of there.
     own: Replicated,
 }
+
+/// One for each entry of a page. An entry that comes alone, as from a client that waits for each answer, takes no memory
+/// for it.
+type Page<T> = SmallVec<[T; 2]>;
 
 /// What an entry means for the state machine.
 enum Deed<'a> {
@@ -116,11 +121,11 @@ impl<'a> Deed<'a> {
 /// What becomes of the proposals of `entries`, now that the state machine has given these answers.
 fn results(
     entries: &[EntryRef<'_>],
-    deeds: Vec<Deed<'_>>,
+    deeds: Page<Deed<'_>>,
     answers: impl Iterator<Item = Bytes>,
     sessions: &mut Sessions,
-) -> Vec<Outcome> {
-    let mut results = Vec::with_capacity(entries.len());
+) -> Page<Outcome> {
+    let mut results = Page::with_capacity(entries.len());
     for ((&entry, deed), answer) in entries.iter().zip(deeds).zip(answers) {
         let result = deed.result(entry, answer, &results, sessions);
         results.push(result);
@@ -221,13 +226,13 @@ impl Applier {
     }
 
     fn apply(&mut self, ticket: ApplyTicket) -> Result<()> {
-        let entries: Vec<EntryRef<'_>> = ticket.entries().iter().collect();
+        let entries: Page<EntryRef<'_>> = ticket.entries().iter().collect();
         let changes = read_changes(&entries)?;
-        let mut requests = Vec::new();
+        let mut requests: Page<u64> = SmallVec::from_elem(0, entries.len());
         self.shared.pending.lock().requests(&entries, &mut requests);
         let contexts: Vec<Bytes> = changes.iter().map(|(_, change)| force::host_context(change)).collect();
         let mut contexts = contexts.iter().map(Bytes::as_ref);
-        let deeds: Vec<Deed<'_>> = entries
+        let deeds: Page<Deed<'_>> = entries
             .iter()
             .map(|&entry| match entry.entry_type {
                 EntryType::Normal => Deed::of(entry, &mut self.own.sessions),
@@ -236,8 +241,8 @@ impl Applier {
                 }
             })
             .collect();
-        let slots: Vec<AnswerSlot> = entries.iter().map(|_| AnswerSlot::default()).collect();
-        let batch: Vec<Applied<'_>> = entries
+        let slots: Page<AnswerSlot> = entries.iter().map(|_| AnswerSlot::default()).collect();
+        let batch: Page<Applied<'_>> = entries
             .iter()
             .zip(&requests)
             .zip(deeds.iter().zip(&slots))
@@ -337,7 +342,7 @@ mod tests {
         let mut sessions = Sessions::default();
         let mut outcomes = Vec::new();
         for page in entries.chunk_by(|before, _| ends >> (before.index - 1) & 1 == 0) {
-            let deeds: Vec<Deed<'_>> = page.iter().map(|&entry| Deed::of(entry, &mut sessions)).collect();
+            let deeds: Page<Deed<'_>> = page.iter().map(|&entry| Deed::of(entry, &mut sessions)).collect();
             let answer = |entry: &EntryRef<'_>| match entry.data.ends_with(b"long") {
                 true => Bytes::from(vec![0; 1 << 20]),
                 false => Bytes::from(format!("answer {}", entry.index)),

@@ -472,6 +472,7 @@ impl Driver {
     /// Gives messages to the host.
     pub(super) fn send(&mut self, mut messages: Vec<Message>) -> Result<()> {
         if messages.is_empty() {
+            self.node.recycle(messages);
             return Ok(());
         }
         let group = self.shared.group.load(Ordering::Acquire);

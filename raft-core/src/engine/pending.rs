@@ -138,10 +138,8 @@ impl Pending {
         }
     }
 
-    /// The numbers of the requests behind `entries`, which are consecutive; 0 where there is none.
-    pub(super) fn requests(&self, entries: &[EntryRef<'_>], requests: &mut Vec<u64>) {
-        requests.clear();
-        requests.resize(entries.len(), 0);
+    /// Writes the numbers of the requests behind `entries`, which are consecutive, over the zeros in `requests`.
+    pub(super) fn requests(&self, entries: &[EntryRef<'_>], requests: &mut [u64]) {
         let Some(lo) = entries.first().map(|entry| entry.index) else { return };
         let at = |index: u64| index.checked_sub(lo).and_then(|at| usize::try_from(at).ok());
         for batch in &self.batches {
@@ -151,16 +149,19 @@ impl Pending {
             for (index, reply) in (batch.first..).zip(&batch.replies) {
                 let Some(at) = at(index) else { continue };
                 let Some(entry) = entries.get(at) else { break };
-                if entry.term == batch.term {
-                    requests[at] = reply.request();
+                if entry.term == batch.term
+                    && let Some(request) = requests.get_mut(at)
+                {
+                    *request = reply.request();
                 }
             }
         }
         for orphan in &self.orphans {
             if let Some(at) = at(orphan.index)
                 && entries.get(at).is_some_and(|entry| entry.term == orphan.term)
+                && let Some(request) = requests.get_mut(at)
             {
-                requests[at] = orphan.reply.request();
+                *request = orphan.reply.request();
             }
         }
     }
@@ -415,7 +416,7 @@ mod tests {
 
     fn apply(pending: &mut Pending, entries: &[Entry]) -> (Vec<u64>, Vec<(u64, Code)>) {
         let entries: Vec<EntryRef<'_>> = entries.iter().map(Entry::view).collect();
-        let mut requests = Vec::new();
+        let mut requests = vec![0; entries.len()];
         pending.requests(&entries, &mut requests);
         let mut outcomes = Outcomes::default();
         let results: Vec<Outcome> =

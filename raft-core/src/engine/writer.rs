@@ -18,8 +18,13 @@ use crate::raftpb::message::HardState;
 /// The most tickets under one sync. A driver that runs ahead of the disk has this many heartbeats at the most to wait.
 const GROUP_MAX: usize = 64;
 
-/// How often a full disk is looked at. One that is not full is looked at after each write.
+/// How often a full disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long one that is not full is not looked at again, unless more is written meanwhile than this part of the reserve.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+const RESERVE_PART: u64 = 16;
+/// What an entry takes beside its payload, about.
+const ENTRY_LEN: u64 = 64;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -32,20 +37,34 @@ pub(super) struct Writer {
 pub(super) struct Watch {
     reserve: u64,
     is_full: bool,
+    looked: Option<Instant>,
+    /// Bytes written since, about.
+    written: u64,
 }
 
 impl Watch {
     /// A reserve of 0 is none.
     pub(super) fn new(reserve: u64) -> Self {
-        Watch { reserve, is_full: false }
+        Watch { reserve, is_full: false, looked: None, written: 0 }
+    }
+
+    /// How long until it is time to look again.
+    fn wait(&self) -> Duration {
+        let pause = if self.is_full { LOOK_EVERY } else { LOOK_PAUSE };
+        match self.looked {
+            _ if self.reserve == 0 => Duration::MAX,
+            Some(_) if self.written == 0 && !self.is_full => Duration::MAX,
+            Some(looked) if self.written < self.reserve / RESERVE_PART => {
+                pause.saturating_sub(looked.elapsed())
+            }
+            _ => Duration::ZERO,
+        }
     }
 
     /// Looks at what is left; says when it has become another matter. A little more than the reserve must be free before
     /// the disk counts as healed, so that it does not go to and fro.
     fn look(&mut self, store: &Store) -> Option<Completion> {
-        if self.reserve == 0 {
-            return None;
-        }
+        (self.looked, self.written) = (Some(Instant::now()), 0);
         // A disk that cannot be asked says so when it is written to.
         let free = store.free_bytes().unwrap_or(u64::MAX);
         let needed = if self.is_full { self.reserve.saturating_add(self.reserve / 8) } else { self.reserve };
@@ -76,8 +95,7 @@ impl Writer {
     fn work(&mut self) -> Result<()> {
         let mut group = Vec::new();
         loop {
-            self.look();
-            let wait = if self.watch.is_full { LOOK_EVERY } else { Duration::MAX };
+            let wait = self.look();
             let job = match self.jobs.recv_timeout(wait) {
                 Ok(job) => job,
                 Err(NoJob::TimedOut) => continue,
@@ -105,11 +123,14 @@ impl Writer {
         }
     }
 
-    /// Asks the system what is left, which costs nothing beside a write.
-    fn look(&mut self) {
-        if let Some(change) = self.watch.look(&self.store) {
+    /// Asks the system what is left, if it is time; says how long until the next time.
+    fn look(&mut self) -> Duration {
+        if self.watch.wait().is_zero()
+            && let Some(change) = self.watch.look(&self.store)
+        {
             self.shared.inbox.complete(change);
         }
+        self.watch.wait()
     }
 
     /// Writes the tickets of a group under one sync and hands them back.
@@ -125,6 +146,8 @@ impl Writer {
         let begun = Instant::now();
         let mut restored = None;
         for (at, ticket) in group.iter().enumerate() {
+            let entries = ticket.entries();
+            self.watch.written += entries.payload_len() as u64 + ENTRY_LEN * (entries.len() as u64 + 1);
             if let Some(snapshot) = ticket.snapshot() {
                 self.store.record_snapshot(&snapshot.metadata)?;
                 restored = Some(snapshot.metadata.index);
