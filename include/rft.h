@@ -243,6 +243,29 @@ RFT_API const char *rft_status_name(rft_status_t status);
  */
 RFT_API const char *rft_status_str(rft_status_t status);
 
+/**
+ * Like rft_error_is_retryable, for a status that came without an error object, in an outcome for instance.
+ *
+ * @param status any number; one that is not known here gives 0
+ * @return 1 or 0
+ * @par Thread
+ * Any.
+ * @since 0.1.0
+ */
+RFT_API uint8_t rft_status_is_retryable(rft_status_t status);
+
+/**
+ * Like rft_error_is_fatal, for a status that came without an error object. Of the outcome of a snapshot it does not tell
+ * whether the engine goes on; rft_engine_status does.
+ *
+ * @param status any number; one that is not known here gives 0
+ * @return 1 or 0
+ * @par Thread
+ * Any.
+ * @since 0.1.0
+ */
+RFT_API uint8_t rft_status_is_fatal(rft_status_t status);
+
 /* ================================================================================================================
  * Errors: what a status code alone does not tell.
  *

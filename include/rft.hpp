@@ -5,15 +5,15 @@
 /// status it gives stands there. Here is what C++ adds.
 ///
 /// - A Config, Engine, Node or Store can be moved and not copied, and frees its handle. c_handle() lends it.
-/// - A call that can fail gives a Status or a Result<T>. Nothing throws but Result::value() of a failure, and
-/// without
-///   exceptions that aborts. It builds with -fno-exceptions -fno-rtti.
+/// - A call that can fail gives a Status or a Result<T>. Nothing throws but Result::value() of a failure: an
+///   rft::Error, with all that the status tells. Without exceptions that aborts. It builds with
+///   -fno-exceptions -fno-rtti.
 /// - A Bytes or a Span is a view: it owns nothing. What a callback or a Ready gives is valid as long as rft.h
 /// says; the
 ///   answer in an Outcome is owned.
 /// - A callback that throws is contained: `apply` and `restore` stop the engine with Code::host, `save` gives
 /// no
-///   snapshot, and what another one threw is dropped with a line in the log.
+///   snapshot, and what another one threw is dropped. `log` gets a line with what() in each case.
 ///
 /// @code
 ///   rft::Config config(1, {1, 2, 3});

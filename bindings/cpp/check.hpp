@@ -4,6 +4,7 @@
 
 #include <rft.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -126,6 +127,23 @@ class List {
   private:
     std::mutex lock_;
     std::vector<std::string> commands_;
+};
+
+// The lines of a log.
+class Lines {
+  public:
+    void put(std::string_view line) {
+        const std::lock_guard<std::mutex> guard(lock_);
+        lines_.emplace_back(line);
+    }
+    bool has(const std::string &line) {
+        const std::lock_guard<std::mutex> guard(lock_);
+        return std::find(lines_.begin(), lines_.end(), line) != lines_.end();
+    }
+
+  private:
+    std::mutex lock_;
+    std::vector<std::string> lines_;
 };
 
 #endif

@@ -55,7 +55,9 @@ void views() {
     List list;
     Gate gate;
     std::atomic<int> kind{0};
+    Lines lines;
     rft::Host host = list.host(nullptr);
+    host.log = [&](rft::LogLevel, std::string_view text) { lines.put(text); };
     host.view = [&]() -> rft::View {
         if (kind == 1) {
             throw std::runtime_error("view");
@@ -96,6 +98,7 @@ void views() {
         const std::uint64_t last = engine.call("last", patience).value().index;
         CHECK(engine.snapshot_wait(patience).value().index >= last);
         CHECK(engine.counter(rft::Counter::snapshots_saved).value() == 2);
+        CHECK(lines.has("view has thrown view") && lines.has("a view has thrown save"));
     }
     rft::Host half = list.host(nullptr);
     half.view = []() -> rft::View { return {}; };

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -64,12 +65,68 @@ func TestConfig(t *testing.T) {
 		wants(t, rft.ErrInvalidArg, rft.Config{ID: 1, Voters: []uint64{1, id}}.Validate())
 	}
 	wants(t, rft.ErrInvalidArg, rft.Config{ID: 1, Voters: []uint64{1, 1}}.Validate())
+	wantsText(t, "TickInterval is 1.5ms: it must be whole", rft.Config{ID: 1, TickInterval: 1500 * time.Microsecond}.Validate())
+	wantsText(t, "TickInterval in milliseconds is 120000, not", rft.Config{ID: 1, TickInterval: 2 * time.Minute}.Validate())
+	wantsText(t, "LeaseReads needs NoCheckQuorum to be false", rft.Config{ID: 1, LeaseReads: true, NoCheckQuorum: true}.Validate())
+	wantsText(t, "HeartbeatTicks (10) must be less than ElectionTicks (10)", rft.Config{ID: 1, HeartbeatTicks: 10}.Validate())
+	wantsText(t, "ID is not set", rft.Config{}.Validate())
 	unlimited := rft.Config{ID: 1, InflightBytesMax: -1, UncommittedBytesMax: -1, SnapshotEntries: -1,
 		SnapshotTrailing: -1, NoPreVote: true, NoCheckQuorum: true, NoForwarding: true}
 	filled, err = unlimited.Filled()
 	must(t, err)
 	if filled.InflightBytesMax != -1 || filled.SnapshotEntries != -1 || !filled.NoPreVote || !filled.NoForwarding {
 		t.Errorf("%+v", filled)
+	}
+}
+
+func wantsText(t *testing.T, text string, err error) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Errorf("%v, wanted %q", err, text)
+	}
+}
+
+// A number that is out of its range is told by the name of its field.
+func TestConfigNamesItsFields(t *testing.T) {
+	kind := reflect.TypeOf(rft.Config{})
+	refused := 0
+	for at := range kind.NumField() {
+		config := rft.Config{ID: 1}
+		switch field := reflect.ValueOf(&config).Elem().Field(at); field.Kind() {
+		case reflect.Uint64:
+			field.SetUint(math.MaxUint64)
+		case reflect.Int64:
+			field.SetInt(math.MaxInt64 / int64(time.Millisecond) * int64(time.Millisecond))
+		default:
+			continue
+		}
+		if err := config.Validate(); err != nil {
+			refused++
+			wantsText(t, kind.Field(at).Name, err)
+			if strings.Contains(err.Error(), "RFT_") {
+				t.Error(err)
+			}
+		}
+	}
+	if refused < 12 {
+		t.Error(refused)
+	}
+}
+
+// What an error says is one sentence, whatever lies behind it.
+func TestErrorsReadWell(t *testing.T) {
+	over, end := context.WithCancel(context.Background())
+	end()
+	_, err := rft.Open(over, alone(t), &list{}, nil)
+	for _, err := range []error{err, rft.ErrBusy, rft.ErrTimedOut, &rft.Error{Code: rft.ErrIO, Message: rft.ErrIO.Error()}} {
+		if text := err.Error(); strings.Contains(text, ".:") || strings.HasSuffix(text, ".") {
+			t.Error(text)
+		}
+	}
+	wantsText(t, "known: context canceled", err)
+	mine := errors.New("mine")
+	if !errors.Is(&rft.PanicError{Value: mine}, mine) || errors.Unwrap(&rft.PanicError{Value: "text"}) != nil {
+		t.Error("a panic hides its error, or makes one up")
 	}
 }
 
@@ -117,10 +174,15 @@ func TestEngineRefuses(t *testing.T) {
 	over, end := context.WithCancelCause(context.Background())
 	end(mine)
 	_, err = engine.Propose(over, nil)
-	wants(t, rft.ErrTimedOut, err)
+	wants(t, rft.ErrDropped, err) // and not ErrTimedOut, which would leave open whether it is applied
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, mine) {
 		t.Error(err)
 	}
+	var known *rft.Error
+	if !errors.As(err, &known) || !known.Retryable() || known.Fatal() {
+		t.Error(err)
+	}
+	wantsText(t, "before anything was asked", err)
 	_, err = engine.Propose(ctx, make([]byte, 1001))
 	wants(t, rft.ErrTooLarge, err)
 	_, err = engine.ProposeMany(ctx, [][]byte{{1}, make([]byte, 1001)})

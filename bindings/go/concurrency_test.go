@@ -171,7 +171,7 @@ func TestNothingLeaks(t *testing.T) {
 		engine := openAlone(t, config, &list{})
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		wants(t, rft.ErrTimedOut, second(engine.Propose(ctx, []byte("x"))))
+		wants(t, rft.ErrDropped, second(engine.Propose(ctx, []byte("x"))))
 		must(t, second(engine.Propose(context.Background(), []byte("x"))))
 		must(t, engine.Close())
 		broken := config

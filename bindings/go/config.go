@@ -12,7 +12,12 @@ package rft
 // #cgo nocallback rft_config_validate
 import "C"
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Config says how a node is to be. A field that is left zero has the library's default, which [Config.Filled] tells;
 // where zero itself has a meaning, a negative number stands for it. Every member of a cluster should have the same
@@ -114,7 +119,7 @@ func (c Config) Validate() error {
 	}
 	defer C.rft_config_free(config)
 	var object *C.rft_error_t
-	return failure(C.rft_config_validate(config, &object), object)
+	return inGo(failure(C.rft_config_validate(config, &object), object))
 }
 
 // Filled is the configuration with the default in every field that was zero. Seed stays zero.
@@ -140,6 +145,10 @@ func (c Config) build() (*C.rft_config_t, error) {
 	if errVersion != nil {
 		return nil, errVersion
 	}
+	if c.TickInterval < 0 || c.TickInterval%time.Millisecond != 0 {
+		text := "bad configuration: TickInterval is %v: it must be whole milliseconds, not below 0"
+		return nil, newError(ErrConfig, fmt.Sprintf(text, c.TickInterval))
+	}
 	config := C.rft_config_new()
 	if config == nil {
 		return nil, newError(ErrBusy, "there is no memory for a configuration")
@@ -149,7 +158,7 @@ func (c Config) build() (*C.rft_config_t, error) {
 			var object *C.rft_error_t
 			if err := failure(C.rft_config_set(config, setting.key, C.uint64_t(value), &object), object); err != nil {
 				C.rft_config_free(config)
-				return nil, err
+				return nil, inGo(err)
 			}
 		}
 	}
@@ -161,6 +170,38 @@ func (c Config) build() (*C.rft_config_t, error) {
 		}
 	}
 	return config, nil
+}
+
+// inGo has an error name the fields of Config, in place of the settings of C.
+func inGo(err error) error {
+	var known *Error
+	if !errors.As(err, &known) {
+		return err
+	}
+	words := strings.Split(known.Message, " ")
+	for at, word := range words {
+		if name, is := strings.CutPrefix(word, "RFT_CONFIG_"); is {
+			words[at] = fieldOf(name)
+		}
+	}
+	known.Message = strings.Join(words, " ")
+	return err
+}
+
+func fieldOf(name string) string {
+	switch name {
+	case "TICK_INTERVAL_MS":
+		return "TickInterval in milliseconds"
+	case "CHECK_QUORUM":
+		return "NoCheckQuorum to be false" // the one thing that is said of it is that it is needed
+	}
+	words := strings.Split(name, "_")
+	for at, word := range words {
+		if word != "ID" {
+			words[at] = word[:1] + strings.ToLower(word[1:])
+		}
+	}
+	return strings.Join(words, "")
 }
 
 // setting is a field of Config with the library's number for it.
@@ -226,16 +267,11 @@ func (f orZero) fill(value uint64) {
 	}
 }
 
-// milliseconds is a time. What is no whole number of them becomes one the library refuses, instead of another time.
+// milliseconds is a time, a whole number of them.
 type milliseconds struct{ at *time.Duration }
 
-func (f milliseconds) given() (uint64, bool) {
-	if *f.at%time.Millisecond != 0 {
-		return 0, true
-	}
-	return uint64(f.at.Milliseconds()), *f.at != 0
-}
-func (f milliseconds) fill(value uint64) { *f.at = time.Duration(value) * time.Millisecond }
+func (f milliseconds) given() (uint64, bool) { return uint64(f.at.Milliseconds()), *f.at != 0 }
+func (f milliseconds) fill(value uint64)     { *f.at = time.Duration(value) * time.Millisecond }
 
 // without is a switch that is on unless it is turned off.
 type without struct{ at *bool }

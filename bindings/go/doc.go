@@ -20,7 +20,8 @@
 // proposal [ErrNotLeader], [ErrDropped], [ErrConfChange], [ErrTooLarge], [ErrDiskFull], [ErrQuorumAtRisk] and
 // [ErrLearnerBehind] say that it certainly was not applied;
 // [ErrTimedOut], [ErrUnknown] and [ErrStopped] that it may or may not be. A context that ends a wait gives
-// ErrTimedOut, and errors.Is finds the context's error as well.
+// ErrTimedOut, one that was over before the call ErrDropped, because nothing was asked; errors.Is finds the context's
+// error as well.
 //
 // # Goroutines
 //

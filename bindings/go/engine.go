@@ -90,7 +90,11 @@ func Open(ctx context.Context, config Config, machine StateMachine, transport Tr
 
 // cut is the error of a wait that its context ended.
 func cut(ctx context.Context) *Error {
-	err := newError(ErrTimedOut, "")
+	return over(ctx, newError(ErrTimedOut, ""))
+}
+
+// over gives an error its context's as the cause.
+func over(ctx context.Context, err *Error) *Error {
 	err.cause = context.Cause(ctx)
 	if own := ctx.Err(); !errors.Is(err.cause, own) {
 		err.cause = fmt.Errorf("%w: %w", own, err.cause)

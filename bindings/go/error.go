@@ -6,7 +6,10 @@ package rft
 // #cgo nocallback rft_error_code
 import "C"
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Error is what a call of the library failed with. errors.Is(err, rft.ErrBusy) compares its code.
 type Error struct {
@@ -23,10 +26,11 @@ type Error struct {
 
 // Error tells code and message.
 func (e *Error) Error() string {
+	text := "rft: " + strings.TrimSuffix(e.Message, ".")
 	if e.cause != nil {
-		return fmt.Sprintf("rft: %s: %v", e.Message, e.cause)
+		return fmt.Sprintf("%s: %v", text, e.cause)
 	}
-	return "rft: " + e.Message
+	return text
 }
 
 // Unwrap gives the code, and what lies behind it: the context's error, or what the state machine returned.
@@ -55,6 +59,12 @@ type PanicError struct {
 // Error tells the value; the stack is in its field.
 func (e *PanicError) Error() string {
 	return fmt.Sprintf("panic in a callback: %v", e.Value)
+}
+
+// Unwrap gives the value if it is an error: what panic(err) was given, or one of the runtime's.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
 }
 
 // newError makes the error of a code that came without an error object.

@@ -77,7 +77,7 @@ func (e *Engine) begin(ctx context.Context, n int) (*call, error) {
 		return nil, errClosed
 	}
 	if ctx.Err() != nil {
-		return nil, cut(ctx)
+		return nil, over(ctx, newError(ErrDropped, "the context was over before anything was asked"))
 	}
 	if C.rft_go_inside() == e.handle {
 		return nil, newError(ErrReentrant, "")
@@ -140,7 +140,8 @@ func (e *Engine) Read(ctx context.Context) (uint64, error) {
 }
 
 // ReadWithin waits until the state machine may be read at this age, or a younger one, which the outcome tells. Where the
-// node knows its state to be that young it answers by itself; otherwise this is Read.
+// node knows its state to be that young it answers by itself; otherwise this is Read, as it is for an age below a
+// millisecond.
 func (e *Engine) ReadWithin(ctx context.Context, age time.Duration) (Outcome, error) {
 	milliseconds := min(max(age.Milliseconds(), 0), math.MaxUint32)
 	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
@@ -190,7 +191,8 @@ func (e *Engine) Change(ctx context.Context, change Change) (Outcome, error) {
 // `within`, after which the error is that of the last step. After a change of leaders, a crash or an error the same call,
 // here or at any other node, goes on from where the membership stands.
 func (e *Engine) Replace(ctx context.Context, oldMember, newMember uint64, bytes []byte, within time.Duration) (Outcome, error) {
-	milliseconds := min(max(within.Milliseconds(), 0), math.MaxUint32)
+	// Rounded up, so that what is less than a millisecond does not become no time at all.
+	milliseconds := min(max(within+time.Millisecond-1, within, 0).Milliseconds(), math.MaxUint32)
 	return e.request(ctx, func(engine *C.rft_engine_t, request C.uint64_t, object **C.rft_error_t) C.rft_status_t {
 		return C.rft_engine_replace(engine, C.uint64_t(oldMember), C.uint64_t(newMember), first(bytes), C.size_t(len(bytes)),
 			C.uint32_t(milliseconds), request, object)

@@ -3,6 +3,8 @@ package rft
 // #include "shim.h"
 import "C"
 
+import "strings"
+
 // Code is a status of the library. Each is an error of its own, to be found with errors.Is. A newer library may
 // answer one that is not listed here: take it for an error that is neither retryable nor fatal.
 type Code int32
@@ -26,7 +28,8 @@ const (
 	ErrWrongReceiver = Code(C.RFT_E_WRONG_RECEIVER)
 	// ErrNotLeader says that this node does not lead; see [Error.Leader]. Not applied, for certain.
 	ErrNotLeader = Code(C.RFT_E_NOT_LEADER)
-	// ErrDropped says that it was not taken, or superseded by another leader's entry. Not applied, for certain.
+	// ErrDropped says that it was not taken, or superseded by another leader's entry. Not applied, for certain. Of a
+	// context that was over before the call it says that nothing was asked; errors.Is finds the context's error too.
 	ErrDropped = Code(C.RFT_E_DROPPED)
 	// ErrConfChange says that another membership change is pending, or that this one does not fit. Not applied.
 	ErrConfChange = Code(C.RFT_E_CONF_CHANGE)
@@ -81,9 +84,9 @@ const (
 	codeOK = Code(C.RFT_OK)
 )
 
-// Error is the meaning of the code, as one sentence.
+// Error is the meaning of the code, as one sentence without its full stop.
 func (c Code) Error() string {
-	return C.GoString(C.rft_status_str(C.rft_status_t(c)))
+	return strings.TrimSuffix(C.GoString(C.rft_status_str(C.rft_status_t(c))), ".")
 }
 
 // Name is the code's constant in C as text, "RFT_E_BUSY"; "RFT_E_?" for a number this library does not know.
@@ -92,22 +95,8 @@ func (c Code) Name() string {
 }
 
 // Retryable says whether the same call may succeed later and had no effect now.
-func (c Code) Retryable() bool {
-	switch c {
-	case ErrBusy, ErrNotLeader, ErrDropped, ErrSnapshotUnavailable, ErrLocked, ErrDiskFull, ErrLearnerBehind:
-		return true
-	default:
-		return false
-	}
-}
+func (c Code) Retryable() bool { return C.rft_status_is_retryable(C.rft_status_t(c)) != 0 }
 
 // Fatal says whether what failed will never work again. What is left is to close it. Of a snapshot [Error.Fatal] knows
 // better.
-func (c Code) Fatal() bool {
-	switch c {
-	case ErrPanic, ErrStopped, ErrIO, ErrCorrupt, ErrHost, ErrInvariant:
-		return true
-	default:
-		return false
-	}
-}
+func (c Code) Fatal() bool { return C.rft_status_is_fatal(C.rft_status_t(c)) != 0 }

@@ -171,6 +171,16 @@ inline const char *name(Code code) noexcept {
     return rft_status_name(static_cast<rft_status_t>(code));
 }
 
+/// Whether the same call may succeed later and had no effect now.
+inline bool is_retryable(Code code) noexcept {
+    return rft_status_is_retryable(static_cast<rft_status_t>(code)) != 0;
+}
+
+/// Whether what failed with this code will never work again. Of a snapshot Status::is_fatal knows better.
+inline bool is_fatal(Code code) noexcept {
+    return rft_status_is_fatal(static_cast<rft_status_t>(code)) != 0;
+}
+
 /// The meaning of a code, as one sentence. Static.
 inline const char *describe(Code code) noexcept {
     return rft_status_str(static_cast<rft_status_t>(code));

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -111,7 +112,8 @@ using View = Function<Code(SnapshotWriter)>;
 
 /// The host's side of an engine: see rft_host_t for threads and duties. `apply` must be set, `save` and
 /// `restore` both or, with Setting::snapshot_entries and Setting::snapshot_bytes 0, none. Those that return a
-/// Code may as well return nothing.
+/// Code may as well return nothing. What one of them throws goes to `log`, and is Code::host of those that
+/// return a Code.
 struct Host {
     Function<void(Span<Message>)> send;     ///< Brings messages to their receivers. Must not block.
     Function<Code(Span<Entry>)> apply;      ///< Applies entries to the state machine.
@@ -199,15 +201,21 @@ inline App &app(void *user) noexcept {
     return *static_cast<App *>(user);
 }
 
-/// Tells of a callback that threw and whose failure stops nothing.
-inline void thrown(App &app, const char *text) noexcept {
+/// Tells the log what a callback has thrown; only inside of RFT_HPP_CATCH.
+inline void thrown(App &app, const char *callback) noexcept {
     RFT_HPP_TRY {
         if (app.host.log) {
-            app.host.log(LogLevel::error, text);
+            app.host.log(LogLevel::error, std::string(callback) + " has thrown " + current_exception());
         }
     }
     RFT_HPP_CATCH {
     }
+}
+
+/// Tells the log, and is the status of a callback that has thrown.
+inline rft_status_t failed(App &app, const char *callback) noexcept {
+    thrown(app, callback);
+    return RFT_E_HOST;
 }
 
 /// Hands an outcome to who takes it.
@@ -233,7 +241,7 @@ inline void rft_hpp_send(void *user, const rft_message_t *messages, std::size_t 
         app(user).host.send(Span<Message>(messages, n));
     }
     RFT_HPP_CATCH {
-        thrown(app(user), "send has thrown an exception");
+        thrown(app(user), "send");
     }
 }
 
@@ -242,7 +250,7 @@ inline rft_status_t rft_hpp_apply(void *user, const rft_entry_t *entries, std::s
         return static_cast<rft_status_t>(app(user).host.apply(Span<Entry>(entries, n)));
     }
     RFT_HPP_CATCH {
-        return RFT_E_HOST;
+        return failed(app(user), "apply");
     }
 }
 
@@ -251,7 +259,7 @@ inline rft_status_t rft_hpp_save(void *user, rft_snapshot_writer_t *writer) noex
         return static_cast<rft_status_t>(app(user).host.save(SnapshotWriter(writer)));
     }
     RFT_HPP_CATCH {
-        return RFT_E_HOST;
+        return failed(app(user), "save");
     }
 }
 
@@ -264,16 +272,16 @@ inline rft_status_t rft_hpp_view(void *user, void **view) noexcept {
         return RFT_OK;
     }
     RFT_HPP_CATCH {
-        return RFT_E_HOST;
+        return failed(app(user), "view");
     }
 }
 
-inline rft_status_t rft_hpp_view_save(void *, void *view, rft_snapshot_writer_t *writer) noexcept {
+inline rft_status_t rft_hpp_view_save(void *user, void *view, rft_snapshot_writer_t *writer) noexcept {
     RFT_HPP_TRY {
         return static_cast<rft_status_t>((*static_cast<View *>(view))(SnapshotWriter(writer)));
     }
     RFT_HPP_CATCH {
-        return RFT_E_HOST;
+        return failed(app(user), "a view");
     }
 }
 
@@ -286,7 +294,7 @@ inline rft_status_t rft_hpp_restore(void *user, rft_snapshot_reader_t *reader) n
         return static_cast<rft_status_t>(app(user).host.restore(SnapshotReader(reader)));
     }
     RFT_HPP_CATCH {
-        return RFT_E_HOST;
+        return failed(app(user), "restore");
     }
 }
 
@@ -303,7 +311,7 @@ inline void rft_hpp_outcome(void *user, const rft_outcome_t *outcomes, std::size
                 }
             }
             RFT_HPP_CATCH {
-                thrown(app(user), "what takes an outcome has thrown an exception");
+                thrown(app(user), "what takes an outcome");
             }
         }
     }
@@ -314,7 +322,7 @@ inline void rft_hpp_event(void *user, const rft_event_t *event) noexcept {
         app(user).host.event(Event(*event));
     }
     RFT_HPP_CATCH {
-        thrown(app(user), "event has thrown an exception");
+        thrown(app(user), "event");
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -63,15 +64,14 @@ class [[nodiscard]] Status {
     std::uint64_t leader() const noexcept {
         return leader_;
     }
-    /// Whether the same call may succeed later and had no effect now. Known only of a call, not of an
-    /// outcome.
+    /// Whether the same call may succeed later and had no effect now.
     bool is_retryable() const noexcept {
-        return rft_error_is_retryable(error_.get()) != 0;
+        return error_ != nullptr ? rft_error_is_retryable(error_.get()) != 0 : rft::is_retryable(code_);
     }
-    /// Whether what failed will never work again. Known only of a call, not of an outcome. False of a
-    /// snapshot that failed in an engine that goes on.
+    /// Whether what failed will never work again. False of a snapshot_wait that failed in an engine that goes
+    /// on; the outcome of a snapshot does not tell that, Engine::status does.
     bool is_fatal() const noexcept {
-        return rft_error_is_fatal(error_.get()) != 0;
+        return error_ != nullptr ? rft_error_is_fatal(error_.get()) != 0 : rft::is_fatal(code_);
     }
 
   private:
@@ -79,6 +79,38 @@ class [[nodiscard]] Status {
     std::uint64_t leader_ = 0;
     std::string why_; // of an outcome that tells it
     detail::Owned<rft_error_t, rft_error_free> error_;
+};
+
+/// What Result::value() throws where there is no value: why, as the status tells it.
+class Error : public std::runtime_error {
+  public:
+    /// Of a status that is no success.
+    explicit Error(const Status &why)
+        : std::runtime_error(why.message()), leader_(why.leader()), code_(why.code()),
+          is_retryable_(why.is_retryable()), is_fatal_(why.is_fatal()) {
+    }
+    /// The code.
+    Code code() const noexcept {
+        return code_;
+    }
+    /// See Status::leader.
+    std::uint64_t leader() const noexcept {
+        return leader_;
+    }
+    /// See Status::is_retryable.
+    bool is_retryable() const noexcept {
+        return is_retryable_;
+    }
+    /// See Status::is_fatal.
+    bool is_fatal() const noexcept {
+        return is_fatal_;
+    }
+
+  private:
+    std::uint64_t leader_;
+    Code code_;
+    bool is_retryable_;
+    bool is_fatal_;
 };
 
 /// A value, or why there is none.
@@ -110,11 +142,14 @@ template <class T> class [[nodiscard]] Result {
     Code code() const noexcept {
         return status().code();
     }
-    /// The value. Without one it throws std::runtime_error, or aborts where there are no exceptions.
+    /// The value. Without one it throws an rft::Error, or aborts where there are no exceptions.
     T &value() & {
-        if (!ok()) {
-            RFT_HPP_FAIL(status().message());
-        }
+        check();
+        return **this;
+    }
+    /// The value, to look at.
+    const T &value() const & {
+        check();
         return **this;
     }
     /// The value, moved out.
@@ -126,11 +161,25 @@ template <class T> class [[nodiscard]] Result {
         return *std::get_if<0>(&either_);
     }
     /// The value, which must be there.
+    const T &operator*() const noexcept {
+        return *std::get_if<0>(&either_);
+    }
+    /// The value, which must be there.
     T *operator->() noexcept {
+        return std::get_if<0>(&either_);
+    }
+    /// The value, which must be there.
+    const T *operator->() const noexcept {
         return std::get_if<0>(&either_);
     }
 
   private:
+    void check() const {
+        if (!ok()) {
+            RFT_HPP_FAIL(Error(status()));
+        }
+    }
+
     std::variant<T, Status> either_;
 };
 

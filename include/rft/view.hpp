@@ -8,7 +8,9 @@
 #include <rft/code.hpp>
 #include <rft/status.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -26,8 +28,8 @@ class Bytes {
     Bytes(const void *data, std::size_t size) noexcept
         : data_(static_cast<const std::uint8_t *>(data)), size_(size) {
     }
-    /// A text that ends with NUL, without it.
-    Bytes(const char *text) noexcept : Bytes(std::string_view(text)) {
+    /// A text that ends with NUL, without it; none where it is null.
+    Bytes(const char *text) noexcept : Bytes(text == nullptr ? std::string_view() : std::string_view(text)) {
     }
     /// Anything with data() and size() whose elements are bytes.
     template <class C, class E = std::remove_pointer_t<decltype(std::declval<const C &>().data())>,
@@ -71,6 +73,13 @@ template <class T> class Span {
     /// Goes through the elements.
     class Iterator {
       public:
+        /// What it gives is made anew each time, so that it is an input iterator and no more.
+        using iterator_category = std::input_iterator_tag;
+        using value_type = T;                   ///< The wrapped element.
+        using difference_type = std::ptrdiff_t; ///< Between two places.
+        using pointer = const T *;              ///< Of no use here.
+        using reference = T;                    ///< What `*` gives.
+
         /// At an element.
         explicit Iterator(const typename T::Raw *at) noexcept : at_(at) {
         }
@@ -82,6 +91,14 @@ template <class T> class Span {
         Iterator &operator++() noexcept {
             ++at_;
             return *this;
+        }
+        /// To the next one; gives where it was.
+        Iterator operator++(int) noexcept {
+            return Iterator(at_++);
+        }
+        /// Whether it is at the same element.
+        bool operator==(const Iterator &other) const noexcept {
+            return at_ == other.at_;
         }
         /// Whether it is at another element.
         bool operator!=(const Iterator &other) const noexcept {

@@ -104,8 +104,17 @@ pub enum Error {
     TimedOut,
     /// The engine is stopping or has stopped.
     Stopped,
-    /// A callback of the host failed with this code.
-    Host(i32),
+    /// This process was forked off the one that opened it, and nothing of it is at work here.
+    Forked,
+    /// A callback of the host failed.
+    Host {
+        /// Which one: `apply`, `snapshot_save`, ...
+        callback: &'static str,
+        /// What it answered.
+        code: i32,
+        /// The name of that number, if it is one of the library's.
+        name: Option<&'static str>,
+    },
     /// A panic was caught. The handle it happened in is poisoned.
     Panic(String),
     /// Calls out of order; the text says which. Nothing has changed.
@@ -215,7 +224,15 @@ impl fmt::Display for Error {
             Error::TooLarge { len, max } => write!(f, "{len} bytes, {max} are allowed"),
             Error::TimedOut => f.write_str("timed out before the outcome was known"),
             Error::Stopped => f.write_str("the engine has stopped"),
-            Error::Host(code) => write!(f, "a callback of the host failed with {code}"),
+            Error::Forked => f.write_str(
+                "this is a forked child: what was opened before the fork works in its parent only",
+            ),
+            Error::Host { callback, code, name: Some(name) } => {
+                write!(f, "{callback} of the host failed with {code} (RFT_E_{name})")
+            }
+            Error::Host { callback, code, name: None } => {
+                write!(f, "{callback} of the host failed with {code}")
+            }
             Error::Panic(text) => write!(f, "a panic was caught: {text}"),
             Error::Misuse(text) => write!(f, "calls out of order: {text}"),
             Error::Reentrant => f.write_str("this call may not be made from inside a callback"),

@@ -154,21 +154,12 @@ impl rft_status {
 
     /// Whether the same call may succeed later, and had no effect now.
     pub(crate) fn is_retryable(self) -> bool {
-        matches!(
-            self,
-            RFT_E_BUSY
-                | RFT_E_NOT_LEADER
-                | RFT_E_DROPPED
-                | RFT_E_SNAPSHOT_UNAVAILABLE
-                | RFT_E_LOCKED
-                | RFT_E_DISK_FULL
-                | RFT_E_LEARNER_BEHIND
-        )
+        Code::of(self.code()).is_some_and(Code::is_retryable)
     }
 
     /// Whether the handle will never work again, if it is not the outcome of a snapshot.
     pub(crate) fn is_fatal(self) -> bool {
-        matches!(self, RFT_E_PANIC | RFT_E_STOPPED | RFT_E_IO | RFT_E_CORRUPT | RFT_E_HOST | RFT_E_INVARIANT)
+        Code::of(self.code()).is_some_and(Code::is_fatal)
     }
 
     fn name(self) -> &'static CStr {
@@ -326,6 +317,29 @@ pub extern "C" fn rft_status_str(status: rft_status_t) -> *const c_char {
         || rft_status::of(status).map_or(UNKNOWN, rft_status::sentence).as_ptr(),
         UNKNOWN.as_ptr(),
     )
+}
+
+/// Like rft_error_is_retryable, for a status that came without an error object, in an outcome for instance.
+///
+/// @param status any number; one that is not known here gives 0
+/// @return 1 or 0
+/// @par Thread
+/// Any.
+#[unsafe(no_mangle)]
+pub extern "C" fn rft_status_is_retryable(status: rft_status_t) -> u8 {
+    boundary::or_default(|| rft_status::of(status).is_some_and(rft_status::is_retryable).into(), 0)
+}
+
+/// Like rft_error_is_fatal, for a status that came without an error object. Of the outcome of a snapshot it does not tell
+/// whether the engine goes on; rft_engine_status does.
+///
+/// @param status any number; one that is not known here gives 0
+/// @return 1 or 0
+/// @par Thread
+/// Any.
+#[unsafe(no_mangle)]
+pub extern "C" fn rft_status_is_fatal(status: rft_status_t) -> u8 {
+    boundary::or_default(|| rft_status::of(status).is_some_and(rft_status::is_fatal).into(), 0)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pyo3::exceptions::PyOverflowError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyMemoryView, PyTuple};
 use raft_core::error::Error;
@@ -62,7 +62,12 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Directory {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
-        let path: PathBuf = object.extract()?;
+        let path: PathBuf = object.extract().map_err(|error: PyErr| {
+            if !error.is_instance_of::<PyTypeError>(object.py()) {
+                return error;
+            }
+            wrong_type("for directory a str or a path that is one", &object.get_type())
+        })?;
         let bytes = path.as_os_str().as_encoded_bytes();
         if bytes.is_empty() || bytes.contains(&0) {
             let fault = Fault::Invalid("directory is empty or has a NUL inside".to_owned());

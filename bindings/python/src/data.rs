@@ -15,6 +15,9 @@ use raft_core::raftpb::entry::{EntryRef, EntryType};
 use raft_core::raftpb::message;
 use raft_core::raftpb::message::MessageType;
 
+use crate::argument::{Payload, seconds};
+use crate::fault::call;
+
 /// The interpreter's word for a role.
 pub(crate) fn role_name(role: RoleKind) -> &'static str {
     match role {
@@ -244,6 +247,21 @@ impl From<outcome::Outcome> for Outcome {
 
 #[pymethods]
 impl Outcome {
+    /// One as an engine tells it, for tests for instance.
+    #[new]
+    #[pyo3(signature = (index, term, age = 0.0, answer = None), text_signature = "(index, term, age=0.0, answer=b'')")]
+    fn new(py: Python<'_>, index: u64, term: u64, age: f64, answer: Option<Payload>) -> PyResult<Self> {
+        call(py, || {
+            let age = seconds(Some(age), "age")?.unwrap_or(Duration::MAX);
+            Ok(Outcome { index, term, age, answer: answer.map_or_else(Bytes::new, |answer| answer.0) })
+        })
+    }
+
+    /// What pickle and copy make another one of.
+    fn __getnewargs__<'py>(&self, py: Python<'py>) -> (u64, u64, f64, Bound<'py, PyBytes>) {
+        (self.index, self.term, self.age(), self.answer(py))
+    }
+
     /// Of a read, in seconds: how old the state may be that it sees; 0 for a linearizable one.
     #[getter]
     fn age(&self) -> f64 {

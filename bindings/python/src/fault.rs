@@ -120,43 +120,6 @@ pub(crate) fn wrong_type(expected: &str, given: &Bound<'_, PyType>) -> PyErr {
     pyo3::exceptions::PyTypeError::new_err(format!("{expected} is required, not {name}"))
 }
 
-/// Every code with its name, as `rft_status_name` gives it without `RFT_E_`.
-pub(crate) const CODES: [(&str, Code); 33] = [
-    ("OK", Code::Ok),
-    ("INVALID_ARG", Code::InvalidArg),
-    ("CONFIG", Code::Config),
-    ("BUSY", Code::Busy),
-    ("PANIC", Code::Panic),
-    ("DECODE", Code::Decode),
-    ("LOCAL_MESSAGE", Code::LocalMessage),
-    ("UNKNOWN_PEER", Code::UnknownPeer),
-    ("WRONG_RECEIVER", Code::WrongReceiver),
-    ("NOT_LEADER", Code::NotLeader),
-    ("DROPPED", Code::Dropped),
-    ("CONF_CHANGE", Code::ConfChange),
-    ("TOO_LARGE", Code::TooLarge),
-    ("TIMED_OUT", Code::TimedOut),
-    ("UNKNOWN", Code::Unknown),
-    ("STOPPED", Code::Stopped),
-    ("COMPACTED", Code::Compacted),
-    ("UNAVAILABLE", Code::Unavailable),
-    ("SNAPSHOT_OLD", Code::SnapshotOld),
-    ("SNAPSHOT_UNAVAILABLE", Code::SnapshotUnavailable),
-    ("IO", Code::Io),
-    ("CORRUPT", Code::Corrupt),
-    ("LOCKED", Code::Locked),
-    ("FOREIGN", Code::Foreign),
-    ("HOST", Code::Host),
-    ("INVARIANT", Code::Invariant),
-    ("REENTRANT", Code::Reentrant),
-    ("MISUSE", Code::Misuse),
-    ("DISK_FULL", Code::DiskFull),
-    ("SESSION", Code::Session),
-    ("QUORUM_AT_RISK", Code::QuorumAtRisk),
-    ("LEARNER_BEHIND", Code::LearnerBehind),
-    ("WRONG_SENDER", Code::WrongSender),
-];
-
 /// What an outcome's code means. No arm for all others, so that a new code is noticed here.
 fn sentence(code: Code) -> &'static str {
     match code {

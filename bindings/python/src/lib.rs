@@ -20,7 +20,8 @@ mod store;
 mod stream;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyDict};
+use pyo3::types::{PyAny, PyDict, PyFrozenSet};
+use raft_core::engine::code::{Code, NAMES};
 
 use crate::settings::Settings;
 
@@ -35,10 +36,15 @@ fn check_config(py: Python<'_>, config: &Bound<'_, PyAny>) -> PyResult<()> {
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let codes = PyDict::new(py);
-    for (name, code) in fault::CODES {
+    for (name, code) in NAMES {
         codes.set_item(name, code as i32)?;
     }
     module.add("CODES", codes)?;
+    let numbers = |is: fn(Code) -> bool| {
+        NAMES.into_iter().filter(move |(_, code)| is(*code)).map(|(_, code)| code as i32)
+    };
+    module.add("RETRYABLE", PyFrozenSet::new(py, numbers(Code::is_retryable))?)?;
+    module.add("FATAL", PyFrozenSet::new(py, numbers(Code::is_fatal))?)?;
     module.add("RANGES", settings::ranges(py)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(check_config, module)?)?;

@@ -21,6 +21,6 @@ impl Process {
 
     /// Refuses in a process that was forked off: the engine is at work in the other one.
     pub(crate) fn check(self) -> Checked<()> {
-        if self.is_current() { Ok(()) } else { Err(Error::Stopped.into()) }
+        if self.is_current() { Ok(()) } else { Err(Error::Forked.into()) }
     }
 }

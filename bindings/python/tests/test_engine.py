@@ -527,18 +527,6 @@ def test_what_is_no_state_machine_and_no_transport_is_told(tmp_path: Path) -> No
         rft.Engine(quick(), tmp_path / "file", Commands())
 
 
-def test_an_object_with_the_methods_is_a_state_machine(tmp_path: Path) -> None:
-    class Duck:
-        def apply(self, entries: list[rft.Entry]) -> tuple[bytes, ...]:
-            return tuple(b"quack" for _ in entries)
-
-        def save(self, writer: BinaryIO) -> None: ...
-        def restore(self, reader: BinaryIO) -> None: ...
-
-    with rft.Engine(quick(), tmp_path, Duck()) as engine:  # type: ignore[arg-type]
-        assert lead(engine).propose(b"x").answer == b"quack"
-
-
 def test_after_close_calls_say_so(tmp_path: Path) -> None:
     engine = lead(rft.Engine(quick(), tmp_path, Commands()))
     applied = engine.propose(b"x").index

@@ -110,8 +110,9 @@ if child == 0:
         try:
             call()
             os._exit(1)
-        except rft.ClosedError:
-            pass
+        except rft.ClosedError as error:
+            if "forked child" not in str(error):
+                os._exit(2)
     repr(engine)
     engine.close()
     engine.close()

@@ -45,6 +45,10 @@ TWINS = {
     "rft_answer_set": (rft.StateMachine, "apply"),
     "rft_status_name": (rft.RaftError, "name"),
     "rft_status_str": (rft.RaftError, "__str__"),
+    "rft_status_is_retryable": (rft.RaftError, "retryable"),
+    "rft_status_is_fatal": (rft.RaftError, "fatal"),
+    "rft_error_is_retryable": (rft.RaftError, "retryable"),
+    "rft_error_is_fatal": (rft.RaftError, "fatal"),
     "rft_error_code": (rft.RaftError, "code"),
     "rft_error_message": (rft.RaftError, "__str__"),
     "rft_error_leader": (rft.NotLeaderError, "leader_id"),
@@ -57,8 +61,6 @@ TWINS = {
 # The tree of exceptions says it, or there is nothing to do.
 WITHOUT = {
     "rft_abi_version",
-    "rft_error_is_fatal",
-    "rft_error_is_retryable",
     "rft_version_number",
     "rft_version_string",
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::calls::Thread;
-use super::code::Code;
+use super::code::{Code, failed};
 use super::courier::files::{FileDone, Files};
 use super::event::Event;
 use super::force;
@@ -252,7 +252,7 @@ impl Applier {
             .collect();
         if !batch.is_empty() {
             let begun = Instant::now();
-            self.shared.call(|host| host.apply(&batch))?.map_err(Error::Host)?;
+            self.shared.call(|host| host.apply(&batch))?.map_err(failed("apply"))?;
             let metrics = &self.shared.metrics;
             metrics.time(Timer::Apply, begun.elapsed(), 1);
             metrics.add(Counter::Applied, batch.len() as u64);
@@ -317,7 +317,7 @@ impl Applier {
 pub(super) fn restore(host: &dyn Host, mut file: SnapReader) -> Result<(u64, Replicated)> {
     let (mut reader, own) = replicated::Reader::new(&mut file)?;
     let bytes = reader.len();
-    host.snapshot_restore(&mut reader).map_err(Error::Host)?;
+    host.snapshot_restore(&mut reader).map_err(failed("snapshot_restore"))?;
     Ok((bytes, own))
 }
 

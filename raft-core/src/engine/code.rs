@@ -74,6 +74,77 @@ pub enum Code {
     WrongSender = -32,
 }
 
+/// Every code with its name, as `rft_status_name` gives it without `RFT_E_`.
+pub const NAMES: [(&str, Code); 33] = [
+    ("OK", Code::Ok),
+    ("INVALID_ARG", Code::InvalidArg),
+    ("CONFIG", Code::Config),
+    ("BUSY", Code::Busy),
+    ("PANIC", Code::Panic),
+    ("DECODE", Code::Decode),
+    ("LOCAL_MESSAGE", Code::LocalMessage),
+    ("UNKNOWN_PEER", Code::UnknownPeer),
+    ("WRONG_RECEIVER", Code::WrongReceiver),
+    ("NOT_LEADER", Code::NotLeader),
+    ("DROPPED", Code::Dropped),
+    ("CONF_CHANGE", Code::ConfChange),
+    ("TOO_LARGE", Code::TooLarge),
+    ("TIMED_OUT", Code::TimedOut),
+    ("UNKNOWN", Code::Unknown),
+    ("STOPPED", Code::Stopped),
+    ("COMPACTED", Code::Compacted),
+    ("UNAVAILABLE", Code::Unavailable),
+    ("SNAPSHOT_OLD", Code::SnapshotOld),
+    ("SNAPSHOT_UNAVAILABLE", Code::SnapshotUnavailable),
+    ("IO", Code::Io),
+    ("CORRUPT", Code::Corrupt),
+    ("LOCKED", Code::Locked),
+    ("FOREIGN", Code::Foreign),
+    ("HOST", Code::Host),
+    ("INVARIANT", Code::Invariant),
+    ("REENTRANT", Code::Reentrant),
+    ("MISUSE", Code::Misuse),
+    ("DISK_FULL", Code::DiskFull),
+    ("SESSION", Code::Session),
+    ("QUORUM_AT_RISK", Code::QuorumAtRisk),
+    ("LEARNER_BEHIND", Code::LearnerBehind),
+    ("WRONG_SENDER", Code::WrongSender),
+];
+
+impl Code {
+    /// The code of this number, if it is one.
+    pub fn of(number: i32) -> Option<Self> {
+        NAMES.into_iter().map(|(_, code)| code).find(|code| *code as i32 == number)
+    }
+
+    /// Whether the same request may succeed later, and had no effect now.
+    pub fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Code::Busy
+                | Code::NotLeader
+                | Code::Dropped
+                | Code::SnapshotUnavailable
+                | Code::Locked
+                | Code::DiskFull
+                | Code::LearnerBehind
+        )
+    }
+
+    /// Whether what was called will never work again, if it is not the outcome of a snapshot.
+    pub fn is_fatal(self) -> bool {
+        matches!(self, Code::Panic | Code::Stopped | Code::Io | Code::Corrupt | Code::Host | Code::Invariant)
+    }
+}
+
+/// Makes the error of a callback out of what it answered.
+pub(super) fn failed(callback: &'static str) -> impl Fn(i32) -> Error {
+    move |code| {
+        let name = NAMES.into_iter().find(|(_, known)| *known as i32 == code).map(|(name, _)| name);
+        Error::Host { callback, code, name }
+    }
+}
+
 impl From<&Error> for Code {
     fn from(error: &Error) -> Self {
         match error {
@@ -104,8 +175,8 @@ impl From<&Error> for Code {
             Error::Busy => Code::Busy,
             Error::TooLarge { .. } => Code::TooLarge,
             Error::TimedOut => Code::TimedOut,
-            Error::Stopped => Code::Stopped,
-            Error::Host(_) => Code::Host,
+            Error::Stopped | Error::Forked => Code::Stopped,
+            Error::Host { .. } => Code::Host,
             Error::Panic(_) => Code::Panic,
             Error::Reentrant => Code::Reentrant,
             Error::Misuse(_) => Code::Misuse,

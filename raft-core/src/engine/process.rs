@@ -26,9 +26,9 @@ impl Process {
         self.0 == FORKS.load(Ordering::Relaxed)
     }
 
-    /// `Stopped` in a process that was forked off: the engine is at work in the other one.
+    /// `Forked` in a process that was forked off: the engine is at work in the other one.
     pub(super) fn check(self) -> Result<()> {
-        if self.is_current() { Ok(()) } else { Err(Error::Stopped) }
+        if self.is_current() { Ok(()) } else { Err(Error::Forked) }
     }
 }
 

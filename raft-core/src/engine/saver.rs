@@ -8,6 +8,7 @@ use std::thread::Builder;
 use crossbeam_channel::Sender;
 
 use super::calls::Thread;
+use super::code::failed;
 use super::event::Level;
 use super::host::SnapshotView;
 use super::mutants::{Mutant, is_planted};
@@ -52,9 +53,11 @@ impl Saver {
             return Ok(());
         }
         match self.shared.call(|host| host.snapshot_view())? {
-            Err(code) => self.ended(Err(Error::Host(code))),
+            Err(code) => self.ended(Err(failed("snapshot_view")(code))),
             Ok(None) => {
-                let body = |writer: &mut dyn Write| self.shared.host.snapshot_save(writer);
+                let body = |writer: &mut dyn Write| {
+                    self.shared.host.snapshot_save(writer).map_err(failed("snapshot_save"))
+                };
                 let result = self.shared.call(|_| self.write(at, own, body))?;
                 self.ended(result)
             }
@@ -72,7 +75,7 @@ impl Saver {
         let saver = self.clone();
         let body = move || {
             saver.shared.enter(Thread::Saver);
-            let write = |writer: &mut dyn Write| view.save(writer);
+            let write = |writer: &mut dyn Write| view.save(writer).map_err(failed("snapshot_view_save"));
             let result = saver.shared.call(|_| saver.write(&at, &own, write));
             // The host's own code, which may panic as well.
             let dropped = saver.shared.call(|_| drop(view));
@@ -95,7 +98,7 @@ impl Saver {
         &self,
         at: &SnapshotMetadata,
         own: &Replicated,
-        body: impl FnOnce(&mut dyn Write) -> std::result::Result<(), i32>,
+        body: impl FnOnce(&mut dyn Write) -> Result<()>,
     ) -> Result<Saved> {
         let mut file = self.snapshots.create(at.clone())?;
         let forgetful;
@@ -112,9 +115,9 @@ impl Saver {
         if self.shared.is_stopping() {
             return Err(Error::Stopped);
         }
-        if let Err(code) = result {
+        if let Err(error) = result {
             // A host that gave up because the disk did has nothing to add.
-            return Err(file.failure().cloned().unwrap_or(Error::Host(code)));
+            return Err(file.failure().cloned().unwrap_or(error));
         }
         let info = file.finish()?;
         Ok(Saved { metadata: info.metadata, bytes: info.data_len })

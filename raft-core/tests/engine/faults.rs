@@ -42,7 +42,7 @@ fn a_failing_apply_stops_the_engine() {
     node.machine.apply_code.store(42, Ordering::SeqCst);
     let outcome = node.engine.propose_wait(Bytes::from_static(b"x"), PATIENCE).unwrap();
     assert_eq!(outcome.code, Code::Host);
-    assert_eq!(failed(&world), Error::Host(42));
+    assert_eq!(failed(&world), Error::Host { callback: "apply", code: 42, name: None });
 }
 
 #[test]

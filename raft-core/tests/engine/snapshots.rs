@@ -90,9 +90,11 @@ fn one_is_taken_by_request_and_only_once_for_one_state() {
     let second = wait_for("a snapshot", || node.machine.outcome(2));
     assert_eq!((second.code, second.index, second.term), (Code::Ok, first.index, first.term));
     world.write("y");
-    node.machine.save_code.store(5, Ordering::SeqCst);
+    node.machine.save_code.store(-20, Ordering::SeqCst);
     node.engine.snapshot(3).unwrap();
     assert_eq!(wait_for("a failure", || node.machine.outcome(3)).code, Code::Host);
+    let why = "no snapshot: snapshot_save of the host failed with -20 (RFT_E_IO)";
+    assert!(node.machine.log.lock().iter().any(|line| line.contains(why)));
     node.machine.save_code.store(0, Ordering::SeqCst);
     node.engine.snapshot(4).unwrap();
     assert!(wait_for("a snapshot", || node.machine.outcome(4)).index > first.index);

@@ -47,6 +47,9 @@ static void unknown_codes(void)
   CHECK(strcmp(rft_status_name(RFT_E_BUSY), "RFT_E_BUSY") == 0);
   CHECK(strcmp(rft_status_name(1), "RFT_E_?") == 0);
   CHECK(strcmp(rft_status_name(INT32_MIN), "RFT_E_?") == 0);
+  CHECK(rft_status_is_retryable(RFT_E_BUSY) == 1 && rft_status_is_retryable(RFT_E_TIMED_OUT) == 0);
+  CHECK(rft_status_is_fatal(RFT_E_STOPPED) == 1 && rft_status_is_fatal(RFT_E_BUSY) == 0);
+  CHECK(rft_status_is_retryable(INT32_MIN) == 0 && rft_status_is_fatal(1) == 0);
   CHECK(strlen(rft_status_str(RFT_E_MISUSE)) > 5 && strlen(rft_status_str(-4711)) > 5);
 }
 

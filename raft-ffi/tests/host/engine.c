@@ -249,6 +249,7 @@ static void an_apply_that_fails_stops_the_engine(void)
   rft_error_t *error = NULL;
   CHECK(rft_engine_read(app_engine(1), 1, &error) == RFT_E_HOST);
   CHECK(rft_error_is_fatal(error) && !rft_error_is_retryable(error));
+  CHECK(strcmp(rft_error_message(error), "apply of the host failed with 7") == 0);
   rft_error_free(error);
   error = NULL;
   CHECK(rft_engine_snapshot_wait(app_engine(1), 1000, NULL, &error) == RFT_E_HOST && rft_error_is_fatal(error));

@@ -76,7 +76,10 @@ static void the_engine_is_elsewhere(rft_engine_t *engine)
   GIVES(RFT_E_STOPPED, rft_engine_snapshot(engine, 2, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_snapshot_wait(engine, 60000, NULL, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_transfer_leader(engine, 1, 0, ERR));
-  GIVES(RFT_E_STOPPED, rft_engine_campaign(engine, ERR));
+  rft_error_t *error = NULL;
+  CHECK(rft_engine_campaign(engine, &error) == RFT_E_STOPPED);
+  CHECK(strstr(rft_error_message(error), "forked child") != NULL);
+  rft_error_free(error);
   GIVES(RFT_E_STOPPED, rft_engine_step(engine, &byte, 1, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_status(engine, &status, ERR));
   GIVES(RFT_E_STOPPED, rft_engine_members(engine, &member, 1, &n, ERR));

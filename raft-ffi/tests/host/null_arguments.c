@@ -9,6 +9,7 @@ static void plain_functions(void)
 {
   CHECK(rft_version_number() == RFT_VERSION_NUMBER && rft_abi_version() == RFT_ABI_VERSION);
   CHECK(rft_version_string() != NULL && rft_status_name(0) != NULL && rft_status_str(0) != NULL);
+  CHECK(rft_status_is_retryable(0) == 0 && rft_status_is_fatal(0) == 0);
   CHECK(rft_error_code(NULL) == RFT_OK && rft_error_message(NULL)[0] == 0 && rft_error_leader(NULL) == 0);
   CHECK(!rft_error_is_retryable(NULL) && !rft_error_is_fatal(NULL));
   rft_error_free(NULL);

@@ -15,7 +15,9 @@ _Transition = Literal["auto", "joint_implicit", "joint_explicit"]
 
 __all__ = [
     "CODES",
+    "FATAL",
     "RANGES",
+    "RETRYABLE",
     "Engine",
     "Entry",
     "Event",
@@ -36,7 +38,9 @@ __all__ = [
 ]
 
 CODES: dict[str, int]
+FATAL: frozenset[int]
 RANGES: dict[str, tuple[int, int, int]]
+RETRYABLE: frozenset[int]
 __version__: str
 
 def check_config(config: Config, /) -> None: ...
@@ -98,6 +102,8 @@ class ReadState:
 
 @final
 class Outcome:
+    def __new__(cls, index: int, term: int, age: float = 0.0, answer: _Bytes = b"") -> Self: ...
+    def __getnewargs__(self) -> tuple[int, int, float, bytes]: ...
     @property
     def index(self) -> int: ...
     @property

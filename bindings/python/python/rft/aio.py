@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from rft._native import Event, Outcome
 from rft.config import Config
 from rft.engine import TIMEOUT, Bytes, ChangeKind, EngineBase, Transition
 from rft.errors import BusyError, ClosedError, InvalidArgumentError, RaftError, TimedOutError
-from rft.host import StateMachine, Transport, log
+from rft.host import Machine, Sender, log
 
 __all__ = ["Engine"]
 
@@ -107,8 +107,8 @@ class Engine(EngineBase):
         self,
         config: Config,
         directory: str | os.PathLike[str],
-        state_machine: StateMachine,
-        transport: Transport | None = None,
+        state_machine: Machine,
+        transport: Sender | None = None,
         *,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
@@ -124,8 +124,8 @@ class Engine(EngineBase):
         cls,
         config: Config,
         directory: str | os.PathLike[str],
-        state_machine: StateMachine,
-        transport: Transport | None = None,
+        state_machine: Machine,
+        transport: Sender | None = None,
         *,
         on_event: Callable[[Event], None] | None = None,
     ) -> Engine:
@@ -157,24 +157,24 @@ class Engine(EngineBase):
         return await self._request(lambda: self._native.start_propose([data]), timeout)
 
     async def propose_many(
-        self, data: Sequence[Bytes], *, timeout: float | None = TIMEOUT
+        self, data: Iterable[Bytes], *, timeout: float | None = TIMEOUT
     ) -> list[Outcome | RaftError]:
         """Propose entries, in this order.
 
         All are taken or none; after that each has an outcome of its own: what `propose` would return, or would raise.
         """
         _check(timeout)
-        data = list(data)
-        if not data:
+        payloads = list(data)
+        if not payloads:
             return []
         time = _Time(timeout)
 
         async def start() -> int:
-            return self._native.start_propose(data)
+            return self._native.start_propose(payloads)
 
         first = await self._with_room(start, time)
-        many = _Many(self._pending.loop, first, len(data))
-        numbers = range(first, first + len(data))
+        many = _Many(self._pending.loop, first, len(payloads))
+        numbers = range(first, first + len(payloads))
         self._pending.waiting.update(dict.fromkeys(numbers, many))
         try:
             await asyncio.wait((many.done,), timeout=time.left())
@@ -247,7 +247,11 @@ class Engine(EngineBase):
 
     async def snapshot(self, *, timeout: float | None = TIMEOUT) -> Outcome:
         """Have a snapshot taken; the outcome is there when it is durable."""
-        return await self._request(self._native.start_snapshot, timeout)
+        try:
+            return await self._request(self._native.start_snapshot, timeout)
+        except RaftError as error:
+            self._unsaved(error)
+            raise
 
     async def transfer_leader(self, to: int, *, timeout: float | None = TIMEOUT) -> Outcome:
         """Have the leader hand its leadership to a voter, see `rft.Engine.transfer_leader`."""

@@ -8,7 +8,7 @@ import os
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Literal, TypeVar
 
@@ -16,7 +16,7 @@ from rft import _native
 from rft._native import Event, Member, Outcome, Status
 from rft.config import Config
 from rft.errors import ClosedError, InvalidArgumentError, MisuseError, RaftError
-from rft.host import StateMachine, Told, Transport, start_threads
+from rft.host import Machine, Sender, StateMachine, Told, start_threads
 
 ChangeKind = Literal["add_voter", "add_learner", "remove", "update"]
 Transition = Literal["auto", "joint_implicit", "joint_explicit"]
@@ -38,8 +38,8 @@ class EngineBase:
         self,
         config: Config,
         directory: str | os.PathLike[str],
-        state_machine: StateMachine,
-        transport: Transport | None = None,
+        state_machine: Machine,
+        transport: Sender | None = None,
         *,
         on_event: Callable[[Event], None] | None = None,
         _told: Told | None = None,
@@ -48,25 +48,21 @@ class EngineBase:
 
         Before it returns, the state machine is restored from the newest snapshot, if there is one; what was applied
         after that is applied again. Without a transport all messages are lost, which a cluster of one node does not
-        notice. `on_event` is called on the state machine's thread.
+        notice. `on_event` is called on the state machine's thread. If the engine does not open, the transport is
+        stopped.
         """
         self._closed = True
         self._process = os.getpid()
+        self._transport = transport
         if _forked_while_open:
             # Locks remember threads that wait for them, and those are in the other process.
             raise MisuseError("an engine was at work when this process was forked off: use spawn or exec")
-        _check_machine(config, state_machine)
-        if transport is not None and not callable(getattr(transport, "send", None)):
-            raise TypeError(f"transport has no method send: {transport!r}")
-        host = _native.Host()
-        self._host = host
-        self._waits_for_room = config.wait_for_room
-        self._transport = transport
-        self._threads = start_threads(host, f"rft-{config.id}", state_machine, transport, on_event, _told)
         try:
-            self._native = _native.Engine(config, directory, host)
+            self._open(config, directory, state_machine, on_event, _told)
         except BaseException:
-            self._end_threads()
+            # A port that it keeps would be in the way of the next try. One that serves another engine goes on.
+            if not any(other._transport is transport for other in list(_open)):
+                _stop(transport)
             raise
         self._closed = False
         self._stopping = threading.Lock()
@@ -78,6 +74,30 @@ class EngineBase:
             except BaseException:
                 self._stop(None)
                 raise
+
+    def _open(
+        self,
+        config: Config,
+        directory: str | os.PathLike[str],
+        machine: Machine,
+        on_event: Callable[[Event], None] | None,
+        told: Told | None,
+    ) -> None:
+        transport = self._transport
+        _check_machine(config, machine)
+        if transport is not None and not callable(getattr(transport, "send", None)):
+            raise TypeError(f"transport has no method send: {transport!r}")
+        if on_event is not None and not callable(on_event):
+            raise TypeError(f"on_event cannot be called: {on_event!r}")
+        host = _native.Host()
+        self._host = host
+        self._waits_for_room = config.wait_for_room
+        self._threads = start_threads(host, f"rft-{config.id}", machine, transport, on_event, told)
+        try:
+            self._native = _native.Engine(config, directory, host)
+        except BaseException:
+            self._end_threads()
+            raise
 
     def _end_threads(self, timeout: float | None = None) -> None:
         self._host.end()
@@ -105,9 +125,13 @@ class EngineBase:
         with self._stopping:
             first, self._closed = not self._closed, True
         _open.discard(self)
-        stop = getattr(self._transport, "stop", None)
-        if first and stop is not None:
-            stop()
+        if first:
+            _stop(self._transport)
+
+    def _unsaved(self, error: RaftError) -> None:
+        """There is no snapshot: unless the engine has failed, or was closed, it goes on."""
+        if error.fatal and not isinstance(error, ClosedError):
+            error.fatal = self._native.status().failure is not None
 
     def __del__(self) -> None:
         if not self._closed and self._process == os.getpid():
@@ -175,7 +199,13 @@ class EngineBase:
         return self._native.members()
 
 
-def _check_machine(config: Config, machine: StateMachine) -> None:
+def _stop(transport: Sender | None) -> None:
+    stop = getattr(transport, "stop", None)
+    if stop is not None:
+        stop()
+
+
+def _check_machine(config: Config, machine: Machine) -> None:
     if not callable(getattr(machine, "apply", None)):
         raise TypeError(f"state_machine has no method apply: {machine!r}")
     if not isinstance(config, Config):
@@ -204,13 +234,13 @@ class Engine(EngineBase):
         return self._native.propose(data, timeout)
 
     def propose_many(
-        self, data: Sequence[Bytes], *, timeout: float | None = TIMEOUT
+        self, data: Iterable[Bytes], *, timeout: float | None = TIMEOUT
     ) -> list[Outcome | RaftError]:
         """Propose entries, in this order, and wait until each has an outcome.
 
         All are taken or none; after that each has an outcome of its own: what `propose` would return, or would raise.
         """
-        return self._native.propose_many(data, timeout)
+        return self._native.propose_many(list(data), timeout)
 
     def open_session(self, *, timeout: float | None = TIMEOUT) -> int:
         """Open a session and return its id. The cluster keeps the 4096 sessions that were used last."""
@@ -293,7 +323,11 @@ class Engine(EngineBase):
 
     def snapshot(self, *, timeout: float | None = TIMEOUT) -> Outcome:
         """Have a snapshot taken and wait until it is durable, and the log before it dropped."""
-        return self._native.snapshot(timeout)
+        try:
+            return self._native.snapshot(timeout)
+        except RaftError as error:
+            self._unsaved(error)
+            raise
 
     def transfer_leader(self, to: int, *, timeout: float | None = TIMEOUT) -> Outcome:
         """Have the leader, this node or another, hand its leadership to a voter, and wait until it has.

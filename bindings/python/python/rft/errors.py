@@ -30,7 +30,7 @@ RaftError
 
 from __future__ import annotations
 
-from rft._native import CODES
+from rft._native import CODES, FATAL, RETRYABLE
 
 __all__ = [
     "BusyError",
@@ -70,6 +70,13 @@ class RaftError(Exception):
 
     name: str = ""
     """The name of that number without RFT_E_, for instance "NOT_LEADER"."""
+
+    retryable: bool = False
+    """Whether the same call may succeed later, and had no effect now."""
+
+    fatal: bool = False
+    """Whether what was called will never work again: what is left is to close it. False of a snapshot that failed in an
+    engine that goes on."""
 
 
 class InvalidArgumentError(RaftError, ValueError):
@@ -214,10 +221,13 @@ _CLASSES: dict[str, type[RaftError]] = {
 }
 _NAMES = {code: name for name, code in CODES.items()}
 
-# A class that stands for one code has it, also where a program raises it itself.
-for _name, _class in _CLASSES.items():
-    if list(_CLASSES.values()).count(_class) == 1:
-        _class.name, _class.code = _name, CODES[_name]
+# A class that stands for one code has it, and what all its codes have in common, also where a program raises it itself.
+for _class in set(_CLASSES.values()):
+    _of_class = [name for name, its in _CLASSES.items() if its is _class]
+    if len(_of_class) == 1:
+        _class.name, _class.code = _of_class[0], CODES[_of_class[0]]
+    _class.retryable = all(CODES[name] in RETRYABLE for name in _of_class)
+    _class.fatal = all(CODES[name] in FATAL for name in _of_class)
 
 
 def error_of(code: int, text: str, leader: int) -> RaftError:
@@ -225,6 +235,7 @@ def error_of(code: int, text: str, leader: int) -> RaftError:
     name = _NAMES.get(code, "?")
     error = _CLASSES.get(name, RaftError)(text)
     error.code, error.name = code, name
+    error.retryable, error.fatal = code in RETRYABLE, code in FATAL
     if isinstance(error, (NotLeaderError, DroppedError)):
         error.leader_id = leader
     return error

@@ -35,8 +35,28 @@ Told = Callable[["dict[int, Outcome | RaftError]"], None]
 _STREAM_BYTES = 256 * 1024
 
 
+class Machine(Protocol):
+    """What an engine asks of a state machine, see `StateMachine`. A method `view` may be there, too."""
+
+    def apply(self, entries: list[Entry], /) -> Answers:
+        """Apply entries."""
+
+    def save(self, writer: BinaryIO, /) -> None:
+        """Write the whole state."""
+
+    def restore(self, reader: BinaryIO, /) -> None:
+        """Replace the whole state."""
+
+
+class Sender(Protocol):
+    """What an engine asks of a transport, see `Transport`. Methods `start` and `stop` may be there, too."""
+
+    def send(self, messages: list[tuple[int, bytes]], /) -> None:
+        """Send messages."""
+
+
 class StateMachine:
-    """The state that a cluster keeps. Subclass it, or bring an object with the same methods.
+    """The state that a cluster keeps. Subclass it, or bring an object with the same methods: `view` may be missing.
 
     All methods are called on one thread of the engine's, and may take their time: applying waits, nothing else does.
     They may call the engine's methods that do not wait. What `apply` or `restore` raises ends the engine.
@@ -82,7 +102,7 @@ class Receiver(Protocol):
 
 
 class Transport:
-    """Brings messages to other nodes. Subclass it, or bring an object with the same methods.
+    """Brings messages to other nodes. Subclass it, or bring an object with the same methods: `send` is enough.
 
     Messages may be lost, doubled and reordered on the way. Deliver them unchanged to `Engine.step` of their receivers.
     """
@@ -99,7 +119,7 @@ class Transport:
         """Called once, when the engine is open. Messages from peers can be taken from now on."""
 
     def stop(self) -> None:
-        """Called once, when the engine is closed."""
+        """Called once, when the engine is closed, or has not opened."""
 
 
 class _Raw(io.RawIOBase):
@@ -126,7 +146,7 @@ class _Raw(io.RawIOBase):
 
 
 def apply_all(
-    host: Host, machine: StateMachine, on_event: Callable[[Event], None] | None, told: Told | None
+    host: Host, machine: Machine, on_event: Callable[[Event], None] | None, told: Told | None
 ) -> None:
     """Do what the engine wants of the state machine, until there is nothing more."""
     try:
@@ -154,7 +174,7 @@ def _tell(listener: Callable[..., None] | None, what: object) -> None:
         log(logging.ERROR, "a listener has raised", exc_info=True)
 
 
-def _run(host: Host, task: Task, machine: StateMachine) -> None:
+def _run(host: Host, task: Task, machine: Machine) -> None:
     try:
         if task.kind == "apply":
             answers = machine.apply(task.entries)
@@ -186,7 +206,7 @@ def _save(task: Task, save: Callable[[BinaryIO], None]) -> None:
     task.done()
 
 
-def _view(host: Host, task: Task, machine: StateMachine) -> None:
+def _view(host: Host, task: Task, machine: Machine) -> None:
     view = getattr(machine, "view", None)
     save = None if view is None else view()
     if save is not None:
@@ -203,7 +223,7 @@ def _save_view(host: Host, task: Task, save: Callable[[BinaryIO], None]) -> None
         _failed(host, task, error)
 
 
-def send_all(host: Host, transport: Transport | None) -> None:
+def send_all(host: Host, transport: Sender | None) -> None:
     """Bring messages to the transport and lines to the log, until there is nothing more."""
     while (batch := host.next_batch()) is not None:
         messages, lines = batch
@@ -220,8 +240,8 @@ def send_all(host: Host, transport: Transport | None) -> None:
 def start_threads(
     host: Host,
     name: str,
-    machine: StateMachine,
-    transport: Transport | None,
+    machine: Machine,
+    transport: Sender | None,
     on_event: Callable[[Event], None] | None,
     told: Told | None,
 ) -> list[threading.Thread]:
