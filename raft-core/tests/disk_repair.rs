@@ -589,3 +589,146 @@ fn an_entry_that_had_overwritten_another_is_a_loss_when_it_is_gone() {
     let lost: Vec<_> = damages.iter().map(|damage| (damage.first_lost, damage.last_lost)).collect();
     assert_eq!(lost, [(60, 61)], "{damages:?}");
 }
+
+/// Logs with a loss of each kind.
+fn losses() -> Vec<(&'static str, MemoryVolume)> {
+    let volume = log();
+    let all = segments(&volume);
+    let last = all.last().unwrap();
+    let changed = |change: &dyn Fn(&MemoryVolume)| {
+        let volume = volume.copied();
+        change(&volume);
+        volume
+    };
+    let flip = |volume: &MemoryVolume, path: &Path, at: usize| {
+        let mut content = volume.files()[path].clone();
+        content[at] ^= 1;
+        volume.put(path, &content);
+    };
+    let cut = |volume: &MemoryVolume, len: usize| {
+        let content = volume.files()[last].clone();
+        volume.put(last, &content[..content.len() - len]);
+    };
+    let forget_slot = |volume: &MemoryVolume| {
+        let mut vote = volume.files()[Path::new("/node/vote")].clone();
+        let sequence = |at: usize| u64::from_le_bytes(vote[at + 8..at + 16].try_into().unwrap());
+        let newer = if sequence(0) < sequence(4096) { 4096 } else { 0 };
+        vote[newer + 20] ^= 1;
+        volume.put("/node/vote".as_ref(), &vote);
+    };
+    let lose_snapshot = |volume: &MemoryVolume| {
+        volume.remove(&PathBuf::from(format!("{SNAP}/{:016x}-{:016x}.snap", 5, 40))).unwrap();
+    };
+    vec![
+        ("an entry", changed(&|volume| flip(volume, &all[4], 1000))),
+        ("a durable end", changed(&|volume| cut(volume, 300))),
+        (
+            "a durable end, and a slot of the vote",
+            changed(&|volume| {
+                cut(volume, 300);
+                forget_slot(volume);
+            }),
+        ),
+        (
+            "a fault, a durable end, and a slot of the vote",
+            changed(&|volume| {
+                let at = volume.files()[last].len() - 900;
+                flip(volume, last, at);
+                cut(volume, 300);
+                forget_slot(volume);
+            }),
+        ),
+        (
+            "the last state, and a slot of the vote",
+            changed(&|volume| {
+                let at = volume.files()[last].len() - 6;
+                flip(volume, last, at);
+                forget_slot(volume);
+            }),
+        ),
+        (
+            "a segment, and the snapshot behind it",
+            changed(&|volume| {
+                lose_snapshot(volume);
+                volume.remove(&all[3]).unwrap();
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn a_crash_in_a_repair_forgets_neither_a_loss_nor_a_vote() {
+    for (what, volume) in losses() {
+        let whole = volume.copied();
+        assert!(!repair(&whole).unwrap().is_empty(), "{what}");
+        let (_, expected) = settle(&whole).unwrap();
+        let mut calls = 1;
+        loop {
+            let what = format!("{what}, call {calls}");
+            let crashed = volume.copied();
+            crashed.arm(calls, Trouble::Stop);
+            let outcome = repair(&crashed);
+            crashed.cut_power(&mut Chance(calls));
+            if outcome.is_ok() {
+                break;
+            }
+            let again = crashed.copied();
+            repair(&again).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let (_, now) = settle(&again).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let state = |found: &Recovered| (found.hard_state.term, found.hard_state.vote);
+            assert_eq!(state(&now), state(&expected), "{what}");
+            assert_eq!(now.entries.last(), expected.entries.last(), "{what}");
+            let covers = |loss: &Kept| {
+                now.lost.is_some_and(|now| {
+                    now.first <= loss.first && now.last >= loss.last && now.term >= loss.term
+                })
+            };
+            assert!(expected.lost.as_ref().is_none_or(covers), "{what}: {:?}, {:?}", now.lost, expected.lost);
+            // Or a node is started in between.
+            if let Ok((_, now)) = open_with(&crashed.copied(), OnDamage::Recover) {
+                assert!(expected.lost.is_none() || now.lost.is_some(), "{what}");
+                assert!(now.hard_state.term >= truth(&log()).hard_state.term, "{what}");
+            }
+            calls += 1;
+        }
+        assert!(calls > 10, "{what}: {calls} calls");
+    }
+}
+
+#[test]
+fn an_older_part_of_a_log_is_kept_where_a_segment_behind_it_is_missing() {
+    let volume = log();
+    let all = segments(&volume);
+    volume.remove(&PathBuf::from(format!("{SNAP}/{:016x}-{:016x}.snap", 5, 40))).unwrap();
+    let mut older = 0;
+    for (lost, path) in all.iter().enumerate().take(all.len() - 1).skip(1) {
+        let broken = volume.copied();
+        broken.remove(path).unwrap();
+        if look(&broken).log_faults().next().is_none() {
+            continue;
+        }
+        let (_, alone) = open_with(&broken.copied(), OnDamage::Repair).unwrap();
+        repair(&broken).unwrap();
+        let (_, now) = settle(&broken).unwrap();
+        let last = |found: &Recovered| found.snapshot.index + found.entries.len() as u64;
+        assert!(last(&now) >= last(&alone), "without {lost}: {} and {}", last(&now), last(&alone));
+        assert!(now.lost.is_some_and(|loss| loss.last >= 60), "without {lost}: {:?}", now.lost);
+        older += u32::from(now.entries.last().is_some_and(|entry| entry.index > 20));
+    }
+    assert!(older > 0);
+}
+
+#[test]
+fn a_snapshot_that_only_a_lost_record_tells_of_is_taken() {
+    let volume = log();
+    // The whole log but its opening.
+    let all = segments(&volume);
+    all[1..].iter().for_each(|path| volume.remove(path).unwrap());
+    let mut content = volume.files()[&all[0]].clone();
+    content[200..].fill(0xee);
+    volume.put(&all[0], &content);
+    let (_, alone) = open_with(&volume.copied(), OnDamage::Repair).unwrap();
+    repair(&volume).unwrap();
+    let (_, now) = settle(&volume).unwrap();
+    assert_eq!((alone.snapshot.index, now.snapshot.index), (40, 40));
+}

@@ -173,12 +173,14 @@ impl BallotFile {
     }
 }
 
-/// Somebody has changed the log with a tool: how far it was durable before counts no more.
-pub(super) fn forget_end(volume: &dyn Volume, dir: &Path) -> Result<()> {
+/// Somebody changes the log with a tool: how far it was durable before counts no more. `decided` are the term and vote to
+/// go on with, where those here may not be the newest; once they are written they are.
+pub(super) fn forget_end(volume: &dyn Volume, dir: &Path, decided: Option<(u64, u64)>) -> Result<()> {
     let kept = Kept::load(volume, dir)?;
     let Some(ballot) = kept.newest else { return Ok(()) };
+    let (term, vote) = decided.filter(|(term, _)| *term > ballot.term).unwrap_or((ballot.term, ballot.vote));
     let end = DurableEnd::default();
-    BallotFile::new(dir, &kept, ballot).save(volume, Ballot { end, is_closed: false, ..ballot })
+    BallotFile::new(dir, &kept, ballot).save(volume, Ballot { term, vote, end, is_closed: false, ..ballot })
 }
 
 /// The newer of two copies of term and vote: the higher term, and in one term a vote that was given. `Err` if they

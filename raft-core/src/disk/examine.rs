@@ -83,7 +83,7 @@ pub(super) fn examine(site: &Site, identity: Option<Identity>) -> Result<Examine
     }
     let old_loss = loss::load(volume, &site.dir)?;
     let names = segment::list(volume, &site.wal_dir)?;
-    let mut runs = runs_of(&names);
+    let mut runs = segment::runs_of(&names);
     let has_promised = old_loss.is_some() || kept.newest.is_some_and(|ballot| ballot.term > 0);
     let Some(run) = runs.pop() else {
         return without_log(site, kept, old_loss, has_promised);
@@ -126,7 +126,7 @@ fn what_is_left(
     mut examined: Examined,
     old_loss: Option<Loss>,
 ) -> Result<Examined> {
-    let mut runs = runs_of(names);
+    let mut runs = segment::runs_of(names);
     let run = runs.pop().unwrap_or_default();
     let mut chosen = Chosen::newest(&site.snapshots)?;
     if verdict.damages.is_empty() && old_loss.is_none() {
@@ -166,11 +166,6 @@ fn what_is_left(
     let mut examined = examined.with(site, verdict, old_loss)?;
     (examined.log, examined.hard_state.commit) = (None, 0);
     Ok(examined)
-}
-
-/// The segments, in pieces that have no gap in the sequence.
-fn runs_of(names: &[SegmentName]) -> Vec<&[SegmentName]> {
-    names.chunk_by(|a, b| a.sequence.checked_add(1) == Some(b.sequence)).collect()
 }
 
 /// Whether the log goes on from the snapshot, or what it has at that place was never committed.

@@ -14,6 +14,7 @@ mod known_stores;
 mod latch;
 pub mod loss;
 pub mod os;
+mod reading;
 mod record;
 mod recover;
 pub mod recovered;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use super::volume::{Access, File, Volume};
@@ -43,6 +43,9 @@ impl Volume for OsVolume {
             Access::Create => options.write(true).create(true).truncate(true),
         };
         let file = options.open(path).map_err(|error| Error::io("open", path, error))?;
+        if access == Access::Create {
+            hand_over(&file, path);
+        }
         Ok(Box::new(OsFile { file, path: path.to_owned() }))
     }
 
@@ -73,6 +76,25 @@ impl Volume for OsVolume {
 
     fn free_bytes(&self, dir: &Path) -> Result<u64> {
         room::free_bytes(dir).map_err(|error| Error::io("statvfs", dir, error))
+    }
+}
+
+/// Whether somebody has the file at `path` locked, as [`File::try_lock`] does. It takes no lock, and the file need only be
+/// readable. False where the system cannot tell.
+pub fn is_locked(path: &Path) -> Result<bool> {
+    let file = fs::File::open(path).map_err(|error| Error::io("open", path, error))?;
+    lock::is_taken(&file).map_err(|error| Error::io("lock", path, error))
+}
+
+/// Gives a file that root has created to whoever owns the directory: his node has to open it. Where that is not possible
+/// it stays root's.
+fn hand_over(file: &fs::File, path: &Path) {
+    let Some(Ok(dir)) = path.parent().map(fs::metadata) else { return };
+    if let Ok(own) = file.metadata()
+        && own.uid() == 0
+        && dir.uid() != 0
+    {
+        let _ = fchown(file, Some(dir.uid()), Some(dir.gid()));
     }
 }
 
@@ -142,20 +164,38 @@ mod lock {
     use std::io;
     use std::os::fd::AsRawFd;
 
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const WHOLE_FILE: libc::flock = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+
+    /// Whether such a lock would be refused.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn is_taken(file: &File) -> io::Result<bool> {
+        let mut found = WHOLE_FILE;
+        // SAFETY: the descriptor is open as long as `file` is borrowed, and the struct is there to be written to.
+        if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &mut found) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(found.l_type != libc::F_UNLCK as libc::c_short)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn is_taken(_: &File) -> io::Result<bool> {
+        Ok(false)
+    }
+
     /// Locks like etcd, whose tools then see that the log is in use: by open file description where the system
     /// can, else with flock.
     pub(super) fn exclusive(file: &File) -> io::Result<()> {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
-            let whole_file = libc::flock {
-                l_type: libc::F_WRLCK as libc::c_short,
-                l_whence: libc::SEEK_SET as libc::c_short,
-                l_start: 0,
-                l_len: 0,
-                l_pid: 0,
-            };
             // SAFETY: the descriptor is open as long as `file` is borrowed, and the struct outlives the call.
-            if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &whole_file) } == 0 {
+            if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &WHOLE_FILE) } == 0 {
                 return Ok(());
             }
             let error = io::Error::last_os_error();
@@ -210,6 +250,33 @@ mod tests {
         assert!(!second.try_lock().unwrap());
         drop(first);
         assert!(second.try_lock().unwrap());
+    }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn a_look_at_a_lock_takes_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let file = OsVolume.open(&path, Access::Create).unwrap();
+        assert!(!is_locked(&path).unwrap());
+        assert!(file.try_lock().unwrap());
+        assert!(is_locked(&path).unwrap());
+        drop(file);
+        assert!(!is_locked(&path).unwrap());
+        assert!(is_locked(&dir.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn what_root_creates_belongs_to_the_directorys_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        // Only root can give a directory away.
+        if std::os::unix::fs::chown(dir.path(), Some(12_345), Some(12_346)).is_err() {
+            return;
+        }
+        let path = dir.path().join("file");
+        drop(OsVolume.open(&path, Access::Create).unwrap());
+        let found = fs::metadata(&path).unwrap();
+        assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (12_345, 12_346, 0o600));
     }
 
     #[test]

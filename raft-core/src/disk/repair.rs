@@ -77,6 +77,10 @@ impl Repair {
         if self.inspection.log_faults().next().is_none() {
             return Ok(Vec::new());
         }
+        if !self.is_possible() {
+            let what = "nothing is left to start from; the node has to be replaced";
+            return Err(Error::corrupt(&self.wal_dir, 0, what));
+        }
         self.tell_the_store()?;
         if self.inspection.is_only_torn() { self.cut_off() } else { self.rewrite() }
     }
@@ -91,7 +95,14 @@ impl Repair {
         // What is only too short is for the store alone.
         let Some(fault) = self.inspection.log_faults().last() else { return };
         let end = if fault.torn { fault.offset } else { reach.1 };
+        let is_short = self.kept.promises_more_than(reach.0, end);
         let Some(saved) = &mut self.inspection.saved else { return };
+        if is_short && !self.kept.is_sure && !self.inspection.vote_may_be_lost {
+            // A HardState may have stood at the end that is gone, and its second copy in the slot that is damaged.
+            self.inspection.vote_may_be_lost = true;
+            saved.hard_state.term = saved.hard_state.term.saturating_add(1);
+            saved.hard_state.vote = ballot.identity.node_id;
+        }
         if self.inspection.vote_may_be_lost {
             match ballot::newer(hard_state, ballot.term, ballot.vote, &self.wal_dir) {
                 Ok(HardState { term, vote, .. }) if self.kept.is_sure => {
@@ -101,7 +112,7 @@ impl Repair {
                 _ => saved.hard_state.term = saved.hard_state.term.max(ballot.term.saturating_add(1)),
             }
         }
-        if !self.kept.promises_more_than(reach.0, end) {
+        if !is_short {
             return;
         }
         let is_known = ballot.is_closed && self.kept.is_sure;
@@ -126,7 +137,10 @@ impl Repair {
             let old = loss::load(&*self.volume, dir)?.map(|old| Loss { term: old.term.min(term), ..old });
             loss::save(&*self.volume, dir, old.map_or(new, |old| old.and(new)))?;
         }
-        ballot::forget_end(&*self.volume, dir)
+        // Written to the slot that is damaged, if one is: nobody who comes after a crash can see then that it was.
+        let saved = self.inspection.saved.as_ref().filter(|_| self.inspection.vote_may_be_lost);
+        let decided = saved.map(|saved| (saved.hard_state.term, saved.hard_state.vote));
+        ballot::forget_end(&*self.volume, dir, decided)
     }
 
     /// Cuts off the end of the last segment, which a crash has left half written.
@@ -151,8 +165,7 @@ impl Repair {
     /// such a gap counts as released from the moment the new one has its name.
     fn rewrite(&self) -> Result<Vec<String>> {
         let (Some(saved), Some(metadata)) = (&self.inspection.saved, &self.inspection.metadata) else {
-            let what = "nothing is left to start from; the node has to be replaced";
-            return Err(Error::corrupt(&self.wal_dir, 0, what));
+            return Err(Error::Invariant("a log is rewritten of which nothing is left".into()));
         };
         let old = segment::list(&*self.volume, &self.wal_dir)?;
         let path = |name: &SegmentName| self.wal_dir.join(name.file_name());

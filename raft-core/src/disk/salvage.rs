@@ -37,7 +37,11 @@ impl Saved {
         let last = log.last();
         let fits = |record: &&SnapshotRecord| {
             let known = log.term(record.index);
-            (log.base..=last).contains(&record.index) && known.is_none_or(|term| term == record.term)
+            // No entry behind a snapshot is of an older term.
+            let next = log.term(record.index.saturating_add(1));
+            (log.base..=last).contains(&record.index)
+                && known.is_none_or(|term| term == record.term)
+                && next.is_none_or(|term| term >= record.term)
         };
         let snapshots: Vec<SnapshotRecord> = usable.iter().filter(fits).cloned().collect();
         let Log { mut base, entries, .. } = log;
@@ -47,7 +51,9 @@ impl Saved {
             entries.drain(..(start - base) as usize);
             base = start;
         }
-        let hard_state = HardState { commit: committed.max(base).min(last), ..newest };
+        // A snapshot holds what was committed, whether or not the log says so.
+        let committed = committed.max(snapshots.last().map_or(base, |record| record.index));
+        let hard_state = HardState { commit: committed.min(last), ..newest };
         Some(Saved { base, entries, snapshots, hard_state, goes_on_behind })
     }
 }

@@ -111,6 +111,7 @@ pub struct Walk {
     len: u64,
     chain: Option<Crc>,
     is_last: bool,
+    is_adrift: bool,
     is_over: bool,
 }
 
@@ -121,12 +122,19 @@ impl Walk {
         let reader = SegmentReader::open(volume, path, is_last)?;
         let file = volume.open(path, Access::Read)?;
         let len = file.len()?;
-        Ok(Walk { reader, file, len, chain: chain.map(Crc::from), is_last, is_over: false })
+        let chain = chain.map(Crc::from);
+        Ok(Walk { reader, file, len, chain, is_last, is_adrift: false, is_over: false })
     }
 
     /// The chain's value behind what was found last.
     pub fn chain(&self) -> Option<u32> {
         self.chain.as_ref().map(Crc::value)
+    }
+
+    /// Whether what comes now was looked for behind a lost frame: its checksums go on from no record before it. It may
+    /// stand in a payload, if somebody has stored a piece of a log as a value.
+    pub fn is_adrift(&self) -> bool {
+        self.is_adrift
     }
 
     /// Bytes of the file.
@@ -170,8 +178,10 @@ impl Walk {
     /// Tells what is wrong at `offset` and finds out where the log goes on.
     fn bad(&mut self, offset: u64, what: String, torn: bool) -> Result<Found> {
         let mut bad = Found { offset, len: 0, crc: 0, content: None, fault: Some(Bad { what, torn }) };
-        if let Frame::Record(record, next) = self.frame_at(offset)? {
-            bad.content = Content::of(&record).ok();
+        // The length word tells where the next one is, or the head of the record if the word is what has rotted.
+        for frame in [self.frame_at(offset)?, self.frame_by_head(offset)?] {
+            let Frame::Record(record, next) = frame else { continue };
+            bad.content = bad.content.or_else(|| Content::of(&record).ok());
             bad.crc = record.crc;
             // Either the data has changed or the checksum: the next record tells with which of them the log goes on.
             let computed = self.chain.clone().map(|mut chain| chain.update(&record.data));
@@ -191,6 +201,7 @@ impl Walk {
             Some((record, next)) => {
                 bad.len = next - offset;
                 self.chain = Some(Crc::from(record.crc));
+                self.is_adrift = true;
                 self.reader.seek(next);
                 bad.fault.iter_mut().for_each(|bad| bad.torn = false);
             }
@@ -261,10 +272,25 @@ impl Walk {
         if word == 0 {
             return Ok(Frame::Zero);
         }
+        match frame::record_len(word).filter(|_| read == WORD) {
+            Some(len) => self.frame_of(offset, len),
+            None => Ok(Frame::Nothing),
+        }
+    }
+
+    /// The same, by the length that the record's own head tells.
+    fn frame_by_head(&self, offset: u64) -> Result<Frame> {
+        let mut head = [0; HEAD_LEN_MAX];
+        let read = self.read_at(&mut head, offset.saturating_add(WORD as u64))?;
+        match Head::parse(&head[..read], u64::MAX) {
+            Some(head) => self.frame_of(offset, head.record_len),
+            None => Ok(Frame::Nothing),
+        }
+    }
+
+    /// The record of `len` bytes in the frame at `offset`.
+    fn frame_of(&self, offset: u64, len: u64) -> Result<Frame> {
         let start = offset + WORD as u64;
-        let Some(len) = frame::record_len(word).filter(|_| read == WORD) else {
-            return Ok(Frame::Nothing);
-        };
         let padding = len.wrapping_neg() % 8;
         if start > self.len() || len.saturating_add(padding) > self.len() - start {
             return Ok(Frame::Nothing);

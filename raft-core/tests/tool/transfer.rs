@@ -197,3 +197,70 @@ fn a_slash_behind_the_directory_changes_nothing() {
         assert_eq!(open(&world).entries.len(), 1);
     }
 }
+
+/// All files below the directory, with what is in them.
+fn tree(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for file in fs::read_dir(dir).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_dir() {
+            found.extend(tree(&path));
+        } else {
+            found.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn an_export_changes_nothing() {
+    let world = World::new();
+    world.node(30);
+    // As etcd leaves it: with what it has begun, and snapshots that it has not recorded yet.
+    let inside = |name: &str| Path::new(world.dir()).join(name);
+    fs::remove_file(inside("vote")).unwrap();
+    fs::remove_file(inside("LOCK")).unwrap();
+    let first = inside("snap").join(format!("{:016x}-{:016x}.snap", 1, 1));
+    fs::copy(&first, inside("snap").join(format!("{:016x}-{:016x}.snap", 2, 90))).unwrap();
+    fs::write(inside("snap/db.tmp"), "begun").unwrap();
+    fs::write(inside("wal/0.tmp"), "begun").unwrap();
+    let last = world.segments().pop().unwrap();
+    let mut content = fs::read(&last).unwrap();
+    content.truncate(content.len() - 4);
+    fs::write(&last, content).unwrap();
+    let before = tree(Path::new(world.dir()));
+    let done = rft(&["log", "export", "--json", world.dir(), &world.path("out")]);
+    assert_eq!((done.code, &done.errors[..]), (0, ""));
+    assert_eq!(done.objects(), [json!({ "commands": 27, "left_out": 0 })]);
+    assert_eq!(tree(Path::new(world.dir())), before);
+}
+
+#[test]
+fn a_node_that_is_no_voter_is_not_imported() {
+    let world = World::new();
+    log(&world.path("log"), &[b"a"]);
+    let file = world.path("log");
+    let args = ["log", "import", &file, world.dir(), "--node", "5", "--cluster", "5", "--voters", "3,4"];
+    let done = rft(&args);
+    assert_eq!(done.code, 2);
+    assert!(done.errors.contains("--node 5 is none of --voters"), "{}", done.errors);
+    assert!(!Path::new(world.dir()).exists());
+}
+
+#[test]
+fn of_imports_at_the_same_time_one_is_done_whole() {
+    let commands: Vec<Vec<u8>> = (0..400u32).map(|n| vec![n as u8; 2000]).collect();
+    let slices: Vec<&[u8]> = commands.iter().map(Vec::as_slice).collect();
+    for _ in 0..5 {
+        let world = World::new();
+        log(&world.path("log"), &slices);
+        let codes: Vec<i32> = std::thread::scope(|scope| {
+            let begun: Vec<_> = (0..4).map(|_| scope.spawn(|| import(&world, &[]).code)).collect();
+            begun.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert_eq!(codes.iter().filter(|code| **code == 0).count(), 1, "{codes:?}");
+        assert_eq!(open(&world).entries.len(), 400);
+        assert!(!Path::new(&format!("{}.import", world.dir())).exists());
+    }
+}

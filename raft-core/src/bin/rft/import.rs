@@ -1,7 +1,8 @@
 //! `rft log import`: a node's directory out of the log of peterbourgon/raft.
 
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +47,10 @@ struct Imported {
 }
 
 pub(crate) fn import(what: &Import, output: &mut Output) -> Outcome<Verdict> {
+    let node = what.identity.node_id;
+    if !what.voters.contains(&node) {
+        return refuse(format!("--node {node} is none of --voters: it would never be part of a cluster"));
+    }
     let file = File::open(what.file).map_err(|error| Error::io("open", what.file, error))?;
     let is_free = fs::read_dir(what.dir).map_or(!what.dir.exists(), |mut entries| entries.next().is_none());
     if !is_free {
@@ -53,9 +58,7 @@ pub(crate) fn import(what: &Import, output: &mut Output) -> Outcome<Verdict> {
     }
     // It gets its name when it is complete.
     let draft = draft(what.dir);
-    if draft.exists() {
-        return refuse(format!("{} is left from an import that was interrupted: remove it", draft.display()));
-    }
+    begin(&draft)?;
     let imported = fill(what, &draft, file).and_then(|imported| {
         fs::rename(&draft, what.dir).map_err(|error| Error::io("rename", &draft, error))?;
         Ok(imported)
@@ -65,6 +68,20 @@ pub(crate) fn import(what: &Import, output: &mut Output) -> Outcome<Verdict> {
     OsVolume.sync_dir(parent.unwrap_or(Path::new(".")))?;
     tell(what, &imported, output)?;
     Ok(Verdict::Good)
+}
+
+/// Makes the draft's directory, which nobody else has made: what fails later removes it.
+fn begin(draft: &Path) -> Outcome<()> {
+    if let Some(parent) = draft.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        OsVolume.create_dir_all(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(draft) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => refuse(format!(
+            "{} is there already: another import is filling it, or one was interrupted and left it; then remove it",
+            draft.display()
+        )),
+        made => Ok(made.map_err(|error| Error::io("mkdir", draft, error))?),
+    }
 }
 
 /// Beside it, also where a slash ends the name.

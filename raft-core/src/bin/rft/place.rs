@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use raft_core::disk::os::OsVolume;
-use raft_core::disk::volume::{Access, Volume};
+use raft_core::disk::os::{OsVolume, is_locked};
+use raft_core::disk::volume::Volume;
 
 use crate::output::{Outcome, refuse};
 
@@ -50,8 +50,7 @@ impl Place {
     /// Whether a node has it open just now. What cannot be found out is no.
     pub(crate) fn is_in_use(&self) -> bool {
         let Some(node) = &self.node else { return false };
-        let lock = OsVolume.open(&node.join("LOCK"), Access::Write);
-        lock.and_then(|file| file.try_lock()).is_ok_and(|locked| !locked)
+        is_locked(&node.join("LOCK")).unwrap_or(false)
     }
 
     /// Bytes of all files that a look at everything reads.

@@ -133,6 +133,7 @@ impl SegmentReader {
     /// Looks behind a place that cannot be read for the next record, and says where it stands. It has to be well formed,
     /// and what follows has to go on with its checksum or be the end. `chain` goes on from it.
     pub(in crate::disk) fn resync(&mut self, chain: &mut Option<Crc>) -> Result<Option<(u64, Record)>> {
+        self.skip_payload()?;
         loop {
             self.skip_zeros()?;
             if self.len - self.offset < WORD as u64 {
@@ -152,6 +153,21 @@ impl SegmentReader {
                 }
             }
         }
+    }
+
+    /// Passes over what is in the frame here, up to its last word, as far as its length word or the head of its record
+    /// tells how long it is: somebody may have stored a piece of a log as a value.
+    fn skip_payload(&mut self) -> Result<()> {
+        let left = self.len - self.offset;
+        self.fill(left.min((WORD + HEAD_LEN_MAX) as u64))?;
+        let Some((word, body)) = self.ahead().split_first_chunk::<WORD>() else { return Ok(()) };
+        let by_word = frame::record_len(u64::from_le_bytes(*word));
+        let by_head =
+            || Head::parse(&body[..body.len().min(HEAD_LEN_MAX)], u64::MAX).map(|head| head.record_len);
+        let len = by_word.filter(|len| !self.length_is_rotten(body, *len));
+        let len = len.or_else(|| by_head().filter(|len| *len <= left)).unwrap_or(0).min(left);
+        self.advance(len.next_multiple_of(WORD as u64).min(left) as usize);
+        Ok(())
     }
 
     /// Passes over the word here and over all that are zero behind it.

@@ -43,6 +43,11 @@ pub(in crate::disk) fn list(volume: &dyn Volume, dir: &Path) -> Result<Vec<Segme
 }
 
 const BLOCK: u64 = DIRECT_BLOCK as u64;
+/// The segments, in pieces that have no gap in the sequence.
+pub(in crate::disk) fn runs_of(names: &[SegmentName]) -> Vec<&[SegmentName]> {
+    names.chunk_by(|a, b| a.sequence.checked_add(1) == Some(b.sequence)).collect()
+}
+
 /// What is written at a time past the system's cache: little, so that a log that shares the disk hardly waits for it.
 const DIRECT_STEP: u64 = 256 << 10;
 /// And through the cache, where it is synced before the next, so that no other fdatasync has to wait for all of it.
