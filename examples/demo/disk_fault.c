@@ -1,9 +1,9 @@
 /* Faults of a disk, to be preloaded into a node: LD_PRELOAD=disk_fault.so DISK_FAULT=FILE. As long as FILE is
  * not there, nothing happens. It holds three words: what fails (write, sync, fsync), how (EIO, ENOSPC, EINTR,
  * short, slow), and at which call from then on. A sync is an fdatasync, or a write that is durable by itself.
- * Only files of a log or of snapshots are meant. EINTR and short come at every other call, the rest at all from
- * the first one on; FILE.hit is made when one has come about. With NO_DIRECT in the environment, no file can be
- * written past the system's cache. */
+ * Only files of a log or of snapshots are meant. EINTR and short come at every other call, the rest at all
+ * from the first one on; FILE.hit is made when one has come about. With NO_DIRECT in the environment, no file
+ * can be written past the system's cache. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -69,7 +69,8 @@ static void tell(void) {
     }
 }
 
-/* What is written of so much when it comes short. Past the cache that is whole blocks, of 4096 bytes on some disks. */
+/* What is written of so much when it comes short. Past the cache that is whole blocks, of 4096 bytes on some
+ * disks. */
 static size_t short_of(int fd, size_t len) {
     bool is_direct = (fcntl(fd, F_GETFL) & O_DIRECT) != 0;
     size_t part = is_direct ? len / 2 / PAGE * PAGE : len / 2;
