@@ -62,6 +62,10 @@ impl Engine {
 
     fn push_until(&self, input: Input, deadline: Option<Instant>) -> Result<()> {
         self.check_process()?;
+        // Who has seen the failure is refused with it, also before the inbox is closed: the host's log hears of it first.
+        if let Some(error) = self.shared.failure() {
+            return Err(error.clone());
+        }
         let untold = self.shared.untold.load(Ordering::Acquire);
         let result = match untold < self.untold_max {
             true => self.shared.inbox.push(input, deadline),
